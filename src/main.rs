@@ -1,0 +1,3 @@
+//! Maps an outcome to an exit code.
+
+fn main() {}

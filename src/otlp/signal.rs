@@ -1,0 +1,52 @@
+//! The three signals that OTLP carries, and the names each has on the wire.
+
+use serde::{Deserialize, Serialize};
+
+/// One of OTLP's signals. Profiles, the fourth, are still in development and not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Signal {
+    /// Spans; Claude Code calls them beta.
+    Traces,
+    /// Data points.
+    Metrics,
+    /// Log records: Claude Code's events.
+    Logs,
+}
+
+impl Signal {
+    /// All signals, in the order in which the specification lists them.
+    pub const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
+
+    /// The name in a profile and in OTLP/HTTP's paths: `traces`, `metrics` or `logs`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+        }
+    }
+
+    /// The signal of that name, as [`Signal::name`] gives it.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|signal| signal.name() == name)
+    }
+
+    /// The path that a general endpoint gets appended (OTLP specification, *OTLP/HTTP Request*).
+    pub fn http_path(self) -> &'static str {
+        match self {
+            Self::Traces => "/v1/traces",
+            Self::Metrics => "/v1/metrics",
+            Self::Logs => "/v1/logs",
+        }
+    }
+
+    /// The full path of the unary `Export` method of the signal's gRPC service.
+    pub fn grpc_path(self) -> &'static str {
+        match self {
+            Self::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+            Self::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+            Self::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! `ccrun` launches Claude Code with its OpenTelemetry switched on and delivered.
 
 pub mod credential;
+pub mod forward;
 pub mod otlp;
+pub mod printable;
 pub mod profile;

@@ -10,6 +10,10 @@ use super::{Answer, Outcome, status_words};
 /// Words by which a 5xx is a refusal. Prometheus 3 answers a delta sum with 500 and these; trying again cannot help.
 const REFUSALS: [&str; 1] = ["invalid temporality and type combination"];
 
+/// Words by which a 400 is no refusal of the data: what Go's servers and nginx say to plain text on a port for TLS.
+const WRONG_SCHEME: [&str; 2] = ["HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port"];
+
+/// A 400 gives the data up, so it has to be the backend's own: a proxy's page about it is held as every page is.
 pub(super) fn outcome(answer: &Answer, sent: &HeaderMap, now: SystemTime) -> Outcome {
     if answer.status.is_success() {
         return success(answer, sent, now);
@@ -20,7 +24,9 @@ pub(super) fn outcome(answer: &Answer, sent: &HeaderMap, now: SystemTime) -> Out
     let said = said(answer);
     let reason = with_reason(&status_words(answer.status), &said, sent);
     match answer.status.as_u16() {
-        400 => Outcome::Refused { reason },
+        400 if !is_html(answer) && !WRONG_SCHEME.iter().any(|words| said.contains(words)) => {
+            Outcome::Refused { reason }
+        }
         413 => Outcome::TooLarge { reason },
         401 | 403 => Outcome::Unauthorized { reason },
         500..=599 if REFUSALS.iter().any(|words| said.contains(words)) => Outcome::Refused { reason },

@@ -123,6 +123,14 @@ fn failures_over_http() {
         (answer(400, &json, r#"{"errors":["no name"]}"#), refused("400 bad request: no name")),
         (answer(400, &[], "no\x1b[1m name\r\n"), refused("400 bad request: no\\u{1b}[1m name")),
         (answer(400, &[], ""), refused("400 bad request")),
+        (
+            answer(400, &[], "Client sent an HTTP request to an HTTPS server.\n"),
+            held("400 bad request: Client sent an HTTP request to an HTTPS server.", None),
+        ),
+        (
+            answer(400, &[("content-type", "text/html")], "<html><title>400 Bad Request</title>"),
+            held("400 bad request: a page of html titled `400 Bad Request`", None),
+        ),
         (answer(413, &[], ""), too_large("413 payload too large")),
         (answer(401, &[], "who?"), unauthorized("401 unauthorized: who?")),
         (answer(403, &[], ""), unauthorized("403 forbidden")),

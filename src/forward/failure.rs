@@ -1,0 +1,135 @@
+//! Why a request got no answer, in words that a person can act on.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use rustls::{AlertDescription, CertificateError, InvalidMessage};
+
+use crate::printable::printable;
+
+/// The reason for `error`, of a request to `host` (with its port) that had `timeout`. It names nothing of the request.
+pub(super) fn reason(error: &(dyn Error + 'static), host: &str, timeout: Duration) -> String {
+    for cause in causes(error) {
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            return tls_reason(tls, host);
+        }
+        if let Some(words) = reason_by_words(&cause.to_string(), host) {
+            return words;
+        }
+        if let Some(words) = cause.downcast_ref::<hyper::Error>().and_then(|error| http_reason(error, host)) {
+            return words;
+        }
+        if let Some(words) = cause.downcast_ref::<io::Error>().and_then(|error| io_reason(error, host, timeout)) {
+            return words;
+        }
+    }
+    let last = causes(error).last().map(ToString::to_string).unwrap_or_default();
+    format!("the request to {host} failed: {}", printable(&last))
+}
+
+/// hyper-util and h2 keep these errors' types to themselves; tests guard that they still say so.
+fn reason_by_words(error: &str, host: &str) -> Option<String> {
+    if error == "dns error" {
+        return Some(format!("cannot find the address of {host}: is the name right, and the network up?"));
+    }
+    error.ends_with("frame with invalid size").then(|| {
+        format!(
+            "{host} answered with something that is no http/2, which grpc needs: should the protocol be \
+             `http/protobuf`, or the endpoint begin with `https://`?"
+        )
+    })
+}
+
+/// Whether `error` is about certificates or the handshake, so that other roots could help.
+pub(super) fn is_tls(error: &(dyn Error + 'static)) -> bool {
+    causes(error).any(<dyn Error + 'static>::is::<rustls::Error>)
+}
+
+/// The time ran out before there was a connection.
+pub(super) fn connecting_timed_out(host: &str, timeout: Duration) -> String {
+    format!("cannot connect to {host} within {timeout:?}")
+}
+
+/// The time ran out before there was an answer.
+pub(super) fn answer_timed_out(host: &str, timeout: Duration) -> String {
+    format!("{host} did not answer within {timeout:?}")
+}
+
+/// An error and everything below it. What an `io::Error` wraps is not its source but itself, so it is asked apart.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
+        Some(wrapper) => wrapper.get_ref().map(|inner| -> &'a (dyn Error + 'static) { inner }),
+        None => error.source(),
+    })
+}
+
+fn io_reason(error: &io::Error, host: &str, timeout: Duration) -> Option<String> {
+    use io::ErrorKind as Kind;
+    Some(match error.kind() {
+        Kind::ConnectionRefused => format!("{host} refused the connection: does anything listen there?"),
+        Kind::NetworkUnreachable | Kind::HostUnreachable | Kind::NetworkDown => {
+            format!("no network reaches {host}")
+        }
+        Kind::TimedOut => connecting_timed_out(host, timeout),
+        Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe | Kind::UnexpectedEof => closed(host),
+        _ => return None,
+    })
+}
+
+fn http_reason(error: &hyper::Error, host: &str) -> Option<String> {
+    if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+        return Some(closed(host));
+    }
+    error.is_parse().then(|| {
+        format!(
+            "{host} answered with something that is no http/1.1: should the protocol be `grpc`, or the endpoint begin \
+             with `https://`?"
+        )
+    })
+}
+
+fn closed(host: &str) -> String {
+    format!("{host} closed the connection without an answer")
+}
+
+fn tls_reason(error: &rustls::Error, host: &str) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(error) => certificate_reason(error, host),
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            format!("{host} does not speak tls: should the endpoint begin with `http://`?")
+        }
+        rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
+            format!("{host} does not offer http/2, which grpc needs: should the protocol be `http/protobuf`?")
+        }
+        rustls::Error::AlertReceived(alert) => format!("{host} broke off the tls handshake with {alert:?}"),
+        other => format!("tls with {host} failed: {}", printable(&other.to_string())),
+    }
+}
+
+fn certificate_reason(error: &CertificateError, host: &str) -> String {
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            format!("the certificate of {host} has expired")
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            format!("the certificate of {host} is not valid yet: is this machine's clock right?")
+        }
+        CertificateError::NotValidForName => format!("the certificate of {host} is for another name"),
+        CertificateError::NotValidForNameContext { presented, .. } => {
+            let names: Vec<_> = presented.iter().map(|name| format!("`{}`", printable(plain_name(name)))).collect();
+            format!("the certificate of {host} is for another name, {}", names.join(", "))
+        }
+        CertificateError::UnknownIssuer => format!(
+            "the certificate of {host} is from an authority that is not trusted here: a company's own goes into \
+             `tls.ca`"
+        ),
+        CertificateError::Revoked => format!("the certificate of {host} has been revoked"),
+        other => format!("the certificate of {host} is not accepted: {}", printable(&other.to_string())),
+    }
+}
+
+/// webpki gives the names in its debugging form, `DnsName("example.com")`.
+fn plain_name(name: &str) -> &str {
+    name.strip_prefix("DnsName(\"").and_then(|name| name.strip_suffix("\")")).unwrap_or(name)
+}

@@ -1,0 +1,15 @@
+//! The one integration binary: scenarios as modules, and what supports them beside.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so by panicking"
+)]
+#![allow(dead_code, unreachable_pub, reason = "what supports tests is written for all of them, and none uses it all")]
+
+#[path = "support/mod.rs"]
+mod support;
+#[path = "it/transport.rs"]
+mod transport;
+#[path = "it/transport_failures.rs"]
+mod transport_failures;

@@ -1,0 +1,235 @@
+//! A backend for tests: takes OTLP in both protocols on one port, records it, and answers as it is told.
+//!
+//! It runs on a thread of its own. Nothing here sleeps: whoever waits, waits for something to happen.
+
+use std::collections::VecDeque;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use ccrun::otlp::Signal;
+use ccrun::profile::Protocol;
+use hyper::{HeaderMap, Version};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use tokio::sync::{Semaphore, oneshot};
+
+mod identity;
+mod reply;
+mod serve;
+
+pub use identity::Identity;
+pub use reply::Reply;
+
+/// A running backend; it stops when dropped.
+pub struct Backend {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    identity: Option<Identity>,
+    running: Option<Running>,
+}
+
+struct Running {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+/// One request, as it arrived.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// The signal that the path names, behind whatever prefix; nothing if it names none.
+    pub signal: Option<Signal>,
+    pub protocol: Protocol,
+    pub version: Version,
+    pub method: String,
+    pub path: String,
+    pub headers: HeaderMap,
+    /// The bytes as they were sent: compressed, or in gRPC's frame, if they were.
+    pub raw: Bytes,
+    /// The message, out of its frame and decompressed.
+    pub body: Bytes,
+    /// The decoded message, if it is one of that signal.
+    pub export: Option<Export>,
+    /// Which of the connections since the backend's making brought it, counted from one.
+    pub connection: usize,
+}
+
+/// A decoded request of any signal.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Export {
+    Traces(ExportTraceServiceRequest),
+    Metrics(ExportMetricsServiceRequest),
+    Logs(ExportLogsServiceRequest),
+}
+
+type Script = Box<dyn FnMut(&Received) -> Reply + Send>;
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// A permit for every held reply that may go.
+    released: Semaphore,
+}
+
+struct State {
+    received: Vec<Received>,
+    queue: VecDeque<Reply>,
+    script: Script,
+    connections: usize,
+}
+
+impl Backend {
+    /// Starts on a free port of loopback, in plain text, and accepts everything until told otherwise.
+    pub fn start() -> Self {
+        Self::start_as(None)
+    }
+
+    /// The same with TLS, as `identity`.
+    pub fn start_tls(identity: Identity) -> Self {
+        Self::start_as(Some(identity))
+    }
+
+    fn start_as(identity: Option<Identity>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let state = State {
+            received: Vec::new(),
+            queue: VecDeque::new(),
+            script: Box::new(|_| Reply::accept()),
+            connections: 0,
+        };
+        let shared = Shared { state: Mutex::new(state), changed: Condvar::new(), released: Semaphore::new(0) };
+        let address = listener.local_addr().unwrap();
+        let mut backend = Self { shared: Arc::new(shared), address, identity, running: None };
+        backend.run(listener);
+        backend
+    }
+
+    /// Its port on loopback, the same after a restart.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// What a destination's `endpoint` is: `http://127.0.0.1:PORT`, or `https://localhost:PORT` with TLS.
+    pub fn endpoint(&self) -> String {
+        match self.identity {
+            Some(_) => format!("https://localhost:{}", self.port()),
+            None => format!("http://127.0.0.1:{}", self.port()),
+        }
+    }
+
+    /// Answers one request so, once those told before are used up.
+    pub fn reply(&self, reply: Reply) {
+        self.lock().queue.push_back(reply);
+    }
+
+    /// Answers so whatever no single reply is queued for.
+    pub fn reply_always(&self, reply: Reply) {
+        self.reply_with(move |_| reply.clone());
+    }
+
+    /// Answers by what was asked whatever no single reply is queued for.
+    pub fn reply_with(&self, script: impl FnMut(&Received) -> Reply + Send + 'static) {
+        self.lock().script = Box::new(script);
+    }
+
+    /// Lets `count` replies go that are held ([`Reply::held`]), now or in the future.
+    pub fn release(&self, count: usize) {
+        self.shared.released.add_permits(count);
+    }
+
+    /// Everything that arrived so far, whole requests only, in their order.
+    pub fn received(&self) -> Vec<Received> {
+        self.lock().received.clone()
+    }
+
+    /// How many connections were accepted so far.
+    pub fn connections(&self) -> usize {
+        self.lock().connections
+    }
+
+    /// Forgets what arrived.
+    pub fn clear(&self) {
+        self.lock().received.clear();
+    }
+
+    /// Waits until what arrived is as `wanted`, and gives it. Panics after `deadline`, which only bounds a failure.
+    #[track_caller]
+    pub fn wait_for(&self, wanted: impl Fn(&[Received]) -> bool, deadline: Duration) -> Vec<Received> {
+        let end = Instant::now() + deadline;
+        let mut state = self.lock();
+        while !wanted(&state.received) {
+            let left = end.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "what was waited for did not arrive; this did: {:#?}", state.received);
+            state = self.shared.changed.wait_timeout(state, left).unwrap().0;
+        }
+        state.received.clone()
+    }
+
+    /// Closes its port and every connection, in the middle of whatever they are at.
+    pub fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            // Nobody listens for it any more if the thread has panicked, and then joining says so.
+            let _ = running.stop.send(());
+            running.thread.join().unwrap();
+        }
+    }
+
+    /// Starts it again on the port it had, with its recordings and its replies.
+    pub fn restart(&mut self) {
+        self.stop();
+        self.run(TcpListener::bind(self.address).unwrap());
+    }
+
+    fn run(&mut self, listener: TcpListener) {
+        listener.set_nonblocking(true).unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let shared = Arc::clone(&self.shared);
+        let tls = self.identity.as_ref().map(Identity::acceptor);
+        let thread = std::thread::spawn(move || serve::run(listener, tls, shared, stopped));
+        self.running = Some(Running { stop, thread });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.shared.lock()
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.stop();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn count_connection(&self) -> usize {
+        let mut state = self.lock();
+        state.connections += 1;
+        state.connections
+    }
+
+    /// Records a request and decides on its reply.
+    fn take(&self, received: Received) -> Reply {
+        let mut state = self.lock();
+        let reply = state.queue.pop_front();
+        let reply = reply.unwrap_or_else(|| (state.script)(&received));
+        state.received.push(received);
+        self.changed.notify_all();
+        reply
+    }
+}
+
+impl Received {
+    /// A header's value, or the empty string.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+}

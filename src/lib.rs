@@ -5,3 +5,4 @@ pub mod forward;
 pub mod otlp;
 pub mod printable;
 pub mod profile;
+pub mod usage;

@@ -4,7 +4,11 @@ mod events;
 pub mod extract;
 mod fact;
 mod metrics;
+mod numbers;
+mod render;
+pub mod report;
 #[cfg(test)]
 pub(crate) mod samples;
+mod sum;
 
 pub use fact::{Identity, Measure, Source, Usage};

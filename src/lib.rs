@@ -5,4 +5,5 @@ pub mod forward;
 pub mod otlp;
 pub mod printable;
 pub mod profile;
+pub mod store;
 pub mod usage;

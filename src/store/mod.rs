@@ -1,0 +1,3 @@
+//! What is kept on disk, one file a table.
+
+pub mod ledger;

@@ -4,12 +4,14 @@
 //! tells a repetition is forgotten with its session. A quarter is the finest step by which time zones differ, so that
 //! the days of every one of them add up exactly.
 
+mod read;
+
 use std::collections::HashMap;
 
-use jiff::{Timestamp, tz::TimeZone};
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use jiff::tz::TimeZone;
+use rusqlite::{Connection, OptionalExtension};
 
-use crate::usage::report::{Client, Quarter, Query, Report, Rows, Tally};
+use crate::usage::report::{Query, Report};
 use crate::usage::{Measure, Source, Usage};
 
 /// The length of a quarter of an hour, in milliseconds.
@@ -28,6 +30,7 @@ CREATE TABLE usage_client (
     session      TEXT NOT NULL,              -- ours
     client       TEXT NOT NULL,              -- Claude Code's session.id
     has_requests INTEGER NOT NULL DEFAULT 0, -- 1: its events count its tokens, not its metrics
+    has_metrics  INTEGER NOT NULL DEFAULT 0,
     UNIQUE (session, client)
 );
 CREATE TABLE usage_name (                    -- models and tools
@@ -66,7 +69,8 @@ pub fn insert(connection: &Connection, session: &str, usage: &[Usage]) -> rusqli
     for usage in usage {
         let Some(before) = see(connection, session, usage)? else { continue };
         for &(measure, amount) in &usage.amounts {
-            *sums.entry(Key::new(usage, measure)).or_default() += amount - before;
+            let sum = sums.entry(Key::new(usage, measure)).or_default();
+            *sum = sum.saturating_add(amount - before);
         }
     }
     let mut strings = Strings { connection, session, clients: HashMap::new(), names: HashMap::new() };
@@ -76,13 +80,14 @@ pub fn insert(connection: &Connection, session: &str, usage: &[Usage]) -> rusqli
         connection
             .prepare_cached(
                 "INSERT INTO usage (slot, client, source, measure, name, amount) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT DO UPDATE SET amount = amount + excluded.amount",
+                 ON CONFLICT DO UPDATE SET amount = min(amount + excluded.amount, 9223372036854775807)",
             )?
             .execute((key.slot, client, source_code(key.source), key.measure.code(), name, amount))?;
         if key.measure == Measure::Requests {
-            connection
-                .prepare_cached("UPDATE usage_client SET has_requests = 1 WHERE id = ?1 AND has_requests = 0")?
-                .execute([client])?;
+            mark(connection, client, "UPDATE usage_client SET has_requests = 1 WHERE id = ?1 AND has_requests = 0")?;
+        }
+        if key.source == Source::Metric {
+            mark(connection, client, "UPDATE usage_client SET has_metrics = 1 WHERE id = ?1 AND has_metrics = 0")?;
         }
     }
     Ok(())
@@ -95,13 +100,10 @@ pub fn settle(connection: &Connection, session: &str) -> rusqlite::Result<()> {
 }
 
 /// What was used, as far as the query asks for it, in the days of that time zone.
+///
+/// It reads three tables: while others write, the caller's transaction is what makes them one moment's.
 pub fn report(connection: &Connection, query: &Query, zone: &TimeZone) -> rusqlite::Result<Report> {
-    let rows = Rows {
-        clients: clients(connection)?,
-        tallies: tallies(connection, query)?,
-        quarters: quarters(connection, query)?,
-    };
-    Ok(Report::new(&rows, zone))
+    Ok(Report::new(&read::rows(connection, query)?, zone))
 }
 
 /// One row of the ledger.
@@ -136,6 +138,11 @@ fn see(connection: &Connection, session: &str, usage: &Usage) -> rusqlite::Resul
         .prepare_cached("INSERT OR REPLACE INTO usage_seen (session, identity, amount) VALUES (?1, ?2, ?3)")?
         .execute((session, usage.identity, amount))?;
     Ok(Some(before.unwrap_or_default()))
+}
+
+fn mark(connection: &Connection, client: i64, update: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(update)?.execute([client])?;
+    Ok(())
 }
 
 /// The ids that strings have in the ledger, remembered for one insertion.
@@ -204,82 +211,6 @@ fn source_code(source: Source) -> u8 {
         Source::Event => 0,
         Source::Metric => 1,
     }
-}
-
-/// Everybody who used something, by the ledger's id.
-fn clients(connection: &Connection) -> rusqlite::Result<HashMap<i64, Client>> {
-    let mut statement = connection.prepare(
-        "SELECT c.id, c.session, c.client, c.has_requests, coalesce(s.profile, ''), s.team, coalesce(s.project, ''), s.branch
-         FROM usage_client c LEFT JOIN session s ON s.id = c.session",
-    )?;
-    let client = |row: &Row<'_>| {
-        let client = Client {
-            session: row.get(1)?,
-            claude_session: row.get(2)?,
-            has_requests: row.get(3)?,
-            profile: row.get(4)?,
-            team: row.get(5)?,
-            project: row.get(6)?,
-            branch: row.get(7)?,
-        };
-        Ok((row.get(0)?, client))
-    };
-    statement.query_map([], client)?.collect()
-}
-
-/// What a query selects. Of tokens, cost and edits, which events and metrics both count, only those of one source.
-const SELECTED: &str = "
-FROM usage u CROSS JOIN usage_client c ON c.id = u.client LEFT JOIN session s ON s.id = c.session
-WHERE u.slot >= :since AND u.slot < :until
-  AND (:project IS NULL OR s.project = :project OR substr(s.project, 1, length(:project) + 1) = :project || '/')
-  AND (:profile IS NULL OR s.profile = :profile)
-  AND (:team IS NULL OR s.team = :team)
-  AND (:branch IS NULL OR s.branch = :branch)
-  AND (:session IS NULL OR c.session = :session OR c.client = :session)
-  AND (u.measure NOT IN (2, 3, 4, 5, 6, 11, 12) OR (u.source = 0) = c.has_requests)
-";
-
-fn tallies(connection: &Connection, query: &Query) -> rusqlite::Result<Vec<Tally>> {
-    let columns = "SELECT u.measure, CAST(total(u.amount) AS INTEGER), u.client,
-                          (SELECT n.name FROM usage_name n WHERE n.id = u.name)";
-    select(connection, query, columns, "GROUP BY u.client, u.measure, u.name", |measure, amount, row| {
-        Ok(Tally { client: row.get(2)?, name: row.get(3)?, measure, amount })
-    })
-}
-
-fn quarters(connection: &Connection, query: &Query) -> rusqlite::Result<Vec<Quarter>> {
-    let columns = "SELECT u.measure, CAST(total(u.amount) AS INTEGER), u.slot";
-    select(connection, query, columns, "GROUP BY u.slot, u.measure", |measure, amount, row| {
-        let at = Timestamp::from_millisecond(row.get::<_, i64>(2)?.saturating_mul(SLOT)).unwrap_or(Timestamp::MAX);
-        Ok(Quarter { at, measure, amount })
-    })
-}
-
-/// Rows whose first two columns are measure and amount. Measures that a newer version wrote are left out.
-fn select<T>(
-    connection: &Connection,
-    query: &Query,
-    columns: &str,
-    group: &str,
-    make: impl Fn(Measure, i64, &Row<'_>) -> rusqlite::Result<T>,
-) -> rusqlite::Result<Vec<T>> {
-    let mut statement = connection.prepare(&format!("{columns}{SELECTED}{group}"))?;
-    let mut rows = statement.query(named_params! {
-        ":since": query.since.map_or(i64::MIN, |since| since.as_millisecond().div_euclid(SLOT)),
-        ":until": query.until.map_or(i64::MAX, |until| (until.as_millisecond() + SLOT - 1).div_euclid(SLOT)),
-        ":project": query.project,
-        ":profile": query.profile,
-        ":team": query.team,
-        ":branch": query.branch,
-        ":session": query.session,
-    })?;
-    let mut selected = Vec::new();
-    while let Some(row) = rows.next()? {
-        if let Some(measure) = Measure::from_code(row.get(0)?) {
-            selected.push(make(measure, row.get(1)?, row)?);
-        }
-    }
-    Ok(selected)
 }
 
 #[cfg(test)]

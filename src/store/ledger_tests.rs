@@ -75,6 +75,16 @@ fn events_count_where_any_came_and_metrics_elsewhere() {
 }
 
 #[test]
+fn what_only_metrics_count_is_said_to_be_missing_without_them() {
+    let ledger = ledger();
+    take(&ledger, "one", &[asked("c", 1, 5, OPUS)]);
+    assert_eq!(all(&ledger).claude_sessions_without_metrics, 1);
+    take(&ledger, "one", &[measured("c", [0, 9], DELTA)]);
+    let report = all(&ledger);
+    assert_eq!((report.claude_sessions_without_metrics, report.claude_sessions_without_events), (0, 0));
+}
+
+#[test]
 fn an_edit_that_both_sources_know_counts_once() {
     let ledger = ledger();
     let decided = || vec![text("tool_name", "Edit"), text("decision", "accept")];
@@ -153,7 +163,7 @@ fn queries_select() {
     let at = |text: &str| Some(text.parse().unwrap());
     assert_eq!(requests(Query::default()), 7);
     assert_eq!(requests(Query { project: Some("/work/a".into()), ..Query::default() }), 3);
-    assert_eq!(requests(Query { project: Some("/work/ab".into()), ..Query::default() }), 3);
+    assert_eq!(requests(Query { project: Some("/work/ab/".into()), ..Query::default() }), 3);
     assert_eq!(requests(Query { profile: Some("team".into()), ..Query::default() }), 5);
     assert_eq!(requests(Query { team: Some("platform".into()), ..Query::default() }), 5);
     assert_eq!(requests(Query { branch: Some("main".into()), ..Query::default() }), 4);
@@ -197,14 +207,12 @@ fn groups_add_up_to_the_total() {
 }
 
 #[test]
-fn an_absurd_amount_does_not_end_all_reports() {
+fn absurd_amounts_do_not_end_all_reports() {
     let ledger = ledger();
-    let (largest, none) = (i64::MAX, 0);
-    for slot in 0..3 {
-        ledger.execute("INSERT INTO usage VALUES (?1, 1, 0, 17, ?2, ?3)", (slot, none, largest)).unwrap();
+    for batch in 0..3 {
+        let absurd = (0..5000).map(|n| point("c", [n, 10_000 + batch], f64::INFINITY, vec![])).collect();
+        take(&ledger, "one", &[(Signal::Metrics, metrics(vec![delta("commit.count", absurd)]))]);
     }
-    ledger.execute("INSERT INTO usage_client VALUES (1, 'one', 'c', 1)", []).unwrap();
-    ledger.execute("INSERT INTO usage_name VALUES (0, 'one', '')", []).unwrap();
     assert_eq!(all(&ledger).total.commits, i64::MAX);
 }
 

@@ -1,6 +1,7 @@
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, Gauge, Metric, metric::Data};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use proptest::prelude::*;
 
 use super::*;
 use crate::usage::samples::*;
@@ -187,4 +188,17 @@ fn the_points_of_a_cumulative_series_are_one() {
     assert!(first.cumulative);
     assert_eq!(first.identity, second.identity);
     assert_ne!(first.identity, anew.identity);
+}
+
+proptest! {
+    #[test]
+    fn bytes_of_any_kind_do_no_harm(cut in 0..200_usize, bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+        let request = logs(vec![event("s", 0, 0, "api_request", api_request("m", [1; 4], 1.0))]);
+        let body = [&request[..cut.min(request.len())], &bytes].concat();
+        for signal in Signal::ALL {
+            if let Ok(extract) = extract(signal, &body, morning()) {
+                prop_assert!(extract.usage.iter().all(|usage| usage.name.len() <= 256));
+            }
+        }
+    }
 }

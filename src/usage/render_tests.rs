@@ -11,6 +11,7 @@ fn sample() -> Report {
         session: session.to_owned(),
         claude_session: claude.to_owned(),
         has_requests: true,
+        has_metrics: true,
         profile: profile.to_owned(),
         team: team.map(str::to_owned),
         project: project.to_owned(),
@@ -174,13 +175,13 @@ fn colours_surround_headings_bars_and_notes_alone() {
 }
 
 #[test]
-fn only_metrics_is_said_where_it_matters() {
-    let client = Client { claude_session: "c".to_owned(), ..Client::default() };
+fn what_is_missing_is_said_where_it_matters() {
+    let client = Client { claude_session: "c".to_owned(), has_metrics: true, ..Client::default() };
     let mut rows = Rows { clients: [(1, client)].into_iter().collect(), ..Rows::default() };
     rows.tallies.push(Tally { client: 1, name: String::new(), measure: Commits, amount: 1 });
     assert_eq!(Report::new(&rows, &TimeZone::UTC).notes, [""; 0]);
     rows.tallies.push(Tally { client: 1, name: "m".to_owned(), measure: InputTokens, amount: 1 });
-    assert_snapshot!(Report::new(&rows, &TimeZone::UTC).notes.join("\n"), @"1 of 1 Claude sessions sent metrics but no events: their tokens, cost and edits are counted, their requests, errors, prompts and tools are not");
+    assert_snapshot!(Report::new(&rows, &TimeZone::UTC).notes.join("\n"), @"1 of 1 Claude Code sessions sent no events so far: their requests, errors, prompts and tools are not counted");
 }
 
 #[test]
@@ -198,6 +199,7 @@ fn json_has_exact_numbers() {
       "sessions": 2,
       "claude_sessions": 3,
       "claude_sessions_without_events": 0,
+      "claude_sessions_without_metrics": 0,
       "total": {
         "requests": 33,
         "errors": 1,

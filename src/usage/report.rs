@@ -39,6 +39,8 @@ pub struct Report {
     pub claude_sessions: u64,
     /// Those of Claude Code's whose numbers come from metrics because no events came: what only events count is missing.
     pub claude_sessions_without_events: u64,
+    /// Those whose metrics have not come: what only metrics count is missing.
+    pub claude_sessions_without_metrics: u64,
     /// Everything.
     pub total: Amounts,
     /// By local day.
@@ -161,7 +163,7 @@ pub struct Amounts {
 /// What the ledger says, as it adds it up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
-    /// Whoever used something, selected or not, by the ledger's id.
+    /// Whoever used something, by the ledger's id.
     pub clients: HashMap<i64, Client>,
     /// The selected amounts by client and name.
     pub tallies: Vec<Tally>,
@@ -178,6 +180,8 @@ pub struct Client {
     pub claude_session: String,
     /// Whether any `api_request` event came.
     pub has_requests: bool,
+    /// Whether any metric came.
+    pub has_metrics: bool,
     pub profile: String,
     pub team: Option<String>,
     pub project: String,

@@ -42,14 +42,15 @@ impl Report {
     fn count_sessions(&mut self, known: &[(&Client, &Tally)]) {
         let ours: HashSet<&str> = known.iter().map(|(client, _)| client.session.as_str()).collect();
         let theirs: HashSet<_> = known.iter().map(|(client, _)| claude_session(client)).collect();
-        let silent: HashSet<_> = known
-            .iter()
-            .filter(|(client, tally)| !client.has_requests && of_a_request(tally.measure))
-            .map(|(client, _)| claude_session(client))
-            .collect();
+        let asking = known.iter().filter(|(_, tally)| of_a_request(tally.measure)).map(|(client, _)| *client);
+        let (without_events, without_metrics): (HashSet<_>, HashSet<_>) = (
+            asking.clone().filter(|client| !client.has_requests).map(claude_session).collect(),
+            asking.filter(|client| !client.has_metrics).map(claude_session).collect(),
+        );
         self.sessions = ours.len() as u64;
         self.claude_sessions = theirs.len() as u64;
-        self.claude_sessions_without_events = silent.len() as u64;
+        self.claude_sessions_without_events = without_events.len() as u64;
+        self.claude_sessions_without_metrics = without_metrics.len() as u64;
     }
 }
 
@@ -192,12 +193,19 @@ fn notes(report: &Report) -> Vec<String> {
     if report.total.cost > 0 {
         notes.push("cost is Claude Code's own estimate".to_owned());
     }
-    let silent = report.claude_sessions_without_events;
-    if silent > 0 {
+    let all = report.claude_sessions;
+    let without_events = report.claude_sessions_without_events;
+    if without_events > 0 {
         notes.push(format!(
-            "{silent} of {} Claude sessions sent metrics but no events: their tokens, cost and edits are counted, their \
-             requests, errors, prompts and tools are not",
-            report.claude_sessions
+            "{without_events} of {all} Claude Code sessions sent no events so far: their requests, errors, prompts and \
+             tools are not counted"
+        ));
+    }
+    let without_metrics = report.claude_sessions_without_metrics;
+    if without_metrics > 0 {
+        notes.push(format!(
+            "{without_metrics} of {all} Claude Code sessions sent no metrics so far: their active time, lines, commits \
+             and pull requests are not counted"
         ));
     }
     notes

@@ -1,0 +1,228 @@
+#!/usr/bin/env bash
+# Takes or builds the programs of others that ccrun is tested against, into a cache outside the repository.
+set -euo pipefail
+
+parts=(claude otelcol python-sdk)
+claude_version=2.1.329
+otelcol_version=0.155.0
+otelcol_confmap_version=1.61.0
+python_sdk_version=1.45.2
+python_packages=(opentelemetry-sdk opentelemetry-exporter-otlp-proto-http opentelemetry-exporter-otlp-proto-grpc)
+
+# Seconds. A registry that accepts and never answers must not hold up a test run for ever.
+npm_limit=600
+go_limit=900
+pip_limit=600
+lock_limit=1200
+
+cache=${CCRUN_COUNTERPARTS:-${XDG_CACHE_HOME:-$HOME/.cache}/ccrun-counterparts}
+
+usage() {
+  cat <<TEXT
+Usage: scripts/counterparts.sh [PART]...       take or build these, all of them by default
+       scripts/counterparts.sh --path PART     print where it is; nothing, and exit 1, if it is not finished
+       scripts/counterparts.sh --list          print the parts' names
+       scripts/counterparts.sh --help
+
+Parts:
+  claude      Claude Code $claude_version, by npm                          (260 MB or more)
+  otelcol     a small OpenTelemetry Collector $otelcol_version, by go      (about two minutes)
+  python-sdk  a virtual environment with OpenTelemetry's SDK $python_sdk_version, by python3
+
+They go to \$CCRUN_COUNTERPARTS, else ccrun-counterparts in the user's cache directory: here
+$cache
+
+What is finished stays as it is. A part that cannot be had is named on stdout with the reason, the others are
+taken all the same, and the exit code is 1. Progress goes to stderr.
+TEXT
+}
+
+main() {
+  case ${1-} in
+    -h | --help) usage ;;
+    --list) printf '%s\n' "${parts[@]}" ;;
+    --path)
+      [ $# -eq 2 ] || misuse "--path takes one part"
+      known "$2"
+      finished "$2" && program "$2"
+      ;;
+    *) take "$@" ;;
+  esac
+}
+
+take() {
+  local part all_had=0
+  [ $# -gt 0 ] || set -- "${parts[@]}"
+  for part; do known "$part"; done
+  for part; do
+    finished "$part" || build "$part" || all_had=1
+  done
+  return "$all_had"
+}
+
+# Holds a lock, for two test runs may want the same part at once. The mark is written last, so that a build that
+# was interrupted is made again from nothing.
+build() {
+  local part=$1 home log
+  home=$(directory "$part")
+  log=$cache/$part.log
+  mkdir -p "$cache"
+  if command -v flock >/dev/null; then
+    exec 9>"$cache/.lock"
+    flock -w "$lock_limit" 9 || { skip "$part" "another run has held $cache/.lock for $lock_limit s"; return 1; }
+    if finished "$part"; then
+      exec 9>&-
+      return 0
+    fi
+  fi
+  reason=
+  rm -rf "$home"
+  mkdir -p "$home"
+  if "build_${part//-/_}" "$home" "$log" && [ -x "$(program "$part")" ]; then
+    recipe "$part" >"$home/.finished"
+    rm -f "$log"
+  else
+    skip "$part" "${reason:-it was built, but $(program "$part") is not there}"
+    rm -rf "$home"
+    exec 9>&-
+    return 1
+  fi
+  exec 9>&-
+}
+
+# npm may be told to refuse install scripts, and this package's only puts the native program in another place: so
+# the script is left out and the program is linked from the optional package of this platform, where it comes whole.
+build_claude() {
+  local home=$1 log=$2 native
+  needs npm || return 1
+  progress claude "installing $claude_version by npm"
+  run "$npm_limit" "$log" npm install --prefix "$home" --ignore-scripts --no-audit --no-fund --no-package-lock \
+    --loglevel error "@anthropic-ai/claude-code@$claude_version" || return 1
+  for native in "$home"/node_modules/@anthropic-ai/claude-code-*/claude; do
+    [ -x "$native" ] || continue
+    mkdir -p "$home/bin"
+    ln -sf "../${native#"$home"/}" "$home/bin/claude"
+    run 60 "$log" "$home/bin/claude" --version && return 0
+  done
+  reason=${reason:-npm installed no native program for this platform}
+  return 1
+}
+
+build_otelcol() {
+  local home=$1 log=$2
+  needs go || return 1
+  progress otelcol "building $otelcol_version by go"
+  mkdir -p "$home/build"
+  otelcol_manifest "$home/build" >"$home/build/manifest.yaml"
+  GOBIN=$home/build run "$go_limit" "$log" \
+    go install "go.opentelemetry.io/collector/cmd/builder@v$otelcol_version" || return 1
+  run "$go_limit" "$log" "$home/build/builder" --config "$home/build/manifest.yaml" || return 1
+  mv "$home/build/out/otelcol" "$home/otelcol"
+  rm -rf "$home/build"
+}
+
+otelcol_manifest() {
+  cat <<YAML
+dist: {name: otelcol, output_path: $1/out, version: $otelcol_version}
+receivers:
+  - gomod: go.opentelemetry.io/collector/receiver/otlpreceiver v$otelcol_version
+exporters:
+  - gomod: go.opentelemetry.io/collector/exporter/otlpexporter v$otelcol_version
+  - gomod: go.opentelemetry.io/collector/exporter/otlphttpexporter v$otelcol_version
+  - gomod: go.opentelemetry.io/collector/exporter/debugexporter v$otelcol_version
+processors:
+  - gomod: go.opentelemetry.io/collector/processor/batchprocessor v$otelcol_version
+  - gomod: go.opentelemetry.io/collector/processor/memorylimiterprocessor v$otelcol_version
+extensions:
+  - gomod: github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/filestorage v$otelcol_version
+providers:
+  - gomod: go.opentelemetry.io/collector/confmap/provider/fileprovider v$otelcol_confmap_version
+  - gomod: go.opentelemetry.io/collector/confmap/provider/envprovider v$otelcol_confmap_version
+YAML
+}
+
+build_python_sdk() {
+  local home=$1 log=$2
+  needs python3 || return 1
+  progress python-sdk "installing OpenTelemetry's SDK $python_sdk_version by pip"
+  run "$pip_limit" "$log" python3 -m venv "$home" || return 1
+  run "$pip_limit" "$log" "$home/bin/python" -m pip install --quiet --no-input \
+    "${python_packages[@]/%/==$python_sdk_version}" || return 1
+  run 60 "$log" "$home/bin/python" -c 'import opentelemetry.exporter.otlp.proto.grpc, opentelemetry.exporter.otlp.proto.http'
+}
+
+directory() {
+  case $1 in
+    claude) echo "$cache/claude-$claude_version" ;;
+    otelcol) echo "$cache/otelcol-$otelcol_version" ;;
+    python-sdk) echo "$cache/python-sdk" ;;
+  esac
+}
+
+program() {
+  case $1 in
+    claude) echo "$(directory claude)/bin/claude" ;;
+    otelcol) echo "$(directory otelcol)/otelcol" ;;
+    python-sdk) echo "$(directory python-sdk)/bin/python" ;;
+  esac
+}
+
+# What a finished part is marked with: other versions here make it be built again.
+recipe() {
+  case $1 in
+    claude) echo "claude-code $claude_version" ;;
+    otelcol) otelcol_manifest . ;;
+    python-sdk) echo "${python_packages[*]} $python_sdk_version" ;;
+  esac
+}
+
+finished() {
+  local mark
+  mark=$(directory "$1")/.finished
+  [ -r "$mark" ] && [ "$(cat "$mark")" = "$(recipe "$1")" ] && [ -x "$(program "$1")" ]
+}
+
+known() {
+  local part
+  for part in "${parts[@]}"; do
+    [ "$part" != "$1" ] || return 0
+  done
+  misuse "there is no part \`$1\`"
+}
+
+needs() {
+  command -v "$1" >/dev/null || { reason="$1 is not installed"; return 1; }
+}
+
+# Runs a command with a limit in seconds, its output in the log; a failure's last words become the reason.
+run() {
+  local limit=$1 log=$2 code=0
+  shift 2
+  if command -v timeout >/dev/null; then
+    timeout "$limit" "$@" >"$log" 2>&1 </dev/null || code=$?
+  else
+    "$@" >"$log" 2>&1 </dev/null || code=$?
+  fi
+  case $code in
+    0) return 0 ;;
+    124) reason="\`$1\` took more than $limit s; $log has what it said" ;;
+    *) reason="\`$1\` failed with $code: $(grep -v '^[[:space:]]*$' "$log" | tail -n 1 | cut -c 1-200); $log has the rest" ;;
+  esac
+  return 1
+}
+
+progress() {
+  printf 'counterparts: %s: %s\n' "$1" "$2" >&2
+}
+
+skip() {
+  printf '%s: skipped: %s\n' "$1" "$2"
+}
+
+misuse() {
+  printf 'counterparts: %s\n\n' "$1" >&2
+  usage >&2
+  exit 2
+}
+
+main "$@"

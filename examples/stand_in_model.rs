@@ -17,10 +17,10 @@ struct Options {
     /// First asks for this command to be run by the Bash tool
     #[arg(long, value_name = "COMMAND")]
     bash: Option<String>,
-    /// Stops half-way through the text until a line comes on standard input
+    /// Stops after the text's first line, or in its middle, until a line comes on standard input
     #[arg(long)]
     stall: bool,
-    /// Prints each request's method, target and model to standard error when standard input closes
+    /// Prints each request's method, target, model and number of tools to standard error when standard input closes
     #[arg(long)]
     log: bool,
     /// Input tokens that each answer reports
@@ -59,7 +59,14 @@ fn main() -> io::Result<()> {
     }
     if options.log {
         for request in model.requests() {
-            writeln!(io::stderr(), "{} {} {}", request.method, request.target, request.body["model"])?;
+            let tools = request.body["tools"].as_array().map_or(0, Vec::len);
+            writeln!(
+                io::stderr(),
+                "{} {} model={} tools={tools}",
+                request.method,
+                request.target,
+                request.body["model"]
+            )?;
         }
     }
     Ok(())

@@ -25,9 +25,9 @@ Usage: scripts/counterparts.sh [PART]...       take or build these, all of them 
        scripts/counterparts.sh --help
 
 Parts:
-  claude      Claude Code $claude_version, by npm                          (260 MB or more)
-  otelcol     a small OpenTelemetry Collector $otelcol_version, by go      (about two minutes)
-  python-sdk  a virtual environment with OpenTelemetry's SDK $python_sdk_version, by python3
+  claude      Claude Code $claude_version, by npm (360 MB)
+  otelcol     a small OpenTelemetry Collector $otelcol_version, by go (30 MB, some minutes)
+  python-sdk  a virtual environment with OpenTelemetry's SDK $python_sdk_version, by python3 (60 MB)
 
 They go to \$CCRUN_COUNTERPARTS, else ccrun-counterparts in the user's cache directory: here
 $cache
@@ -196,17 +196,22 @@ needs() {
 
 # Runs a command with a limit in seconds, its output in the log; a failure's last words become the reason.
 run() {
-  local limit=$1 log=$2 code=0
+  local limit=$1 log=$2 code=0 words
   shift 2
-  if command -v timeout >/dev/null; then
-    timeout "$limit" "$@" >"$log" 2>&1 </dev/null || code=$?
+  # In the foreground, or else Ctrl-C would reach this script and not what it waits for.
+  if timeout --foreground 1 true 2>/dev/null; then
+    timeout --foreground "$limit" "$@" >"$log" 2>&1 </dev/null || code=$?
   else
     "$@" >"$log" 2>&1 </dev/null || code=$?
   fi
   case $code in
     0) return 0 ;;
-    124) reason="\`$1\` took more than $limit s; $log has what it said" ;;
-    *) reason="\`$1\` failed with $code: $(grep -v '^[[:space:]]*$' "$log" | tail -n 1 | cut -c 1-200); $log has the rest" ;;
+    124) reason="\`${1##*/}\` took more than $limit s; $log has what it said" ;;
+    *)
+      # npm ends with the place of its own log, which says nothing.
+      words=$(grep -v -e '^[[:space:]]*$' -e 'complete log of this run' "$log" | tail -n 1 | cut -c 1-200) || true
+      reason="\`${1##*/}\` failed with $code: $words ($log has the rest)"
+      ;;
   esac
   return 1
 }

@@ -59,8 +59,8 @@ impl Script {
         Self { usage, ..self }
     }
 
-    /// Stops half-way through the text until it is released. What Claude Code asks on the side, a title for example,
-    /// is answered whole.
+    /// Stops in the middle of the text until it is released: after its first line, if it has several, because an
+    /// interactive Claude Code shows whole lines only. What it asks on the side, a title for example, is answered whole.
     pub(crate) fn stalling(self) -> Self {
         Self { stalls: true, ..self }
     }
@@ -205,8 +205,8 @@ impl Server {
             ("POST", "/v1/messages/count_tokens") => {
                 whole(StatusCode::OK, &json!({"input_tokens": self.script.usage.input}))
             }
-            // Before its first message the client asks whether anyone is there.
-            ("GET" | "HEAD", "/") => whole(StatusCode::OK, &json!({})),
+            // An interactive client may ask first whether anyone is there.
+            ("GET" | "HEAD", "/" | "/api/hello") => whole(StatusCode::OK, &json!({})),
             (_, path) => whole(
                 StatusCode::NOT_FOUND,
                 &json!({"type": "error", "error": {"type": "not_found_error", "message": format!("no `{path}` here")}}),
@@ -218,7 +218,7 @@ impl Server {
         let conversation = offers_bash(request);
         let block = match &self.script.bash {
             Some(command) if conversation && !has_tool_result(request) => Block::Bash(command.clone()),
-            _ => Block::Text(self.script.text.clone()),
+            _ => Block::Text(structured(request).unwrap_or_else(|| self.script.text.clone())),
         };
         if request["stream"] != true {
             return whole(StatusCode::OK, &block.message(&request["model"], self.script.usage));
@@ -331,8 +331,26 @@ fn has_tool_result(request: &Value) -> bool {
     messages.filter_map(|message| message["content"].as_array()).flatten().any(|block| block["type"] == "tool_result")
 }
 
+/// What fits the JSON schema that the request demands, as the one for a session's title does.
+fn structured(request: &Value) -> Option<String> {
+    let properties = request["output_config"]["format"]["schema"]["properties"].as_object()?;
+    let values = properties.iter().map(|(name, property)| {
+        let value = match property["type"].as_str() {
+            Some("string") => property["enum"].get(0).cloned().unwrap_or_else(|| json!("stand-in")),
+            Some("boolean") => json!(false),
+            Some("integer" | "number") => json!(0),
+            Some("array") => json!([]),
+            Some("object") => json!({}),
+            _ => Value::Null,
+        };
+        (name.clone(), value)
+    });
+    Some(Value::Object(values.collect()).to_string())
+}
+
 fn halves(text: &str) -> [&str; 2] {
-    let (first, second) = text.split_at(text.floor_char_boundary(text.len().div_ceil(2)));
+    let middle = text.find('\n').map_or(text.floor_char_boundary(text.len().div_ceil(2)), |line| line + 1);
+    let (first, second) = text.split_at(middle);
     [first, second]
 }
 

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Takes or builds the programs of others that ccrun is tested against, into a cache outside the repository.
 set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "$0")/common.sh"
 
 parts=(claude otelcol python-sdk)
 claude_version=2.1.329
@@ -198,12 +200,7 @@ needs() {
 run() {
   local limit=$1 log=$2 code=0 words
   shift 2
-  # In the foreground, or else Ctrl-C would reach this script and not what it waits for.
-  if timeout --foreground 1 true 2>/dev/null; then
-    timeout --foreground "$limit" "$@" >"$log" 2>&1 </dev/null || code=$?
-  else
-    "$@" >"$log" 2>&1 </dev/null || code=$?
-  fi
+  bounded "$limit" "$@" >"$log" 2>&1 </dev/null || code=$?
   case $code in
     0) return 0 ;;
     124) reason="\`${1##*/}\` took more than $limit s; $log has what it said" ;;

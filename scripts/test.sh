@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# Sets up what the tests need and runs them; what cannot be had is skipped by name, with the reason.
+set -euo pipefail
+here=$(cd "$(dirname "$0")/.." && pwd)
+# shellcheck source=scripts/common.sh
+. "$here/scripts/common.sh"
+
+# Seconds: a test that hangs must not hang the run. The builds are not in it.
+group_limit=600
+long_limit=1800
+
+usage() {
+  cat <<'TEXT'
+Usage: scripts/test.sh           all tests, but those that take long
+       scripts/test.sh --all     those too: against the OpenTelemetry Collector, and the long ones
+       scripts/test.sh --help
+
+The plain tests need Rust and a C compiler. The others need programs that scripts/counterparts.sh takes into a cache
+outside the repository, with npm, python3 and go; and tmux. TEST_CLAUDE, TEST_PYTHON and TEST_OTELCOL name others.
+TEXT
+}
+
+main() {
+  local all=no
+  case ${1-} in
+    '') ;;
+    --all) all=yes ;;
+    -h | --help) usage && exit ;;
+    *) misuse "unknown option \`$1\`" ;;
+  esac
+  [ $# -le 1 ] || misuse "too many arguments"
+  forget_inherited
+  forget_account
+  cd "$here"
+  cargo test --locked --no-run </dev/null
+  summary=()
+  failed=no
+
+  if bounded "$group_limit" cargo test --locked </dev/null; then
+    note passed "the plain tests"
+  else
+    note FAILED "the plain tests"
+  fi
+  list_ignored
+  if counterpart needs_claude TEST_CLAUDE claude; then
+    group needs_claude "$group_limit" needs_claude::tmux::
+    if command -v tmux >/dev/null; then
+      group needs_claude::tmux "$group_limit"
+    else
+      note skipped "needs_claude::tmux: tmux is not installed"
+    fi
+  fi
+  ! counterpart needs_python TEST_PYTHON python-sdk || group needs_python "$group_limit"
+  if [ "$all" = yes ]; then
+    ! counterpart needs_otelcol TEST_OTELCOL otelcol || group needs_otelcol "$group_limit"
+    group long "$long_limit"
+  else
+    note skipped "needs_otelcol and long: they take long, --all runs them"
+  fi
+
+  echo
+  printf '%s\n' "${summary[@]}"
+  [ "$failed" = no ]
+}
+
+# An ignored test that no group takes would never run.
+list_ignored() {
+  local stray
+  ignored=$(cargo test --quiet --locked --test it -- --ignored --list --format terse </dev/null |
+    sed -n 's/: test$//p')
+  stray=$(grep -v -E '^(needs_claude|needs_python|needs_otelcol|long)::' <<<"$ignored" | grep .) || return 0
+  note FAILED "nothing runs these ignored tests: ${stray//$'\n'/ }"
+}
+
+# Exports where the counterpart is; false if it cannot be had, or if no test wants it.
+counterpart() {
+  local tests=$1 variable=$2 part=$3 reason
+  if ! grep -q "^$tests::" <<<"$ignored"; then
+    note skipped "$tests: there is no such test"
+    return 1
+  fi
+  if [ -n "${!variable-}" ]; then
+    export "${variable?}"
+  elif reason=$(scripts/counterparts.sh "$part"); then
+    export "$variable=$(scripts/counterparts.sh --path "$part")"
+  else
+    note skipped "$tests: ${reason#*skipped: }"
+    return 1
+  fi
+}
+
+# Runs the ignored tests of one module, but not those of another inside it. By their whole names, because the test
+# program's own filter would find the module's name anywhere in a name.
+group() {
+  local tests=$1 limit=$2 but=${3:-none} names
+  names=$(grep "^$tests::" <<<"$ignored" | grep -v "^$but") || {
+    note skipped "$tests: there is no such test"
+    return 0
+  }
+  echo
+  echo "test: $tests"
+  # shellcheck disable=SC2086 # a test's name has no space
+  if bounded "$limit" cargo test --quiet --locked --test it -- --ignored --exact $names </dev/null; then
+    note passed "$tests ($(wc -l <<<"$names" | tr -d ' '))"
+  else
+    note FAILED "$tests"
+  fi
+}
+
+note() {
+  summary+=("test: $1: $2")
+  [ "$1" != FAILED ] || failed=yes
+}
+
+misuse() {
+  printf 'test: %s\n\n' "$1" >&2
+  usage >&2
+  exit 2
+}
+
+main "$@"

@@ -13,3 +13,7 @@ mod support;
 mod transport;
 #[path = "it/transport_failures.rs"]
 mod transport_failures;
+//! The one integration binary. What needs more than Rust is ignored, in a module that says what it needs, and
+//! `scripts/test.sh` runs it.
+
+mod support;

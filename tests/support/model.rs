@@ -382,3 +382,7 @@ impl Body for Answer {
         self.0.poll_recv(context).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
 }
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod tests;

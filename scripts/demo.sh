@@ -69,9 +69,10 @@ own_credentials() {
 build() {
   command -v cargo >/dev/null || fail "cargo is not installed: get Rust from https://rustup.rs"
   local target=${CARGO_TARGET_DIR:-$here/target}
-  say "building ccrun (a few minutes at first, then seconds)"
-  cargo build --quiet --locked --manifest-path "$here/Cargo.toml" --target-dir "$target" \
+  say "building ccrun in the dev profile (some minutes at first, then seconds)"
+  cargo build --locked --manifest-path "$here/Cargo.toml" --target-dir "$target" \
     --bin ccrun --example stand_in_model || fail "the build failed"
+  target=$(cd "$target" && pwd)
   ccrun=$target/debug/ccrun
   model=$target/debug/examples/stand_in_model
 }

@@ -20,7 +20,7 @@ struct Options {
     /// Stops after the text's first line, or in its middle, until a line comes on standard input
     #[arg(long)]
     stall: bool,
-    /// Prints each request's method, target, model and number of tools to standard error when standard input closes
+    /// Prints what was asked to standard error, a line each, when standard input closes
     #[arg(long)]
     log: bool,
     /// Input tokens that each answer reports
@@ -60,12 +60,12 @@ fn main() -> io::Result<()> {
     if options.log {
         for request in model.requests() {
             let tools = request.body["tools"].as_array().map_or(0, Vec::len);
+            let (model, stream) = (&request.body["model"], &request.body["stream"]);
             writeln!(
                 io::stderr(),
-                "{} {} model={} tools={tools}",
+                "{} {} model={model} stream={stream} tools={tools}",
                 request.method,
-                request.target,
-                request.body["model"]
+                request.target
             )?;
         }
     }

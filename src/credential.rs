@@ -20,3 +20,12 @@ impl fmt::Debug for Source {
         }
     }
 }
+
+impl Source {
+    /// What tells one source from another: the literal itself, for another key is another account.
+    pub fn identity(&self) -> &str {
+        match self {
+            Self::Literal(value) => value,
+        }
+    }
+}

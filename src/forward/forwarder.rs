@@ -1,0 +1,182 @@
+//! One recipient's forwarder: takes what waits in turn, sends it, and notes what became of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
+
+use super::answer::Outcome;
+use super::transport::{Transport, TransportError};
+use crate::credential::Source;
+use crate::profile::Destination;
+use crate::random;
+use crate::store::batches::{self, Delivery, Recipient};
+use crate::store::{Store, StoreError, sessions};
+
+/// The first pause after a failure.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest pause that is our own choice.
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+
+/// Delivers to one recipient.
+#[derive(Debug)]
+pub struct Forwarder {
+    recipient: Recipient,
+    transport: Result<Transport, TransportError>,
+    headers: HeaderMap,
+    store: Store,
+    /// Whether the session is over: then what waits is tried once more at once, and nothing more will come.
+    ended: watch::Receiver<bool>,
+    /// Something new waits.
+    wake: Arc<Notify>,
+    /// Failures since the last success.
+    failures: u32,
+}
+
+impl Forwarder {
+    /// A forwarder; it does nothing until it runs.
+    pub fn new(
+        recipient: Recipient,
+        destination: &Destination,
+        store: Store,
+        ended: watch::Receiver<bool>,
+        wake: Arc<Notify>,
+    ) -> Self {
+        let transport = Transport::new(destination);
+        let headers = headers(destination);
+        Self { recipient, transport, headers, store, ended, wake, failures: 0 }
+    }
+
+    /// Runs until the session has ended and nothing waits any longer.
+    pub async fn run(self) {
+        self.deliver(false).await;
+    }
+
+    /// Runs until nothing waits any longer: for what an ended session left, to which nothing is added.
+    pub async fn run_until_empty(self) {
+        self.deliver(true).await;
+    }
+
+    async fn deliver(mut self, complete: bool) {
+        loop {
+            let pause = match self.step().await {
+                Ok(Step::Sent) => continue,
+                Ok(Step::Empty) if complete || *self.ended.borrow() => return,
+                Ok(Step::Empty) => None,
+                Ok(Step::Failed(after)) => Some(self.pause(after)),
+                Err(_) => Some(self.pause(None)),
+            };
+            self.rest(pause).await;
+        }
+    }
+
+    /// Takes the batch whose turn it is as far as it gets.
+    async fn step(&mut self) -> Result<Step, StoreError> {
+        let recipient = self.recipient.clone();
+        let Some(delivery) = self.store.commit(move |connection| batches::next(connection, &recipient)).await? else {
+            return Ok(Step::Empty);
+        };
+        let transport = match &self.transport {
+            Ok(transport) => transport,
+            Err(error) => {
+                let reason = error.to_string();
+                return self.hold(&delivery, reason, None, false).await;
+            }
+        };
+        // The store has the batch for as long as it takes; what is sent is a copy of it.
+        let body = Bytes::from(delivery.body.clone());
+        match transport.send(delivery.signal, body, &self.headers).await {
+            Outcome::Delivered { rejected, message } => self.delivered(&delivery, rejected, message).await,
+            Outcome::Refused { reason } | Outcome::TooLarge { reason } => self.give_up(delivery, reason).await,
+            Outcome::Unauthorized { reason } => self.hold(&delivery, reason, None, true).await,
+            Outcome::Held { reason, retry_after } => self.hold(&delivery, reason, retry_after, false).await,
+        }
+    }
+
+    async fn delivered(
+        &mut self,
+        delivery: &Delivery,
+        rejected: u64,
+        message: Option<String>,
+    ) -> Result<Step, StoreError> {
+        let (recipient, batch) = (self.recipient.clone(), delivery.batch);
+        let committed = self.store.commit(move |connection| {
+            if rejected > 0 || message.is_some() {
+                sessions::count_rejected(connection, &recipient.session, rejected, message.as_deref())?;
+            }
+            batches::delivered(connection, &recipient, batch)
+        });
+        committed.await?;
+        self.failures = 0;
+        Ok(Step::Sent)
+    }
+
+    async fn give_up(&mut self, delivery: Delivery, reason: String) -> Result<Step, StoreError> {
+        let recipient = self.recipient.clone();
+        let now = Timestamp::now().as_millisecond();
+        let given_up =
+            self.store.commit(move |connection| batches::give_up(connection, &recipient, &delivery, &reason, now));
+        given_up.await?;
+        self.failures = 0;
+        Ok(Step::Sent)
+    }
+
+    async fn hold(
+        &mut self,
+        delivery: &Delivery,
+        reason: String,
+        after: Option<Duration>,
+        behind: bool,
+    ) -> Result<Step, StoreError> {
+        let (recipient, batch) = (self.recipient.clone(), delivery.batch);
+        let held = self.store.commit(move |connection| batches::held(connection, &recipient, batch, &reason, behind));
+        held.await?;
+        Ok(Step::Failed(after))
+    }
+
+    /// How long to leave the destination alone: as long as it asked for, else twice as long as the last time.
+    fn pause(&mut self, after: Option<Duration>) -> Duration {
+        let doubled = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(LONGEST_PAUSE);
+        self.failures = self.failures.saturating_add(1);
+        after.unwrap_or_else(|| doubled.mul_f64(random::jitter()))
+    }
+
+    /// Waits for something to do: for new data, or after a failure for the pause to pass; the end of the session ends
+    /// either, once.
+    async fn rest(&mut self, pause: Option<Duration>) {
+        let ended = *self.ended.borrow();
+        match pause {
+            Some(pause) if ended => tokio::time::sleep(pause).await,
+            // Nobody tells of an end any more if the sender is gone: then the pause alone counts.
+            Some(pause) => drop(timeout(pause, self.ended.changed()).await),
+            None => {
+                tokio::select! {
+                    () = self.wake.notified() => {}
+                    _ = self.ended.changed() => {}
+                }
+            }
+        }
+    }
+}
+
+/// What came of a step.
+enum Step {
+    Sent,
+    Empty,
+    Failed(Option<Duration>),
+}
+
+/// A destination's headers, ready to send.
+fn headers(destination: &Destination) -> HeaderMap {
+    let pairs = destination.headers.iter().filter_map(|(name, Source::Literal(value))| {
+        let mut value = HeaderValue::try_from(value).ok()?;
+        value.set_sensitive(true);
+        Some((HeaderName::try_from(name).ok()?, value))
+    });
+    pairs.collect()
+}

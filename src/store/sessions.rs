@@ -1,0 +1,121 @@
+//! The table of sessions: one row for each launch.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
+
+use crate::profile::Selection;
+
+/// A session, as its launcher describes it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    /// Its id: 16 hexadecimal digits.
+    pub id: String,
+    /// The session in whose environment it was launched.
+    pub parent: Option<String>,
+    /// The name of the profile that was chosen.
+    pub profile: String,
+    /// The profile's team.
+    pub team: Option<String>,
+    /// The program, as it was named.
+    pub program: String,
+    /// The repository's directory, or the working directory.
+    pub project: String,
+    /// The branch that was checked out.
+    pub branch: Option<String>,
+    /// When it was launched, in Unix milliseconds.
+    pub started_at: i64,
+    /// What resolves its profile again.
+    pub selection: Selection,
+}
+
+pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(
+        "CREATE TABLE session (
+            id TEXT PRIMARY KEY,
+            parent TEXT,
+            profile TEXT NOT NULL,
+            team TEXT,
+            program TEXT NOT NULL,
+            project TEXT NOT NULL,
+            branch TEXT,
+            started_at INTEGER NOT NULL,
+            ended_at INTEGER,
+            selection TEXT NOT NULL,
+            received INTEGER NOT NULL DEFAULT 0,
+            rejected INTEGER NOT NULL DEFAULT 0,
+            dropped INTEGER NOT NULL DEFAULT 0,
+            message TEXT
+        ) STRICT;
+        CREATE INDEX session_started ON session (started_at);",
+    )
+}
+
+/// Writes a session down, once.
+pub fn insert(connection: &Connection, session: &Session) -> rusqlite::Result<()> {
+    let selection = serde_json::to_string(&session.selection).unwrap_or_default();
+    let mut statement = connection.prepare_cached(
+        "INSERT OR IGNORE INTO session (id, parent, profile, team, program, project, branch, started_at, selection)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?;
+    statement.execute(params![
+        session.id,
+        session.parent,
+        session.profile,
+        session.team,
+        session.program,
+        session.project,
+        session.branch,
+        session.started_at,
+        selection
+    ])?;
+    Ok(())
+}
+
+/// Adds to what a session has received, in records, data points and spans.
+pub fn count_received(connection: &Connection, session: &str, records: u64) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("UPDATE session SET received = received + ?2 WHERE id = ?1")?;
+    statement.execute(params![session, i64::try_from(records).unwrap_or(i64::MAX)])?;
+    Ok(())
+}
+
+/// Counts what a destination accepted only in part, and keeps its last message.
+pub fn count_rejected(
+    connection: &Connection,
+    session: &str,
+    rejected: u64,
+    message: Option<&str>,
+) -> rusqlite::Result<()> {
+    let mut statement = connection
+        .prepare_cached("UPDATE session SET rejected = rejected + ?2, message = coalesce(?3, message) WHERE id = ?1")?;
+    statement.execute(params![session, i64::try_from(rejected).unwrap_or(i64::MAX), message])?;
+    Ok(())
+}
+
+/// Marks a session as ended, unless it is marked already. `now` is in Unix milliseconds.
+pub fn end(connection: &Connection, session: &str, now: i64) -> rusqlite::Result<()> {
+    let mut statement =
+        connection.prepare_cached("UPDATE session SET ended_at = ?2 WHERE id = ?1 AND ended_at IS NULL")?;
+    statement.execute(params![session, now])?;
+    Ok(())
+}
+
+/// A session by its id.
+pub fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option<Session>> {
+    let mut statement = connection.prepare_cached("SELECT * FROM session WHERE id = ?1")?;
+    statement.query_row([id], from_row).optional()
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Session> {
+    let selection: String = row.get("selection")?;
+    Ok(Session {
+        id: row.get("id")?,
+        parent: row.get("parent")?,
+        profile: row.get("profile")?,
+        team: row.get("team")?,
+        program: row.get("program")?,
+        project: row.get("project")?,
+        branch: row.get("branch")?,
+        started_at: row.get("started_at")?,
+        selection: serde_json::from_str(&selection).unwrap_or_default(),
+    })
+}

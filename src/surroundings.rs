@@ -1,0 +1,101 @@
+//! What the process finds around itself, read once at the edge and never changed.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+/// A snapshot of the process's surroundings.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The environment.
+    pub variables: BTreeMap<OsString, OsString>,
+    /// The working directory.
+    pub directory: PathBuf,
+    /// The binary that runs.
+    pub executable: PathBuf,
+}
+
+impl Surroundings {
+    /// Reads them.
+    pub fn gather() -> Result<Self> {
+        Ok(Self {
+            variables: std::env::vars_os().collect(),
+            directory: std::env::current_dir().context("the working directory is gone")?,
+            executable: std::env::current_exe().context("cannot tell which binary this is")?,
+        })
+    }
+
+    /// A variable that is set and not empty.
+    pub fn variable(&self, name: &str) -> Option<&OsStr> {
+        self.variables.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
+    }
+
+    /// A variable that is set, not empty and UTF-8.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.variable(name).and_then(OsStr::to_str)
+    }
+
+    /// Whether a switch is on: set, and neither empty nor `0` nor `false`.
+    pub fn switch(&self, name: &str) -> bool {
+        self.variable(name).is_some_and(|value| value != "0" && value != "false")
+    }
+
+    /// Where things are kept.
+    pub fn places(&self) -> Result<Places> {
+        let base = directories::BaseDirs::new().context("there is no home directory: set HOME")?;
+        let state = base.state_dir().unwrap_or_else(|| base.data_local_dir());
+        Ok(Places {
+            profiles: base.config_dir().join("ccrun/profiles"),
+            state: self.variable("CCRUN_STATE_DIR").map_or_else(|| state.join("ccrun"), PathBuf::from),
+            claude: self
+                .variable("CLAUDE_CONFIG_DIR")
+                .map_or_else(|| base.home_dir().join(".claude"), |path| self.directory.join(path)),
+        })
+    }
+}
+
+/// Where things are kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Places {
+    /// The user's profiles.
+    pub profiles: PathBuf,
+    /// What `ccrun` itself keeps: the store, locks, settings files.
+    pub state: PathBuf,
+    /// Claude Code's own configuration.
+    pub claude: PathBuf,
+}
+
+impl Places {
+    /// The store's file. Its schema's major version is in the name, so that an older and a newer program never meet in
+    /// one file that only one of them understands.
+    pub fn store(&self) -> PathBuf {
+        self.state.join("store-1.db")
+    }
+
+    /// The file whose lock says that a session lives.
+    pub fn lock(&self, session: &str) -> PathBuf {
+        self.state.join("locks").join(session)
+    }
+
+    /// The `--settings` file of a session.
+    pub fn settings(&self, session: &str) -> PathBuf {
+        self.state.join("settings").join(format!("{session}.json"))
+    }
+
+    /// The key of fingerprints.
+    pub fn key(&self) -> PathBuf {
+        self.state.join("key")
+    }
+
+    /// The path as a person would write it, with `~` for the home directory.
+    pub fn shortened(path: &Path) -> String {
+        let home = directories::BaseDirs::new().map(|base| base.home_dir().to_owned());
+        match home.and_then(|home| path.strip_prefix(home).ok().map(Path::to_owned)) {
+            Some(rest) => format!("~/{}", rest.display()),
+            None => path.display().to_string(),
+        }
+    }
+}

@@ -1,8 +1,33 @@
 //! `ccrun` launches Claude Code with its OpenTelemetry switched on and delivered.
+//!
+//! # The way of the data
+//!
+//! A launch begins in [`cli`], which only says what can be asked for, and [`commands`], which does it, one verb a file.
+//!
+//! 1. [`surroundings`]: the environment and the places, read once.
+//! 2. [`profile`]: which files say what, and what they mean together. A [`credential`] is where a header's value comes
+//!    from.
+//! 3. [`environment`]: what profile and endpoint make of the program's environment; [`claude`]: what Claude Code reads
+//!    besides.
+//! 4. [`launch`]: binds a port, starts the collector on it, and becomes the program.
+//! 5. [`collector`]: a keeper that holds the port, and a worker that receives, stamps, stores and forwards.
+//! 6. [`otlp`]: requests as they stand on the wire. [`usage`]: what they say was used.
+//! 7. [`store`]: batches, what each destination still has to be given of them, and the ledger, in one file.
+//! 8. [`forward`]: each destination's own way through what waits for it.
+//! 9. [`usage::report`]: what the ledger knows.
+//!
+//! Beside that way stand [`process`], [`state`], [`git`] and [`random`], which each ask the system for one thing, and
+//! [`printable`], which everything foreign passes before it reaches a terminal.
 
+pub mod claude;
+pub mod cli;
+pub mod collector;
+pub mod commands;
 pub mod credential;
+pub mod environment;
 pub mod forward;
 pub mod git;
+pub mod launch;
 pub mod otlp;
 pub mod printable;
 pub mod process;

@@ -1,3 +1,17 @@
 //! Maps an outcome to an exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use ccrun::cli::Cli;
+use ccrun::commands;
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match commands::dispatch(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            commands::complain(&ccrun::printable::printable(&format!("{error:#}")));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,4 +1,5 @@
-//! The one integration binary: scenarios as modules, and what supports them beside.
+//! The one integration binary: scenarios as modules, and what supports them beside. What needs more than Rust is
+//! ignored, in a module that says what it needs, and `scripts/test.sh` runs it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,7 +14,3 @@ mod support;
 mod transport;
 #[path = "it/transport_failures.rs"]
 mod transport_failures;
-//! The one integration binary. What needs more than Rust is ignored, in a module that says what it needs, and
-//! `scripts/test.sh` runs it.
-
-mod support;

@@ -1,6 +1,5 @@
 //! What the scenarios stand on.
 
 pub mod backend;
-//! What the scenarios share.
-
-pub(crate) mod model;
+pub mod model;
+pub mod sandbox;

@@ -1,0 +1,205 @@
+//! What Claude Code itself reads: the `--settings` file that beats every other source but managed settings.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value, json};
+
+use crate::environment::{self, Changes};
+
+/// How large a settings file of the user's may be, in bytes.
+const MAXIMUM_SIZE: u64 = 4 * 1024 * 1024;
+
+/// Subcommands before which `--settings` would turn the words that follow into a prompt, or which refuse it.
+const WITHOUT_SETTINGS: [&str; 9] =
+    ["attach", "daemon", "kill", "logs", "rc", "remote-control", "respawn", "rm", "stop"];
+
+/// Whether a program is Claude Code, by the name of its file.
+pub fn is_claude(program: &OsStr) -> bool {
+    Path::new(program).file_name().is_some_and(|name| name == "claude")
+}
+
+/// Whether `--settings` may stand in front of these arguments.
+pub fn takes_settings(arguments: &[OsString]) -> bool {
+    arguments.first().is_none_or(|first| !WITHOUT_SETTINGS.iter().any(|word| first == word))
+}
+
+/// The places where Claude Code's installers put it, below a home directory or absolute, likeliest first.
+pub fn known_places(home: &Path) -> Vec<PathBuf> {
+    let own = [".local/bin/claude", ".claude/local/claude", ".npm-global/bin/claude"].map(|place| home.join(place));
+    let shared = ["/usr/local/bin/claude", "/opt/homebrew/bin/claude"].map(PathBuf::from);
+    own.into_iter().chain(shared).collect()
+}
+
+/// The user's own `--settings`, taken out of the arguments, for only the last one given counts.
+#[derive(Clone, Debug, Default)]
+pub struct UserSettings {
+    /// What the user's file or inline JSON says.
+    pub content: Map<String, Value>,
+    /// The arguments without it.
+    pub arguments: Vec<OsString>,
+}
+
+impl UserSettings {
+    /// Finds them. Fails where Claude Code would not understand them either.
+    pub fn extract(arguments: &[OsString], directory: &Path) -> Result<Self> {
+        let mut rest = Vec::new();
+        let mut given: Option<OsString> = None;
+        let mut words = arguments.iter();
+        while let Some(word) = words.next() {
+            let inline = word.to_str().and_then(|word| word.strip_prefix("--settings="));
+            if let Some(value) = inline {
+                given = Some(OsString::from(value));
+            } else if word == "--settings" {
+                given = Some(words.next().context("--settings stands without a value")?.clone());
+            } else {
+                rest.push(word.clone());
+                if word == "--" {
+                    rest.extend(words.by_ref().cloned());
+                }
+            }
+        }
+        let content = given.map(|given| read(&given, directory)).transpose()?.unwrap_or_default();
+        Ok(Self { content, arguments: rest })
+    }
+}
+
+/// Inline JSON, or the JSON in a file.
+fn read(given: &OsStr, directory: &Path) -> Result<Map<String, Value>> {
+    let inline = given.to_str().filter(|text| text.trim_start().starts_with('{')).map(str::to_owned);
+    let text = if let Some(text) = inline {
+        text
+    } else {
+        let path = directory.join(given);
+        let size = std::fs::metadata(&path).with_context(|| format!("--settings `{}`", path.display()))?.len();
+        if size > MAXIMUM_SIZE {
+            bail!("--settings `{}` is larger than {} MiB", path.display(), MAXIMUM_SIZE >> 20);
+        }
+        std::fs::read_to_string(&path).with_context(|| format!("--settings `{}`", path.display()))?
+    };
+    match serde_json::from_str(&text) {
+        Ok(Value::Object(content)) => Ok(content),
+        Ok(_) => bail!("--settings holds no JSON object"),
+        Err(error) => bail!("--settings holds no JSON: line {}, column {}", error.line(), error.column()),
+    }
+}
+
+/// The settings of a running session: the user's, with ours over them.
+///
+/// Every variable that some other settings file may name is set, to nothing where we have no value for it, so that no
+/// file need be read to know which it names; so is the headers helper, which stops the export when it fails.
+pub fn running(user: &Map<String, Value>, changes: &Changes, inherited: &BTreeMap<String, String>) -> Value {
+    let mut variables = user_variables(user);
+    for name in environment::taken_back() {
+        variables.insert(name, json!(""));
+    }
+    let service = inherited.get("OTEL_SERVICE_NAME").filter(|name| !name.is_empty());
+    variables.insert("OTEL_SERVICE_NAME".into(), json!(service.map_or("claude-code", String::as_str)));
+    let own = variables.get("OTEL_RESOURCE_ATTRIBUTES").and_then(Value::as_str).unwrap_or_default().to_owned();
+    for (name, value) in &changes.set {
+        variables.insert(name.clone(), json!(value));
+    }
+    if let Some(ours) = changes.set.get("OTEL_RESOURCE_ATTRIBUTES") {
+        let joined = join_attributes(&own, ours);
+        variables.insert("OTEL_RESOURCE_ATTRIBUTES".into(), json!(joined));
+    }
+    with_variables(user, variables, true)
+}
+
+/// The same settings once the session is over, for a background job may read the file again: telemetry off, the
+/// user's part as it was.
+pub fn ended(user: &Map<String, Value>) -> Value {
+    let mut variables = user_variables(user);
+    variables.retain(|name, _| !name.starts_with("OTEL_"));
+    variables.insert("CLAUDE_CODE_ENABLE_TELEMETRY".into(), json!("0"));
+    with_variables(user, variables, false)
+}
+
+/// What turns telemetry off where no file can be written; it holds no secret, so it may stand in an argument.
+pub fn off() -> String {
+    json!({ "env": { "CLAUDE_CODE_ENABLE_TELEMETRY": "0" } }).to_string()
+}
+
+fn user_variables(user: &Map<String, Value>) -> Map<String, Value> {
+    user.get("env").and_then(Value::as_object).cloned().unwrap_or_default()
+}
+
+fn with_variables(user: &Map<String, Value>, variables: Map<String, Value>, running: bool) -> Value {
+    let mut settings = user.clone();
+    settings.insert("env".into(), Value::Object(variables));
+    if running {
+        settings.insert("otelHeadersHelper".into(), json!(""));
+    }
+    Value::Object(settings)
+}
+
+/// Two values of `OTEL_RESOURCE_ATTRIBUTES` in one; the second wins. Entries are encoded already.
+fn join_attributes(first: &str, second: &str) -> String {
+    let key = |entry: &str| entry.split_once('=').map(|(key, _)| key.trim().to_owned());
+    let ours: Vec<_> = second.split(',').filter_map(key).collect();
+    let first = first.split(',').filter(|entry| key(entry).is_some_and(|key| !ours.contains(&key)));
+    first.chain(second.split(',').filter(|entry| !entry.is_empty())).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<OsString> {
+        words.iter().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn the_last_settings_of_the_user_count() {
+        let arguments = words(&["-p", "--settings", r#"{"a":1}"#, r#"--settings={"b":2}"#, "--", "--settings"]);
+        let settings = UserSettings::extract(&arguments, Path::new("/")).unwrap();
+        assert_eq!(Value::Object(settings.content), json!({"b": 2}));
+        assert_eq!(settings.arguments, words(&["-p", "--", "--settings"]));
+    }
+
+    #[test]
+    fn broken_settings_are_named_and_not_shown() {
+        let error = UserSettings::extract(&words(&["--settings", "{\"key\": sk-secret"]), Path::new("/")).unwrap_err();
+        assert_eq!(error.to_string(), "--settings holds no JSON: line 1, column 9");
+    }
+
+    #[test]
+    fn ours_lie_over_the_users_and_go_again() {
+        let user = json!({
+            "permissions": {"deny": ["Bash(rm:*)"]},
+            "env": {"MINE": "1", "OTEL_RESOURCE_ATTRIBUTES": "a=1,team.id=forged", "OTEL_EXPORTER_OTLP_ENDPOINT": "x"}
+        });
+        let user = user.as_object().unwrap();
+        let changes = Changes {
+            set: BTreeMap::from([
+                ("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), "http://127.0.0.1:1/t".to_owned()),
+                ("OTEL_RESOURCE_ATTRIBUTES".to_owned(), "team.id=platform".to_owned()),
+            ]),
+            ..Changes::default()
+        };
+        let settings = running(user, &changes, &BTreeMap::new());
+        assert_eq!(settings["permissions"], user["permissions"]);
+        assert_eq!(settings["otelHeadersHelper"], "");
+        assert_eq!(settings["env"]["MINE"], "1");
+        assert_eq!(settings["env"]["OTEL_EXPORTER_OTLP_ENDPOINT"], "http://127.0.0.1:1/t");
+        assert_eq!(settings["env"]["OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"], "");
+        assert_eq!(settings["env"]["OTEL_SERVICE_NAME"], "claude-code");
+        assert_eq!(settings["env"]["OTEL_RESOURCE_ATTRIBUTES"], "a=1,team.id=platform");
+        assert_eq!(
+            ended(user),
+            json!({
+                "permissions": {"deny": ["Bash(rm:*)"]},
+                "env": {"MINE": "1", "CLAUDE_CODE_ENABLE_TELEMETRY": "0"}
+            })
+        );
+    }
+
+    #[test]
+    fn subcommands_that_would_take_settings_for_a_prompt_get_none() {
+        assert!(!takes_settings(&words(&["stop", "abc"])));
+        assert!(takes_settings(&words(&["-p", "stop"])));
+        assert!(takes_settings(&[]));
+    }
+}

@@ -1,0 +1,128 @@
+//! The command line: options and help texts, no behaviour.
+
+use std::ffi::OsString;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Launches Claude Code with its OpenTelemetry switched on and delivered.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ccrun",
+    version,
+    override_usage = "ccrun [OPTIONS] [--] PROGRAM [ARG]...\n       ccrun COMMAND",
+    disable_help_subcommand = true,
+    arg_required_else_help = true,
+    subcommand_precedence_over_arg = true,
+    after_help = "Examples:
+  ccrun claude                                  record usage on this machine
+  ccrun report                                  and see it
+  ccrun -p team claude -p \"fix the tests\"       with the profile team.toml
+  ccrun -p otlp --var endpoint=http://collector:4318 claude
+  alias claude='ccrun claude'                   and forget about it
+
+Options stand before PROGRAM; everything after it is its own.
+CCRUN_PROFILE chooses a profile, CCRUN_OFF=1 makes ccrun a plain exec."
+)]
+pub struct Cli {
+    /// Options of a launch.
+    #[command(flatten)]
+    pub launch: Launch,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What applies to a launch.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Launch {
+    /// The profile to use; further ones are laid over it
+    #[arg(short, long = "profile", value_name = "NAME")]
+    pub profiles: Vec<String>,
+    /// Sets a variable of the profile
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = pair)]
+    pub variables: Vec<(String, String)>,
+    /// Sets a resource attribute
+    #[arg(short, long, value_name = "KEY=VALUE", value_parser = pair)]
+    pub resource: Vec<(String, String)>,
+    /// Do not start the program if its telemetry cannot be set up
+    #[arg(long)]
+    pub require: bool,
+}
+
+/// The verbs, and any program.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a program, whatever its name
+    Run(Run),
+    /// Show what this machine knows of tokens, cost, models and projects
+    Report(Report),
+    /// Look after what is not delivered yet
+    Queue(Queue),
+    /// The collector's entry point
+    #[command(hide = true)]
+    Collector,
+    /// A program and its arguments.
+    #[command(external_subcommand)]
+    Program(Vec<OsString>),
+}
+
+/// `ccrun run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Options of the launch.
+    #[command(flatten)]
+    pub launch: Launch,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM")]
+    pub program: Vec<OsString>,
+}
+
+/// `ccrun report`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ccrun report
+  ccrun report --since 7d
+  ccrun report --json | jq .totals")]
+pub struct Report {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Only what was used since then: a date, or how long ago (7d, 12h)
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// Only this project's directory
+    #[arg(long, value_name = "DIRECTORY")]
+    pub project: Option<String>,
+    /// Only this profile
+    #[arg(short, long, value_name = "NAME")]
+    pub profile: Option<String>,
+}
+
+/// `ccrun queue`.
+#[derive(Debug, Args)]
+pub struct Queue {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: QueueCommand,
+}
+
+/// What `ccrun queue` does.
+#[derive(Debug, Subcommand)]
+pub enum QueueCommand {
+    /// Show what waits, for whom, since when and why
+    Status {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Deliver what ended sessions left, now
+    Flush,
+}
+
+/// `KEY=VALUE`.
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write it as NAME=VALUE".to_owned()),
+    }
+}

@@ -1,0 +1,159 @@
+//! The keeper: holds the listener and the plan, and replaces a worker that died. A port that refuses for a moment is a
+//! batch that Claude Code loses, and the listener's backlog refuses nobody while one of the two lives.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::TcpListener;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use fork::{Fork, WEXITSTATUS, WIFEXITED};
+
+use super::plan::{Plan, Role};
+use super::worker;
+use crate::state::SessionLock;
+
+/// How many workers may die within [`CRASHES_WITHIN`] before the keeper gives up.
+const MAXIMUM_CRASHES: usize = 5;
+
+/// See [`MAXIMUM_CRASHES`].
+const CRASHES_WITHIN: Duration = Duration::from_mins(10);
+
+/// The largest plan, in bytes.
+const MAXIMUM_PLAN: u64 = 16 << 20;
+
+/// Whether a worker is executed instead of merely forked: on macOS the Keychain and Security fail after a bare fork.
+const EXECUTED: bool = cfg!(target_os = "macos");
+
+/// What was handed over on the three standard streams.
+struct Handed {
+    plan: Plan,
+    ready: Option<File>,
+    listener: TcpListener,
+}
+
+/// The entry of `ccrun collector`; gives the process's exit status. In the process that was spawned it returns as soon
+/// as that has forked, for the launcher to reap; in keeper and worker when the session is over.
+pub fn run() -> i32 {
+    let Ok((pipe, ready, listener)) = take_over() else { return 1 };
+    let mut ready = Some(ready);
+    let plan = match read_plan(pipe) {
+        Ok(plan) => plan,
+        Err(error) => return answer(&mut ready, &format!("{error:#}")),
+    };
+    if plan.role == Role::Worker {
+        return work(Handed { plan, ready, listener });
+    }
+    // A session of its own: no terminal's signal, and no job control, reaches the collector.
+    match fork::setsid().and_then(|_| fork::fork()) {
+        Ok(Fork::Parent(_)) => 0,
+        Ok(Fork::Child) => keep(Handed { plan, ready, listener }),
+        Err(error) => answer(&mut ready, &format!("cannot fork: {error}")),
+    }
+}
+
+/// Moves what was handed over away from the standard streams, points these at nothing, and closes everything else
+/// that came along.
+fn take_over() -> io::Result<(File, File, TcpListener)> {
+    let plan = io::stdin().as_fd().try_clone_to_owned()?;
+    let ready = io::stdout().as_fd().try_clone_to_owned()?;
+    let listener = io::stderr().as_fd().try_clone_to_owned()?;
+    fork::redirect_stdio()?;
+    close_others(&[plan.as_raw_fd(), ready.as_raw_fd(), listener.as_raw_fd()]);
+    Ok((plan.into(), ready.into(), listener.into()))
+}
+
+/// Closes every descriptor above the standard ones but these.
+fn close_others(own: &[RawFd]) {
+    let directory = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
+    let Ok(open) = std::fs::read_dir(directory) else { return };
+    let open: Vec<RawFd> = open.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for descriptor in open.into_iter().filter(|descriptor| *descriptor > 2 && !own.contains(descriptor)) {
+        // The one that listed the directory is closed already.
+        let _closed_before = nix::unistd::close(descriptor);
+    }
+}
+
+fn read_plan(pipe: File) -> Result<Plan> {
+    let mut text = Vec::new();
+    pipe.take(MAXIMUM_PLAN).read_to_end(&mut text).context("cannot read the plan")?;
+    serde_json::from_slice(&text).context("cannot read the plan")
+}
+
+/// Keeps a worker running until the session is over. It holds the session's lock, which forked workers share: it is
+/// free when the last of them has ended.
+fn keep(mut handed: Handed) -> i32 {
+    let _lock = match lock(&handed.plan) {
+        Ok(lock) => lock,
+        Err(error) => return answer(&mut handed.ready, &format!("{error:#}")),
+    };
+    let mut crashes: Vec<Instant> = Vec::new();
+    while crashes.len() <= MAXIMUM_CRASHES {
+        let started = if EXECUTED {
+            execute(&mut handed)
+        } else {
+            match fork::fork() {
+                Ok(Fork::Child) => return work(handed),
+                Ok(Fork::Parent(worker)) => {
+                    handed.ready = None;
+                    fork::waitpid(worker).map(|status| WIFEXITED(status) && WEXITSTATUS(status) == 0)
+                }
+                Err(error) => Err(error),
+            }
+        };
+        match started {
+            Ok(true) => return 0,
+            Ok(false) => {}
+            // Memory or processes are short for the moment.
+            Err(_) => std::thread::sleep(Duration::from_secs(1)),
+        }
+        let now = Instant::now();
+        crashes.retain(|crash| now.duration_since(*crash) < CRASHES_WITHIN);
+        crashes.push(now);
+    }
+    1
+}
+
+fn lock(plan: &Plan) -> Result<SessionLock> {
+    let path = plan.places.lock(&plan.session.id);
+    let lock = SessionLock::take(&path).with_context(|| format!("cannot lock `{}`", path.display()))?;
+    lock.context("another collector has this session")
+}
+
+/// Runs a worker as this binary once more, handed everything as the launcher does. Gives whether the session is over.
+fn execute(handed: &mut Handed) -> io::Result<bool> {
+    let (reader, mut writer) = io::pipe()?;
+    let mut worker = Command::new(std::env::current_exe()?)
+        .arg("collector")
+        .stdin(reader)
+        .stdout(handed.ready.take().map_or_else(Stdio::null, Stdio::from))
+        .stderr(OwnedFd::from(handed.listener.try_clone()?))
+        .spawn()?;
+    let plan = Plan { role: Role::Worker, ..handed.plan.clone() };
+    serde_json::to_writer(&mut writer, &plan)?;
+    drop(writer);
+    Ok(worker.wait()?.success())
+}
+
+/// The worker's process, from its first to its last moment.
+fn work(handed: Handed) -> i32 {
+    let Handed { plan, mut ready, listener } = handed;
+    let result = worker::run(listener, plan, || {
+        answer(&mut ready, "ready");
+    });
+    match result {
+        Ok(()) => 0,
+        Err(error) => answer(&mut ready, &format!("{error:#}")),
+    }
+}
+
+/// Answers the launcher, once, and gives the exit status of a process that has failed.
+fn answer(ready: &mut Option<File>, text: &str) -> i32 {
+    if let Some(mut pipe) = ready.take() {
+        // A launcher that no longer listens has gone on without an answer.
+        drop(pipe.write_all(text.as_bytes()));
+    }
+    1
+}

@@ -1,0 +1,16 @@
+//! The collector of one session: a keeper that holds the port, and a worker that receives, stores and forwards.
+
+mod adopt;
+mod carriers;
+mod connections;
+mod keeper;
+mod plan;
+mod receive;
+mod session;
+mod start;
+mod worker;
+
+pub use adopt::{Leftovers, deliver_leftovers};
+pub use keeper::run;
+pub use plan::{Plan, Role, SettingsFile, Token};
+pub use start::{bind, start};

@@ -1,0 +1,59 @@
+//! What the launcher tells the collector, over a pipe: nothing of it in an argument or the environment.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::process::Process;
+use crate::profile::Profile;
+use crate::store::sessions::Session;
+use crate::surroundings::Places;
+
+/// Everything that a session's collector needs to know.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// Who reads it.
+    pub role: Role,
+    /// The session.
+    pub session: Session,
+    /// Its profile, resolved.
+    pub profile: Profile,
+    /// What a request must bring.
+    pub token: Token,
+    /// The process that becomes the program.
+    pub launched: Process,
+    /// The `--settings` file, where the program is Claude Code.
+    pub settings: Option<SettingsFile>,
+    /// Where things are kept.
+    pub places: Places,
+}
+
+/// Which of a collector's two processes a plan is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Role {
+    /// The one that the launcher starts.
+    Keeper,
+    /// One that a keeper executes, where forking it would not do.
+    Worker,
+}
+
+/// The `--settings` file of a session.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SettingsFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it is to hold once the session is over.
+    pub ended: Value,
+}
+
+/// A session's token; its Debug shows nothing.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Token(pub String);
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Token(…)")
+    }
+}

@@ -1,0 +1,119 @@
+//! The worker: the wiring of everything that a session's collector does, and its end.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::adopt::deliver_leftovers;
+use super::connections::Connections;
+use super::plan::Plan;
+use super::receive::{self, Receiver};
+use super::session;
+use crate::forward::{Forwarder, fingerprint};
+use crate::otlp::Stamp;
+use crate::state;
+use crate::store::batches::Recipient;
+use crate::store::{Store, sessions};
+
+/// Runs until the session is over and what it received is delivered or left in the store. `listening` is called as
+/// soon as exports are accepted.
+pub(super) fn run(listener: TcpListener, plan: Plan, listening: impl FnOnce()) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+    let result = runtime.block_on(serve(listener, plan, listening));
+    // Blocking look-ups of host names may still be under way; nobody waits for them.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(listener: TcpListener, plan: Plan, listening: impl FnOnce()) -> Result<()> {
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener).context("cannot listen")?;
+    let plan = Arc::new(plan);
+    let store = Store::start(&plan.places.store()).context("cannot start the store's thread")?;
+    let (ending, ended) = watch::channel(false);
+    let mut forwarding = JoinSet::new();
+    let routes = forward(&plan, &store, &ended, &mut forwarding)?;
+    let connections = Connections::default();
+    let receiver = Receiver::new(&plan, stamp(&plan), store.clone(), routes);
+    let receiving = tokio::spawn(receive::serve(listener, Arc::new(receiver), connections.clone()));
+    listening();
+
+    let begun = store.clone();
+    let session = plan.session.clone();
+    // A store that cannot be written yet is told to whoever exports.
+    tokio::spawn(async move { begun.commit(move |connection| sessions::insert(connection, &session)).await });
+    forwarding.spawn(leftovers(Arc::clone(&plan), store.clone(), ended));
+
+    session::over(&plan, &connections).await;
+    receiving.abort();
+    ending.send_replace(true);
+    let drained =
+        timeout(plan.profile.collector.drain_timeout, async { while forwarding.join_next().await.is_some() {} });
+    // What is not delivered by now stays in the store, for the next session.
+    drop(drained.await);
+    forwarding.abort_all();
+    finish(&plan, &store).await;
+    Ok(())
+}
+
+/// Starts a forwarder for each destination.
+fn forward(
+    plan: &Plan,
+    store: &Store,
+    ended: &watch::Receiver<bool>,
+    tasks: &mut JoinSet<()>,
+) -> Result<Vec<receive::Route>> {
+    let key = if plan.profile.destinations.is_empty() { [0; 32] } else { state::key(&plan.places.key())? };
+    let mut routes = Vec::new();
+    for destination in &plan.profile.destinations {
+        let recipient = Recipient {
+            session: plan.session.id.clone(),
+            destination: destination.name.clone(),
+            fingerprint: fingerprint(&key, destination),
+        };
+        let wake = Arc::new(tokio::sync::Notify::new());
+        let forwarder = Forwarder::new(recipient.clone(), destination, store.clone(), ended.clone(), Arc::clone(&wake));
+        tasks.spawn(forwarder.run());
+        routes.push(receive::Route { to: recipient, signals: destination.signals.clone(), wake });
+    }
+    Ok(routes)
+}
+
+/// The attributes that every resource gets.
+fn stamp(plan: &Plan) -> Stamp {
+    let own = [
+        ("ccrun.profile", plan.profile.name.as_str()),
+        ("ccrun.session", plan.session.id.as_str()),
+        ("ccrun.version", env!("CARGO_PKG_VERSION")),
+    ];
+    let own = own.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    Stamp {
+        replace: plan.profile.resource.clone().into_iter().chain(own).collect(),
+        absent: [("service.instance.id".to_owned(), plan.session.id.clone())].into(),
+    }
+}
+
+/// Delivers what ended sessions left, while this one lives.
+async fn leftovers(plan: Arc<Plan>, store: Store, ended: watch::Receiver<bool>) {
+    drop(deliver_leftovers(&plan.places, &store, ended).await);
+}
+
+/// Marks the end, and takes our part out of the settings file, which a background job may read again.
+async fn finish(plan: &Plan, store: &Store) {
+    let session = plan.session.id.clone();
+    let now = Timestamp::now().as_millisecond();
+    let marked = store.commit(move |connection| sessions::end(connection, &session, now)).await;
+    if let Some(settings) = &plan.settings {
+        // A directory that is gone, or a full disk, leaves settings whose endpoint nobody listens on.
+        drop(state::write(&settings.path, settings.ended.to_string().as_bytes()));
+    }
+    // The file is locked by ourselves; removing it says that the session needs no more attention.
+    if marked.is_ok() {
+        drop(std::fs::remove_file(plan.places.lock(&plan.session.id)));
+    }
+}

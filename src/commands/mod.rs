@@ -1,0 +1,46 @@
+//! One verb a file: glue between the command line and the library, and all that is printed.
+
+mod queue;
+mod report;
+mod run;
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::cli::{Cli, Command};
+use crate::surroundings::Surroundings;
+
+/// Does what the command line says.
+pub fn dispatch(cli: Cli) -> Result<ExitCode> {
+    match cli.command {
+        Command::Collector => Ok(exit_code(crate::collector::run())),
+        Command::Program(words) => Ok(run::run(cli.launch, words, &Surroundings::gather()?)),
+        Command::Run(run) => Ok(run::run(run.launch, run.program, &Surroundings::gather()?)),
+        Command::Report(report) => report::run(report, &Surroundings::gather()?),
+        Command::Queue(queue) => queue::run(&queue.command, &Surroundings::gather()?),
+    }
+}
+
+fn exit_code(status: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(status).unwrap_or(1))
+}
+
+/// Prints to stdout. A reader that has gone, as `head` does, is no error.
+fn print(text: &str) -> Result<()> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// Whether to colour what goes to a stream: it is a terminal, and nobody asked for no colour (no-color.org).
+fn colour(stream: &impl IsTerminal, surroundings: &Surroundings) -> bool {
+    stream.is_terminal() && surroundings.variable("NO_COLOR").is_none()
+}
+
+/// Prints a line to stderr. One that cannot be printed is no reason to stop.
+pub fn complain(text: &str) {
+    drop(writeln!(io::stderr().lock(), "ccrun: {text}"));
+}

@@ -1,0 +1,125 @@
+//! `ccrun queue`: what is not delivered yet.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use comfy_table::{Table, presets};
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::{complain, print};
+use crate::cli::QueueCommand;
+use crate::collector::deliver_leftovers;
+use crate::printable::printable;
+use crate::state::{self, SessionLock};
+use crate::store::batches::{self, Waiting};
+use crate::store::{self, Store, sessions};
+use crate::surroundings::{Places, Surroundings};
+
+/// How long `flush` goes on.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) fn run(command: &QueueCommand, surroundings: &Surroundings) -> Result<ExitCode> {
+    let places = surroundings.places()?;
+    match command {
+        QueueCommand::Status { json } => status(&places, *json),
+        QueueCommand::Flush => flush(&places),
+    }
+}
+
+/// What waits for one destination of one session.
+#[derive(Serialize)]
+struct Entry {
+    profile: String,
+    destination: String,
+    session: String,
+    /// Whether a collector is at it.
+    running: bool,
+    batches: u64,
+    bytes: u64,
+    since: Timestamp,
+    last_error: Option<String>,
+}
+
+fn entries(places: &Places) -> Result<Vec<Entry>> {
+    let Some(connection) = store::open_to_read(&places.store()).context("cannot open the store")? else {
+        return Ok(Vec::new());
+    };
+    let entry = |waiting: Waiting| {
+        let session = sessions::find(&connection, &waiting.recipient.session)?;
+        let lock = places.lock(&waiting.recipient.session);
+        Ok(Entry {
+            profile: session.map(|session| session.profile).unwrap_or_default(),
+            destination: waiting.recipient.destination,
+            running: lock.exists() && matches!(SessionLock::take(&lock), Ok(None)),
+            session: waiting.recipient.session,
+            batches: waiting.batches,
+            bytes: waiting.bytes,
+            since: Timestamp::from_millisecond(waiting.since).unwrap_or_default(),
+            last_error: waiting.last_error,
+        })
+    };
+    batches::waiting(&connection)?.into_iter().map(entry).collect()
+}
+
+fn status(places: &Places, json: bool) -> Result<ExitCode> {
+    let entries = entries(places)?;
+    if json {
+        print(&format!("{}\n", serde_json::to_string_pretty(&entries)?))?;
+    } else if entries.is_empty() {
+        print("nothing waits\n")?;
+    } else {
+        print(&format!("{}\n", table(&entries)))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table(entries: &[Entry]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(["PROFILE", "DESTINATION", "SESSION", "BATCHES", "SINCE", "WHY"]);
+    for entry in entries {
+        let state = if entry.running { "running" } else { "ended" };
+        let why = entry.last_error.as_deref().unwrap_or("not tried yet");
+        table.add_row([
+            printable(&entry.profile),
+            printable(&entry.destination),
+            format!("{} ({state})", printable(&entry.session)),
+            entry.batches.to_string(),
+            entry.since.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string(),
+            printable(why),
+        ]);
+    }
+    table
+}
+
+/// Delivers what ended sessions left; sessions that run deliver their own.
+fn flush(places: &Places) -> Result<ExitCode> {
+    if !places.store().exists() {
+        print("nothing waits\n")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    state::prepare(places)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(async {
+        let store = Store::start(&places.store())?;
+        let (_never, ended) = watch::channel(false);
+        match timeout(PATIENCE, deliver_leftovers(places, &store, ended)).await {
+            Ok(delivered) => delivered.map(drop).map_err(anyhow::Error::from),
+            // What is left is said below.
+            Err(_) => Ok(()),
+        }
+    });
+    runtime.shutdown_background();
+    result?;
+    let left: Vec<_> = entries(places)?.into_iter().filter(|entry| !entry.running).collect();
+    if left.is_empty() {
+        print("everything is delivered\n")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    complain("not everything could be delivered");
+    print(&format!("{}\n", table(&left)))?;
+    Ok(ExitCode::FAILURE)
+}

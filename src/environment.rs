@@ -1,0 +1,189 @@
+//! What a profile and a collector's endpoint make of the program's environment. Pure: nothing is read, nothing is set.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use crate::otlp::Signal;
+use crate::profile::{Profile, attribute_key};
+
+/// Marks the session for `report`, and tells a nested `ccrun` its parent. No sign of life: a server started from
+/// Claude's Bash tool carries it for ever.
+pub const SESSION: &str = "CCRUN_SESSION";
+
+/// The header by which a gRPC client, which has no path, brings the session's token.
+pub const TOKEN_HEADER: &str = "x-ccrun-token";
+
+/// The longest attribute value that Claude Code takes, in characters.
+const MAXIMUM_VALUE: usize = 255;
+
+/// What to do to an environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Variables to set.
+    pub set: BTreeMap<String, String>,
+    /// Variables to take out.
+    pub removed: BTreeSet<String>,
+}
+
+/// Where a session's collector listens.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+    /// What a request must bring.
+    pub token: String,
+}
+
+impl Endpoint {
+    /// The general endpoint: `/v1/<signal>` gets appended.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/{}", self.port, self.token)
+    }
+}
+
+/// Telemetry on, to this endpoint. Every selector is set, so that nothing inherited can half-apply.
+pub fn on(profile: &Profile, endpoint: &Endpoint, session: &str, inherited: &BTreeMap<String, String>) -> Changes {
+    let mut set = BTreeMap::new();
+    let mut put = |name: &str, value: String| drop(set.insert(name.to_owned(), value));
+    put("CLAUDE_CODE_ENABLE_TELEMETRY", flag(true));
+    put("CLAUDE_CODE_ENHANCED_TELEMETRY_BETA", flag(profile.signals.emitted.contains(&Signal::Traces)));
+    for signal in Signal::ALL {
+        let exporter = if profile.signals.emitted.contains(&signal) { "otlp" } else { "none" };
+        put(&format!("OTEL_{}_EXPORTER", signal.name().to_uppercase()), exporter.to_owned());
+    }
+    put("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf".to_owned());
+    put("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.url());
+    put("OTEL_EXPORTER_OTLP_HEADERS", format!("{TOKEN_HEADER}={}", endpoint.token));
+    let milliseconds = |interval: std::time::Duration| interval.as_millis().to_string();
+    put("OTEL_METRIC_EXPORT_INTERVAL", milliseconds(profile.signals.metric_interval));
+    put("OTEL_LOGS_EXPORT_INTERVAL", milliseconds(profile.signals.log_interval));
+    put("OTEL_TRACES_EXPORT_INTERVAL", milliseconds(profile.signals.trace_interval));
+    put("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta".to_owned());
+    put("OTEL_METRICS_INCLUDE_SESSION_ID", truth(profile.cardinality.session_id));
+    put("OTEL_METRICS_INCLUDE_ACCOUNT_UUID", truth(profile.cardinality.account_uuid));
+    put("OTEL_METRICS_INCLUDE_VERSION", truth(profile.cardinality.version));
+    put("OTEL_METRICS_INCLUDE_ENTRYPOINT", truth(profile.cardinality.entrypoint));
+    put("OTEL_METRICS_INCLUDE_RESOURCE_ATTRIBUTES", truth(profile.cardinality.resource_attributes));
+    put("OTEL_METRICS_INCLUDE_REPOSITORY", truth(profile.cardinality.repository));
+    put("OTEL_LOG_USER_PROMPTS", flag(profile.content.user_prompts));
+    put("OTEL_LOG_ASSISTANT_RESPONSES", flag(profile.content.assistant_responses));
+    put("OTEL_LOG_TOOL_DETAILS", flag(profile.content.tool_details));
+    put("OTEL_LOG_TOOL_CONTENT", flag(profile.content.tool_content));
+    put("OTEL_LOG_RAW_API_BODIES", flag(profile.content.raw_api_bodies));
+    let own = inherited.get("OTEL_RESOURCE_ATTRIBUTES").map(String::as_str).unwrap_or_default();
+    put("OTEL_RESOURCE_ATTRIBUTES", resource_attributes(own, &profile.resource));
+    put(SESSION, session.to_owned());
+    Changes { removed: leftovers(inherited, &set), set }
+}
+
+/// Telemetry off, whatever was inherited.
+pub fn off(inherited: &BTreeMap<String, String>) -> Changes {
+    let mut set = BTreeMap::from([("CLAUDE_CODE_ENABLE_TELEMETRY".to_owned(), flag(false))]);
+    for signal in Signal::ALL {
+        set.insert(format!("OTEL_{}_EXPORTER", signal.name().to_uppercase()), "none".to_owned());
+    }
+    let mut removed = leftovers(inherited, &set);
+    removed.insert(SESSION.to_owned());
+    Changes { set, removed }
+}
+
+/// Inherited variables that would send telemetry elsewhere, or otherwise, than what is set.
+fn leftovers(inherited: &BTreeMap<String, String>, set: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let misleading = |name: &str| {
+        name.starts_with("OTEL_EXPORTER_OTLP_")
+            || name.starts_with("OTEL_EXPORTER_PROMETHEUS_")
+            || matches!(name, "OTEL_SDK_DISABLED" | "OTEL_CONFIG_FILE" | "OTEL_EXPERIMENTAL_CONFIG_FILE")
+    };
+    inherited.keys().filter(|name| misleading(name) && !set.contains_key(*name)).cloned().collect()
+}
+
+/// Variables that a settings file of Claude Code's may name and that would then beat the general ones: set to nothing
+/// they are as good as not set.
+pub fn taken_back() -> impl Iterator<Item = String> {
+    let kinds = Signal::ALL.map(|signal| format!("{}_", signal.name().to_uppercase()));
+    let scopes = [String::new()].into_iter().chain(kinds);
+    let names = scopes.flat_map(|scope| {
+        let per_signal = !scope.is_empty();
+        let general = ["CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY", "COMPRESSION", "INSECURE", "TIMEOUT"];
+        let specific = ["ENDPOINT", "HEADERS", "PROTOCOL"].into_iter().filter(move |_| per_signal);
+        let names = general.into_iter().chain(specific);
+        names.map(move |name| format!("OTEL_EXPORTER_OTLP_{scope}{name}")).collect::<Vec<_>>()
+    });
+    names.chain(["OTEL_SDK_DISABLED".to_owned()])
+}
+
+/// `OTEL_RESOURCE_ATTRIBUTES`: the user's own entries, then the profile's, which win. A value that Claude Code would
+/// drop for its length is left to the collector, which adds every attribute of the profile in any case.
+pub fn resource_attributes(own: &str, profile: &BTreeMap<String, String>) -> String {
+    let own = own.split(',').filter_map(|entry| {
+        let (key, value) = entry.split_once('=')?;
+        let value = percent_decode_str(value.trim()).decode_utf8().ok()?.into_owned();
+        Some((key.trim().to_owned(), value))
+    });
+    let own = own.filter(|(key, _)| attribute_key(key).is_ok() && !profile.contains_key(key));
+    let profile = profile.iter().map(|(key, value)| (key.clone(), value.clone()));
+    let fitting = own.chain(profile).filter(|(_, value)| value.chars().count() <= MAXIMUM_VALUE);
+    fitting.map(|(key, value)| format!("{key}={}", utf8_percent_encode(&value, RESERVED))).collect::<Vec<_>>().join(",")
+}
+
+/// Everything but the characters that no reader of the variable could take for something else.
+const RESERVED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/').remove(b':');
+
+/// How Claude Code writes its own switches.
+fn flag(on: bool) -> String {
+    if on { "1" } else { "0" }.to_owned()
+}
+
+/// How OpenTelemetry writes booleans.
+fn truth(on: bool) -> String {
+    on.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::{Selection, resolve};
+
+    fn inherited(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn nothing_inherited_half_applies() {
+        let profile = resolve(&Selection::default(), std::path::Path::new("/nonexistent")).unwrap();
+        let endpoint = Endpoint { port: 4711, token: "secret".to_owned() };
+        let changes = on(
+            &profile,
+            &endpoint,
+            "s1",
+            &inherited(&[
+                ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "https://elsewhere"),
+                ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+                ("OTEL_EXPORTER_OTLP_HEADERS", "key=theirs"),
+                ("OTEL_SDK_DISABLED", "true"),
+                ("OTEL_SERVICE_NAME", "mine"),
+                ("OTEL_RESOURCE_ATTRIBUTES", "a=b%20c,bad key=x,noequals"),
+            ]),
+        );
+        assert_eq!(
+            changes.removed.iter().map(String::as_str).collect::<Vec<_>>(),
+            ["OTEL_EXPORTER_OTLP_COMPRESSION", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "OTEL_SDK_DISABLED"]
+        );
+        assert_eq!(changes.set["OTEL_EXPORTER_OTLP_ENDPOINT"], "http://127.0.0.1:4711/secret");
+        assert_eq!(changes.set["OTEL_EXPORTER_OTLP_HEADERS"], "x-ccrun-token=secret");
+        assert_eq!(changes.set["OTEL_TRACES_EXPORTER"], "none");
+        assert_eq!(changes.set["OTEL_METRIC_EXPORT_INTERVAL"], "10000");
+        assert_eq!(changes.set["OTEL_RESOURCE_ATTRIBUTES"], "a=b%20c");
+    }
+
+    #[test]
+    fn attributes_are_encoded_and_the_profile_wins() {
+        let profile = inherited(&[("team.id", "a, b=c%\"é😀"), ("long", &"x".repeat(256))]);
+        assert_eq!(
+            resource_attributes("team.id=forged,mine=1", &profile),
+            "mine=1,team.id=a%2C%20b%3Dc%25%22%C3%A9%F0%9F%98%80"
+        );
+    }
+}

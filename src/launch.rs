@@ -1,0 +1,210 @@
+//! Launching: everything that happens before `ccrun` becomes the program.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+
+use crate::claude::{self, UserSettings};
+use crate::collector::{self, Plan, Role, SettingsFile, Token};
+use crate::environment::{self, Changes, Endpoint};
+use crate::process::Process;
+use crate::profile::{self, Faults, Profile, Selection};
+use crate::store::sessions::Session;
+use crate::surroundings::{Places, Surroundings};
+use crate::{git, random, state};
+
+/// A program to run, as the user named it.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Its name or path.
+    pub name: OsString,
+    /// Its arguments, all its own.
+    pub arguments: Vec<OsString>,
+}
+
+/// What is exec'ed in the end: the program's own name and arguments, and an environment.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// What to do to the environment.
+    pub changes: Changes,
+    /// The program's arguments, with what goes before them.
+    pub arguments: Vec<OsString>,
+}
+
+/// Why a program could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecError {
+    /// There is no such program.
+    #[error("{}: not found{}", .program.display(), .hint)]
+    NotFound {
+        /// As it was named.
+        program: PathBuf,
+        /// How to get it.
+        hint: &'static str,
+    },
+    /// There is one, and it cannot be run.
+    #[error("{}: {error}", .program.display())]
+    NotRunnable {
+        /// Its path.
+        program: PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
+}
+
+impl ExecError {
+    /// What a shell would exit with.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::NotFound { .. } => 127,
+            Self::NotRunnable { .. } => 126,
+        }
+    }
+}
+
+/// Resolves the profile.
+pub fn resolve(selection: &Selection, places: &Places) -> Result<Profile, Faults> {
+    profile::resolve(selection, &places.profiles)
+}
+
+/// Starts a session for a program: its collector, its settings file, its environment.
+pub fn prepare(
+    program: &Program,
+    profile: Profile,
+    selection: Selection,
+    surroundings: &Surroundings,
+) -> Result<Prepared> {
+    let places = surroundings.places()?;
+    state::prepare(&places)?;
+    let inherited = utf8(&surroundings.variables);
+    let listener = collector::bind()?;
+    let endpoint = Endpoint { port: listener.local_addr()?.port(), token: random::hex::<16>()? };
+    let session = session(program, &profile, selection, surroundings)?;
+    let changes = environment::on(&profile, &endpoint, &session.id, &inherited);
+    let path = places.settings(&session.id);
+    let (arguments, settings) = match settings(program, &changes, &inherited, &path, surroundings)? {
+        Some((arguments, settings)) => (arguments, Some(settings)),
+        None => (program.arguments.clone(), None),
+    };
+    let plan = Plan {
+        role: Role::Keeper,
+        session,
+        profile,
+        token: Token(endpoint.token),
+        launched: Process::current(),
+        settings,
+        places,
+    };
+    if let Err(error) = collector::start(surroundings, listener, &plan) {
+        // Nobody listens: the file would only mislead whoever finds it.
+        drop(std::fs::remove_file(&path));
+        return Err(error);
+    }
+    Ok(Prepared { changes, arguments })
+}
+
+fn session(program: &Program, profile: &Profile, selection: Selection, surroundings: &Surroundings) -> Result<Session> {
+    let checkout = git::checkout(&surroundings.directory);
+    Ok(Session {
+        id: random::hex::<8>()?,
+        parent: surroundings.text(environment::SESSION).filter(|id| profile::check_name(id).is_ok()).map(str::to_owned),
+        profile: profile.name.clone(),
+        team: profile.team.clone(),
+        program: program.name.to_string_lossy().into_owned(),
+        project: checkout.root.to_string_lossy().into_owned(),
+        branch: checkout.branch,
+        started_at: Timestamp::now().as_millisecond(),
+        selection,
+    })
+}
+
+/// Writes the `--settings` file and puts it in front of Claude Code's arguments.
+fn settings(
+    program: &Program,
+    changes: &Changes,
+    inherited: &BTreeMap<String, String>,
+    path: &Path,
+    surroundings: &Surroundings,
+) -> Result<Option<(Vec<OsString>, SettingsFile)>> {
+    if !claude::is_claude(&program.name) || !claude::takes_settings(&program.arguments) {
+        return Ok(None);
+    }
+    let user = UserSettings::extract(&program.arguments, &surroundings.directory)?;
+    let running = claude::running(&user.content, changes, inherited);
+    state::write(path, running.to_string().as_bytes()).with_context(|| format!("cannot write `{}`", path.display()))?;
+    let arguments = [OsString::from("--settings"), path.into()].into_iter().chain(user.arguments).collect();
+    Ok(Some((arguments, SettingsFile { path: path.to_owned(), ended: claude::ended(&user.content) })))
+}
+
+/// The program with telemetry off, for when a session could not be started.
+pub fn without_telemetry(program: &Program, surroundings: &Surroundings) -> Prepared {
+    let changes = environment::off(&utf8(&surroundings.variables));
+    let own = program.arguments.iter().any(|word| word.to_string_lossy().starts_with("--settings"));
+    let mut arguments = program.arguments.clone();
+    // Claude Code's user settings beat its environment. A `--settings` of the user's stays the only one.
+    if claude::is_claude(&program.name) && claude::takes_settings(&program.arguments) && !own {
+        arguments.splice(0..0, [OsString::from("--settings"), claude::off().into()]);
+    }
+    Prepared { changes, arguments }
+}
+
+/// The program as if `ccrun` were not there.
+pub fn untouched(program: &Program) -> Prepared {
+    Prepared { changes: Changes::default(), arguments: program.arguments.clone() }
+}
+
+/// Becomes the program. Returns only if that is not possible.
+pub fn exec(program: &Program, prepared: &Prepared, surroundings: &Surroundings) -> Result<Infallible, ExecError> {
+    let path = find(&program.name, surroundings)?;
+    let mut command = Command::new(&path);
+    command.arg0(&program.name).args(&prepared.arguments).envs(&prepared.changes.set);
+    for name in &prepared.changes.removed {
+        command.env_remove(name);
+    }
+    Err(ExecError::NotRunnable { program: path, error: command.exec() })
+}
+
+/// Finds a program as a shell does; `claude` skipping ourselves, and then where its installers put it.
+fn find(name: &OsStr, surroundings: &Surroundings) -> Result<PathBuf, ExecError> {
+    let path = Path::new(name);
+    if path.components().count() > 1 {
+        return Ok(path.to_owned());
+    }
+    let search = surroundings.variable("PATH").unwrap_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"));
+    let found = which::which_in_all(name, Some(search), &surroundings.directory);
+    let ourselves = identity(&surroundings.executable);
+    let mut candidates = found.into_iter().flatten().filter(|candidate| identity(candidate) != ourselves);
+    if let Some(candidate) = candidates.next() {
+        return Ok(candidate);
+    }
+    let hint = if claude::is_claude(name) {
+        let home = surroundings.variable("HOME").map(PathBuf::from).unwrap_or_default();
+        let known = claude::known_places(&home).into_iter();
+        if let Some(place) = known.filter(|place| identity(place) != ourselves).find(|place| place.is_file()) {
+            return Ok(place);
+        }
+        "; install Claude Code, or put its directory on PATH"
+    } else {
+        ""
+    };
+    Err(ExecError::NotFound { program: path.to_owned(), hint })
+}
+
+/// Device and inode: the same file, whatever links lead there.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+/// The variables that are UTF-8, which all that concern telemetry are.
+fn utf8(variables: &BTreeMap<OsString, OsString>) -> BTreeMap<String, String> {
+    let pairs = variables.iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}

@@ -1,0 +1,180 @@
+//! A home directory of a test's own, `ccrun` in it, and what its collectors leave.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// How long anything may take before a test gives up on it.
+pub const DEADLINE: Duration = Duration::from_mins(1);
+
+/// A home directory that no other test, and nobody's real one, has to do with.
+pub struct Sandbox {
+    root: TempDir,
+    /// Variables for everything that runs in it.
+    variables: BTreeMap<String, String>,
+}
+
+impl Sandbox {
+    /// An empty home, an empty project, and `ccrun` on the PATH.
+    pub fn new() -> Self {
+        let root = tempfile::Builder::new().prefix("ccrun-test-").tempdir().unwrap();
+        for directory in ["home", "project", "bin", "tmp"] {
+            std::fs::create_dir(root.path().join(directory)).unwrap();
+        }
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ccrun"), root.path().join("bin/ccrun")).unwrap();
+        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", root.path().join("bin").display());
+        let text = |name: &str| root.path().join(name).display().to_string();
+        let variables = [("PATH", path), ("HOME", text("home")), ("TMPDIR", text("tmp")), ("TERM", "xterm".to_owned())];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value)).into();
+        Self { root, variables }
+    }
+
+    /// Sets a variable for everything that runs from now on.
+    pub fn set(&mut self, name: &str, value: impl AsRef<str>) -> &mut Self {
+        self.variables.insert(name.to_owned(), value.as_ref().to_owned());
+        self
+    }
+
+    pub fn home(&self) -> PathBuf {
+        self.root.path().join("home")
+    }
+
+    pub fn project(&self) -> PathBuf {
+        self.root.path().join("project")
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.home().join(".local/state/ccrun")
+    }
+
+    /// Writes a file below the sandbox.
+    pub fn write(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.root.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Writes a profile of the user's.
+    pub fn profile(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        self.write(format!("home/.config/ccrun/profiles/{name}.toml"), content)
+    }
+
+    /// Puts a script on the PATH.
+    pub fn program(&self, name: &str, script: &str) -> PathBuf {
+        let path = self.write(format!("bin/{name}"), script);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    /// Any program with the sandbox's environment and nothing else, in the project, without a terminal.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().envs(&self.variables).current_dir(self.project());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// `ccrun` with these arguments.
+    pub fn ccrun<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+        let mut command = self.command(self.root.path().join("bin/ccrun"));
+        command.args(arguments);
+        command
+    }
+
+    /// Runs `ccrun` to its end.
+    pub fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Output {
+        self.ccrun(arguments).output().unwrap()
+    }
+
+    /// The pids of the sandbox's collectors, keepers before their workers.
+    pub fn collectors(&self) -> Vec<i32> {
+        let home = format!("HOME={}", self.home().display());
+        let mut found: Vec<i32> = pids()
+            .filter(|pid| {
+                let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+                command.ends_with(b"\0collector\0")
+                    && environment.split(|byte| *byte == 0).any(|variable| variable == home.as_bytes())
+            })
+            .collect();
+        found.sort_by_key(|pid| (parent(*pid) != 1 && found_parent(*pid), *pid));
+        found
+    }
+
+    /// Waits until no collector is left: every session is over.
+    pub fn wait_for_end(&self) {
+        wait_until("the collectors to end", || self.collectors().is_empty());
+    }
+
+    /// The settings files of its sessions.
+    pub fn settings(&self) -> Vec<PathBuf> {
+        let files = std::fs::read_dir(self.state().join("settings")).into_iter().flatten();
+        files.map(|file| file.unwrap().path()).collect()
+    }
+
+    /// What `ccrun report --json` says.
+    pub fn report(&self) -> serde_json::Value {
+        let output = self.run(["report", "--json"]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// What `ccrun queue status --json` says.
+    pub fn queue(&self) -> Vec<serde_json::Value> {
+        let output = self.run(["queue", "status", "--json"]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        // Keepers first, or they would replace their workers.
+        for pid in self.collectors() {
+            kill(pid, "KILL");
+        }
+    }
+}
+
+fn found_parent(pid: i32) -> bool {
+    let command = std::fs::read(format!("/proc/{}/cmdline", parent(pid))).unwrap_or_default();
+    command.ends_with(b"\0collector\0")
+}
+
+/// All pids of the machine.
+pub fn pids() -> impl Iterator<Item = i32> {
+    std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// The parent of a process, 0 if it has gone.
+pub fn parent(pid: i32) -> i32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
+    fields.split(' ').nth(1).and_then(|parent| parent.parse().ok()).unwrap_or(0)
+}
+
+/// Sends a signal; a process that has gone is all right.
+pub fn kill(pid: i32, signal: &str) {
+    let sent = Command::new("kill").arg(format!("-{signal}")).arg(pid.to_string()).stderr(Stdio::null()).status();
+    assert!(sent.is_ok());
+}
+
+/// Looks until it is so, or fails with what was waited for.
+pub fn wait_until(what: &str, so: impl Fn() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !so() {
+        assert!(Instant::now() < deadline, "waited too long for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Bytes as text.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

@@ -1,7 +1,6 @@
 //! Launching: everything that happens before `ccrun` becomes the program.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
@@ -20,11 +19,13 @@ use crate::store::sessions::Session;
 use crate::surroundings::{Places, Surroundings};
 use crate::{git, random, state};
 
-/// A program to run, as the user named it.
+/// A program to run.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// Its name or path.
+    /// Its name or path, as it was given.
     pub name: OsString,
+    /// The file to execute.
+    pub path: PathBuf,
     /// Its arguments, all its own.
     pub arguments: Vec<OsString>,
 }
@@ -161,18 +162,17 @@ pub fn untouched(program: &Program) -> Prepared {
 }
 
 /// Becomes the program. Returns only if that is not possible.
-pub fn exec(program: &Program, prepared: &Prepared, surroundings: &Surroundings) -> Result<Infallible, ExecError> {
-    let path = find(&program.name, surroundings)?;
-    let mut command = Command::new(&path);
+pub fn exec(program: &Program, prepared: &Prepared) -> ExecError {
+    let mut command = Command::new(&program.path);
     command.arg0(&program.name).args(&prepared.arguments).envs(&prepared.changes.set);
     for name in &prepared.changes.removed {
         command.env_remove(name);
     }
-    Err(ExecError::NotRunnable { program: path, error: command.exec() })
+    ExecError::NotRunnable { program: program.path.clone(), error: command.exec() }
 }
 
 /// Finds a program as a shell does; `claude` skipping ourselves, and then where its installers put it.
-fn find(name: &OsStr, surroundings: &Surroundings) -> Result<PathBuf, ExecError> {
+pub fn find(name: &OsStr, surroundings: &Surroundings) -> Result<PathBuf, ExecError> {
     let path = Path::new(name);
     if path.components().count() > 1 {
         return Ok(path.to_owned());

@@ -3,34 +3,29 @@
 /// The most characters that a foreign text takes on a terminal.
 const MAX_CHARACTERS: usize = 200;
 
-/// Makes everything visible that could act on a terminal or mislead its reader, and cuts what is long.
-///
-/// Control characters (escape sequences and line breaks with them), bidirectional marks and characters without a
-/// width are written as escapes (`\n`, `\u{1b}`). At most 200 characters come out, the last of them `…` if there was
-/// more.
+/// Makes everything visible that could act on a terminal or mislead its reader, and cuts what is long: at most 200
+/// characters come out, the last of them `…` if there was more.
 pub fn printable(foreign: &str) -> String {
-    let mut out = String::new();
-    let mut length = 0;
-    let mut escaped = String::new();
-    for character in foreign.chars() {
-        escaped.clear();
-        if acts_or_hides(character) {
-            escaped.extend(character.escape_default());
-        } else {
-            escaped.push(character);
-        }
-        length += escaped.chars().count();
-        if length > MAX_CHARACTERS {
-            return cut(&out);
-        }
-        out.push_str(&escaped);
+    let shown = visible(foreign);
+    match shown.char_indices().nth(MAX_CHARACTERS) {
+        None => shown,
+        Some(_) => shown.chars().take(MAX_CHARACTERS - 1).chain(['…']).collect(),
     }
-    out
 }
 
-/// `text`, of which something follows, with the mark of it inside the limit.
-fn cut(text: &str) -> String {
-    text.chars().take(MAX_CHARACTERS - 1).chain(['…']).collect()
+/// Makes everything visible that could act on a terminal or mislead its reader: control characters (escape sequences
+/// and line breaks with them), bidirectional marks and characters without a width are written as escapes (`\n`,
+/// `\u{1b}`). For a message of our own, which may hold foreign text of bounded length.
+pub fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if acts_or_hides(character) {
+            out.extend(character.escape_default());
+        } else {
+            out.push(character);
+        }
+    }
+    out
 }
 
 fn acts_or_hides(character: char) -> bool {

@@ -5,6 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use waitpid_any::WaitHandle;
 
+/// The pause between two looks at a process that cannot be waited for.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+
 /// A process. A pid alone may be another process's tomorrow: the start time tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Process {
@@ -29,34 +32,46 @@ impl Process {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid), None) != Err(nix::errno::Errno::ESRCH)
     }
 
+    /// Begins to watch it. From here on the watch means this process, whoever gets its pid.
+    pub fn watch(self) -> Watch {
+        let handle = WaitHandle::open(self.pid).ok();
+        // Compared after opening, or the handle might mean a successor.
+        Watch { process: self, lived: self.lives(), handle }
+    }
+}
+
+/// A process that is being watched.
+#[derive(Debug)]
+pub struct Watch {
+    process: Process,
+    lived: bool,
+    handle: Option<WaitHandle>,
+}
+
+impl Watch {
     /// Blocks until it has ended. Through pidfd or kqueue, and where neither is to be had by looking each second.
-    pub fn wait(self) {
-        let handle = WaitHandle::open(self.pid);
-        // Compared after opening: from here on the handle means this process, whoever gets its pid.
-        if !self.lives() {
-            return;
-        }
-        let waited = handle.is_ok_and(|mut handle| handle.wait().is_ok());
-        while !waited && self.lives() {
-            std::thread::sleep(Duration::from_secs(1));
+    pub fn wait(mut self) {
+        let waited = self.lived && self.handle.as_mut().is_some_and(|handle| handle.wait().is_ok());
+        while self.lived && !waited && self.process.lives() {
+            std::thread::sleep(BETWEEN_LOOKS);
         }
     }
 
     /// Waits for its end on a thread of its own.
     pub async fn ended(self) {
+        let process = self.process;
         let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
         let wait = move || {
             self.wait();
             drop(sender);
         };
         let thread = std::thread::Builder::new().stack_size(64 * 1024).spawn(wait);
-        match thread {
-            Ok(_) => drop(receiver.await),
-            Err(_) => {
-                while self.lives() {
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                }
-            }
+        if thread.is_ok() {
+            // The sender is only ever dropped: that is the news.
+            drop(receiver.await);
+        }
+        while thread.is_err() && process.lives() {
+            tokio::time::sleep(BETWEEN_LOOKS).await;
         }
     }
 }
@@ -95,7 +110,7 @@ mod tests {
         let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         let process = Process { pid, started: start_time(pid) };
-        let waiter = std::thread::spawn(move || process.wait());
+        let waiter = std::thread::spawn(move || process.watch().wait());
         drop(child.stdin.take());
         waiter.join().unwrap();
         child.wait().unwrap();

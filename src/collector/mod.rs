@@ -10,7 +10,7 @@ mod session;
 mod start;
 mod worker;
 
-pub use adopt::{Leftovers, deliver_leftovers};
+pub use adopt::{deliver_leftovers, owner};
 pub use keeper::run;
 pub use plan::{Plan, Role, SettingsFile, Token};
 pub use start::{bind, start};

@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::carriers;
 use super::connections::Connections;
 use super::plan::Plan;
+use crate::process::Watch;
 
 /// The pause between the two looks that must both find nothing: a window that reloads is away for about 1.2 s.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
@@ -19,8 +20,8 @@ const BLIND: Duration = Duration::from_hours(1);
 
 /// Waits until nothing says any longer that the session lives: neither the launched process, nor an open connection
 /// that has brought the token, nor a process that carries the endpoint, nor a job of Claude Code's background service.
-pub(super) async fn over(plan: &Plan, connections: &Connections) {
-    plan.launched.ended().await;
+pub(super) async fn over(plan: &Plan, launched: Watch, connections: &Connections) {
+    launched.ended().await;
     loop {
         if timeout(SILENCE, connections.none()).await.is_err() {
             return;
@@ -57,7 +58,7 @@ async fn nobody_left(plan: &Plan, connections: &Connections) -> bool {
         empty = 0;
         let ended = async {
             for carrier in carriers {
-                carrier.ended().await;
+                carrier.watch().ended().await;
             }
         };
         tokio::select! {

@@ -18,7 +18,7 @@ use crate::forward::{Forwarder, fingerprint};
 use crate::otlp::Stamp;
 use crate::state;
 use crate::store::batches::Recipient;
-use crate::store::{Store, sessions};
+use crate::store::{Store, ledger, sessions};
 
 /// Runs until the session is over and what it received is delivered or left in the store. `listening` is called as
 /// soon as exports are accepted.
@@ -41,6 +41,8 @@ async fn serve(listener: TcpListener, plan: Plan, listening: impl FnOnce()) -> R
     let connections = Connections::default();
     let receiver = Receiver::new(&plan, stamp(&plan), store.clone(), routes);
     let receiving = tokio::spawn(receive::serve(listener, Arc::new(receiver), connections.clone()));
+    // Before the launcher hears of us: until then its pid cannot be anybody else's.
+    let launched = plan.launched.watch();
     listening();
 
     let begun = store.clone();
@@ -49,7 +51,7 @@ async fn serve(listener: TcpListener, plan: Plan, listening: impl FnOnce()) -> R
     tokio::spawn(async move { begun.commit(move |connection| sessions::insert(connection, &session)).await });
     forwarding.spawn(leftovers(Arc::clone(&plan), store.clone(), ended));
 
-    session::over(&plan, &connections).await;
+    session::over(&plan, launched, &connections).await;
     receiving.abort();
     ending.send_replace(true);
     let drained =
@@ -107,7 +109,11 @@ async fn leftovers(plan: Arc<Plan>, store: Store, ended: watch::Receiver<bool>) 
 async fn finish(plan: &Plan, store: &Store) {
     let session = plan.session.id.clone();
     let now = Timestamp::now().as_millisecond();
-    let marked = store.commit(move |connection| sessions::end(connection, &session, now)).await;
+    let marked = store.commit(move |connection| {
+        sessions::end(connection, &session, now)?;
+        ledger::settle(connection, &session)
+    });
+    let marked = marked.await;
     if let Some(settings) = &plan.settings {
         // A directory that is gone, or a full disk, leaves settings whose endpoint nobody listens on.
         drop(state::write(&settings.path, settings.ended.to_string().as_bytes()));

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::{complain, print};
 use crate::cli::QueueCommand;
-use crate::collector::deliver_leftovers;
+use crate::collector::{deliver_leftovers, owner};
 use crate::printable::printable;
 use crate::state::{self, SessionLock};
 use crate::store::batches::{self, Waiting};
@@ -36,12 +36,23 @@ struct Entry {
     profile: String,
     destination: String,
     session: String,
-    /// Whether a collector is at it.
-    running: bool,
+    state: State,
     batches: u64,
     bytes: u64,
     since: Timestamp,
     last_error: Option<String>,
+}
+
+/// Who delivers it.
+#[derive(Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    /// The session's own collector.
+    Running,
+    /// The next session, or `queue flush`.
+    Ended,
+    /// Nobody: its profile or destination has changed or gone since.
+    Orphaned,
 }
 
 fn entries(places: &Places) -> Result<Vec<Entry>> {
@@ -51,10 +62,17 @@ fn entries(places: &Places) -> Result<Vec<Entry>> {
     let entry = |waiting: Waiting| {
         let session = sessions::find(&connection, &waiting.recipient.session)?;
         let lock = places.lock(&waiting.recipient.session);
+        let running = lock.exists() && matches!(SessionLock::take(&lock), Ok(None));
+        let owned = || session.as_ref().and_then(|session| owner(places, session, &waiting.recipient)).is_some();
+        let state = match running {
+            true => State::Running,
+            false if owned() => State::Ended,
+            false => State::Orphaned,
+        };
         Ok(Entry {
+            state,
             profile: session.map(|session| session.profile).unwrap_or_default(),
             destination: waiting.recipient.destination,
-            running: lock.exists() && matches!(SessionLock::take(&lock), Ok(None)),
             session: waiting.recipient.session,
             batches: waiting.batches,
             bytes: waiting.bytes,
@@ -81,12 +99,15 @@ fn table(entries: &[Entry]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["PROFILE", "DESTINATION", "SESSION", "BATCHES", "SINCE", "WHY"]);
     for entry in entries {
-        let state = if entry.running { "running" } else { "ended" };
-        let why = entry.last_error.as_deref().unwrap_or("not tried yet");
+        let why = match (entry.state, entry.last_error.as_deref()) {
+            (State::Orphaned, _) => "its profile or destination has changed since",
+            (_, Some(error)) => error,
+            (_, None) => "not tried yet",
+        };
         table.add_row([
             printable(&entry.profile),
             printable(&entry.destination),
-            format!("{} ({state})", printable(&entry.session)),
+            printable(&entry.session),
             entry.batches.to_string(),
             entry.since.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string(),
             printable(why),
@@ -114,7 +135,7 @@ fn flush(places: &Places) -> Result<ExitCode> {
     });
     runtime.shutdown_background();
     result?;
-    let left: Vec<_> = entries(places)?.into_iter().filter(|entry| !entry.running).collect();
+    let left: Vec<_> = entries(places)?.into_iter().filter(|entry| entry.state != State::Running).collect();
     if left.is_empty() {
         print("everything is delivered\n")?;
         return Ok(ExitCode::SUCCESS);

@@ -7,8 +7,8 @@ use anyhow::Result;
 
 use super::{colour, complain};
 use crate::cli::Launch;
-use crate::launch::{self, Prepared, Program};
-use crate::printable::printable;
+use crate::launch::{self, ExecError, Prepared, Program};
+use crate::printable::visible;
 use crate::profile::{Faults, Selection};
 use crate::surroundings::Surroundings;
 
@@ -16,7 +16,11 @@ use crate::surroundings::Surroundings;
 pub(super) fn run(launch: Launch, words: Vec<OsString>, surroundings: &Surroundings) -> ExitCode {
     let mut words = words.into_iter();
     let Some(name) = words.next() else { return ExitCode::from(2) };
-    let program = Program { name, arguments: words.collect() };
+    let path = match launch::find(&name, surroundings) {
+        Ok(path) => path,
+        Err(error) => return cannot_run(&error),
+    };
+    let program = Program { name, path, arguments: words.collect() };
     let prepared = if surroundings.switch("CCRUN_OFF") {
         launch::untouched(&program)
     } else {
@@ -24,18 +28,17 @@ pub(super) fn run(launch: Launch, words: Vec<OsString>, surroundings: &Surroundi
             Ok(prepared) => prepared,
             Err(Failure { error, required: true }) => return refuse(&error, surroundings),
             Err(Failure { error, required: false }) => {
-                complain(&format!("telemetry is off for this session: {}", printable(&format!("{error:#}"))));
+                complain(&format!("telemetry is off for this session: {}", visible(&format!("{error:#}"))));
                 launch::without_telemetry(&program, surroundings)
             }
         }
     };
-    match launch::exec(&program, &prepared, surroundings) {
-        Ok(never) => match never {},
-        Err(error) => {
-            complain(&printable(&error.to_string()));
-            ExitCode::from(error.exit_code())
-        }
-    }
+    cannot_run(&launch::exec(&program, &prepared))
+}
+
+fn cannot_run(error: &ExecError) -> ExitCode {
+    complain(&visible(&error.to_string()));
+    ExitCode::from(error.exit_code())
 }
 
 /// Why a session could not be started, and whether the program may not start without one.
@@ -71,7 +74,7 @@ fn refuse(error: &anyhow::Error, surroundings: &Surroundings) -> ExitCode {
             let colour = colour(&std::io::stderr(), surroundings);
             complain(&format!("the program was not started\n{}", faults.render(colour)));
         }
-        None => complain(&format!("the program was not started: {}", printable(&format!("{error:#}")))),
+        None => complain(&format!("the program was not started: {}", visible(&format!("{error:#}")))),
     }
     ExitCode::from(2)
 }

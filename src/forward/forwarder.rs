@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
@@ -88,9 +87,7 @@ impl Forwarder {
                 return self.hold(&delivery, reason, None, false).await;
             }
         };
-        // The store has the batch for as long as it takes; what is sent is a copy of it.
-        let body = Bytes::from(delivery.body.clone());
-        match transport.send(delivery.signal, body, &self.headers).await {
+        match transport.send(delivery.signal, delivery.body.clone(), &self.headers).await {
             Outcome::Delivered { rejected, message } => self.delivered(&delivery, rejected, message).await,
             Outcome::Refused { reason } | Outcome::TooLarge { reason } => self.give_up(delivery, reason).await,
             Outcome::Unauthorized { reason } => self.hold(&delivery, reason, None, true).await,

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::otlp::Signal;
@@ -36,7 +37,7 @@ pub struct Delivery {
     /// What it carries.
     pub signal: Signal,
     /// The request, protobuf.
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
 /// What waits for a recipient.
@@ -143,7 +144,7 @@ pub fn next(connection: &Connection, recipient: &Recipient) -> rusqlite::Result<
         Ok(Delivery {
             batch: row.get(0)?,
             signal: Signal::from_name(&signal).unwrap_or(Signal::Logs),
-            body: row.get(2)?,
+            body: Bytes::from(row.get::<_, Vec<u8>>(2)?),
         })
     });
     found.optional()
@@ -177,7 +178,7 @@ pub fn give_up(
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
     let signal = delivery.signal.name();
-    statement.execute(params![session, destination, fingerprint, signal, now, reason, delivery.body])?;
+    statement.execute(params![session, destination, fingerprint, signal, now, reason, &delivery.body[..]])?;
     delivered(connection, recipient, delivery.batch)?;
     prune_dead(connection, now)
 }

@@ -99,6 +99,12 @@ pub fn end(connection: &Connection, session: &str, now: i64) -> rusqlite::Result
     Ok(())
 }
 
+/// Sessions that nobody has marked as ended: those that live, and those whose collector was killed.
+pub fn unfinished(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare_cached("SELECT id FROM session WHERE ended_at IS NULL")?;
+    statement.query_map([], |row| row.get(0))?.collect()
+}
+
 /// A session by its id.
 pub fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option<Session>> {
     let mut statement = connection.prepare_cached("SELECT * FROM session WHERE id = ?1")?;

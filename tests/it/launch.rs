@@ -22,7 +22,7 @@ fn arguments_are_the_programs_own() {
     let sandbox = Sandbox::new();
     let arguments = ["a b", "it's", "\"quoted\"", "", "--profile", "-p", "--", "$HOME", "é\n"];
     let output = sandbox.run(["sh", "-c", r#"printf '<%s>' "$@""#, "sh"].into_iter().chain(arguments));
-    let expected: String = arguments.iter().map(|argument| format!("<{argument}>")).collect();
+    let expected = arguments.map(|argument| format!("<{argument}>")).concat();
     assert_eq!(text(&output.stdout), expected);
 }
 
@@ -213,10 +213,12 @@ fn off_means_a_plain_exec() {
     assert!(!sandbox.state().exists());
 }
 
+type Inject = fn(&mut Sandbox);
+
 #[test]
 fn whatever_fails_the_program_starts_with_telemetry_off_and_one_line() {
     let file = |sandbox: &mut Sandbox| drop(sandbox.write("home/file", ""));
-    let faults: [(&str, fn(&mut Sandbox), &str); 5] = [
+    let faults: [(&str, Inject, &str); 5] = [
         (
             "an unknown profile",
             |sandbox| {

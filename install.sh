@@ -51,7 +51,7 @@ main() {
 
 install() {
   check_directory
-  command -v cargo >/dev/null || fail "cargo is not installed: get Rust from https://rustup.rs, then run this again"
+  command -v cargo >/dev/null || fail "cargo is not installed: get Rust with rustup, then run this again"
   here=$(cd "$(dirname "$0")" && pwd)
   built=${CARGO_TARGET_DIR:-$here/target}
   echo "building ccrun (the release build takes some minutes)"

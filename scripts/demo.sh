@@ -67,7 +67,7 @@ own_credentials() {
 # The dev profile, because the release profile optimises the whole program at once, which takes minutes; and ccrun is
 # quick enough without.
 build() {
-  command -v cargo >/dev/null || fail "cargo is not installed: get Rust from https://rustup.rs"
+  command -v cargo >/dev/null || fail "cargo is not installed: get Rust with rustup"
   local target=${CARGO_TARGET_DIR:-$here/target}
   say "building ccrun in the dev profile (some minutes at first, then seconds)"
   cargo build --locked --manifest-path "$here/Cargo.toml" --target-dir "$target" \

@@ -11,7 +11,7 @@ use crate::surroundings::Places;
 
 /// Creates what is missing and refuses what is not ours.
 pub fn prepare(places: &Places) -> Result<()> {
-    for directory in [&places.state, &places.state.join("locks"), &places.state.join("settings")] {
+    for directory in [&places.state, &places.locks(), &places.state.join("settings")] {
         private_directory(directory).with_context(|| format!("cannot use `{}`", directory.display()))?;
     }
     Ok(())
@@ -48,29 +48,54 @@ pub struct SessionLock {
 }
 
 impl SessionLock {
+    /// Takes the lock of a session that begins. Nobody else can want it but whoever clears up, for an instant.
+    pub fn begin(path: &Path) -> io::Result<Self> {
+        loop {
+            let file = Self::open(path)?;
+            file.lock()?;
+            if is_at(&file, path)? {
+                return Ok(Self { _file: file });
+            }
+        }
+    }
+
     /// Takes the lock; `None` where somebody holds it.
     pub fn take(path: &Path) -> io::Result<Option<Self>> {
         loop {
-            let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+            let file = Self::open(path)?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(fs::TryLockError::WouldBlock) => return Ok(None),
                 Err(fs::TryLockError::Error(error)) => return Err(error),
             }
-            // Its holder may have removed the file between the opening and the lock.
-            match fs::metadata(path) {
-                Ok(there) if there.ino() == file.metadata()?.ino() => return Ok(Some(Self { _file: file })),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+            if is_at(&file, path)? {
+                return Ok(Some(Self { _file: file }));
             }
         }
+    }
+
+    /// Whether somebody holds the lock. Others may ask at the same time, and nothing is created.
+    pub fn is_held(path: &Path) -> bool {
+        File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+    }
+
+    fn open(path: &Path) -> io::Result<File> {
+        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
     }
 
     /// Removes the file and lets go: the session is over and nothing of it is left.
     pub fn remove(self, path: &Path) {
         // A file that stays is harmless: a free lock means the same as none.
         drop(fs::remove_file(path));
+    }
+}
+
+/// Whether a locked file is still the one at its path: its last holder may have removed it after it was opened here.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    match fs::metadata(path) {
+        Ok(there) => Ok(there.ino() == file.metadata()?.ino()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -75,9 +75,14 @@ impl Places {
         self.state.join("store-1.db")
     }
 
+    /// Where the locks of sessions are.
+    pub fn locks(&self) -> PathBuf {
+        self.state.join("locks")
+    }
+
     /// The file whose lock says that a session lives.
     pub fn lock(&self, session: &str) -> PathBuf {
-        self.state.join("locks").join(session)
+        self.locks().join(session)
     }
 
     /// The `--settings` file of a session.

@@ -23,30 +23,43 @@ use crate::surroundings::Places;
 pub async fn deliver_leftovers(places: &Places, store: &Store, ended: watch::Receiver<bool>) -> Result<(), StoreError> {
     let waiting = store.commit(batches::waiting).await?;
     let recipients: Vec<_> = waiting.into_iter().map(|waiting| waiting.recipient).collect();
-    let unfinished = store.commit(sessions::unfinished).await?;
-    let ids: BTreeSet<_> = recipients.iter().map(|recipient| recipient.session.clone()).chain(unfinished).collect();
+    let mut ids: BTreeSet<_> = recipients.iter().map(|recipient| recipient.session.clone()).collect();
+    ids.extend(store.commit(sessions::unfinished).await?);
+    ids.extend(locked(places));
     let mut locks = Vec::new();
     let mut forwarding = JoinSet::new();
     for id in ids {
         let path = places.lock(&id);
         // A session that lives delivers its own.
         let Ok(Some(lock)) = SessionLock::take(&path) else { continue };
-        let Some(session) = end(store, &id).await? else { continue };
-        for recipient in recipients.iter().filter(|recipient| recipient.session == id) {
-            if let Some(destination) = owner(places, &session, recipient) {
-                // Whatever waits is there already, so that nobody need wake the forwarder.
-                let wake = Arc::new(Notify::new());
-                let forwarder = Forwarder::new(recipient.clone(), &destination, store.clone(), ended.clone(), wake);
-                forwarding.spawn(forwarder.run_until_empty());
-            }
+        let session = end(store, &id).await?;
+        let mine = recipients.iter().filter(|recipient| recipient.session == id);
+        let owned = mine.filter_map(|mine| Some((mine, owner(places, session.as_ref()?, mine)?)));
+        let before = forwarding.len();
+        for (recipient, destination) in owned {
+            // Whatever waits is there already, so that nobody need wake the forwarder.
+            let wake = Arc::new(Notify::new());
+            let forwarder = Forwarder::new(recipient.clone(), &destination, store.clone(), ended.clone(), wake);
+            forwarding.spawn(forwarder.run_until_empty());
         }
-        locks.push((lock, path));
+        if forwarding.len() > before {
+            locks.push((lock, path));
+        } else {
+            // At once: it may be the lock of a session that begins and waits for it.
+            lock.remove(&path);
+        }
     }
     while forwarding.join_next().await.is_some() {}
     for (lock, path) in locks {
         lock.remove(&path);
     }
     Ok(())
+}
+
+/// The sessions that have a lock, among them those whose collector was killed before it had anything to store.
+fn locked(places: &Places) -> impl Iterator<Item = String> {
+    let entries = std::fs::read_dir(places.locks()).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok())
 }
 
 /// The destination that a delivery was meant for, if the ended session's own profile, resolved again, still names it:

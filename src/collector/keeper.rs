@@ -118,8 +118,7 @@ fn keep(mut handed: Handed) -> i32 {
 
 fn lock(plan: &Plan) -> Result<SessionLock> {
     let path = plan.places.lock(&plan.session.id);
-    let lock = SessionLock::take(&path).with_context(|| format!("cannot lock `{}`", path.display()))?;
-    lock.context("another collector has this session")
+    SessionLock::begin(&path).with_context(|| format!("cannot lock `{}`", path.display()))
 }
 
 /// Runs a worker as this binary once more, handed everything as the launcher does. Gives whether the session is over.

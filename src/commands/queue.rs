@@ -61,8 +61,7 @@ fn entries(places: &Places) -> Result<Vec<Entry>> {
     };
     let entry = |waiting: Waiting| {
         let session = sessions::find(&connection, &waiting.recipient.session)?;
-        let lock = places.lock(&waiting.recipient.session);
-        let running = lock.exists() && matches!(SessionLock::take(&lock), Ok(None));
+        let running = SessionLock::is_held(&places.lock(&waiting.recipient.session));
         let owned = || session.as_ref().and_then(|session| owner(places, session, &waiting.recipient)).is_some();
         let state = match running {
             true => State::Running,
@@ -135,12 +134,17 @@ fn flush(places: &Places) -> Result<ExitCode> {
     });
     runtime.shutdown_background();
     result?;
-    let left: Vec<_> = entries(places)?.into_iter().filter(|entry| entry.state != State::Running).collect();
-    if left.is_empty() {
-        print("everything is delivered\n")?;
-        return Ok(ExitCode::SUCCESS);
+    let (running, left): (Vec<_>, Vec<_>) =
+        entries(places)?.into_iter().partition(|entry| entry.state == State::Running);
+    if !left.is_empty() {
+        complain("not everything could be delivered");
+        print(&format!("{}\n", table(&left)))?;
+        return Ok(ExitCode::FAILURE);
     }
-    complain("not everything could be delivered");
-    print(&format!("{}\n", table(&left)))?;
-    Ok(ExitCode::FAILURE)
+    match running.iter().map(|entry| entry.batches).sum() {
+        0 => print("everything is delivered\n")?,
+        1 => print("1 batch is left to sessions that run\n")?,
+        batches => print(&format!("{batches} batches are left to sessions that run\n"))?,
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,8 @@
 )]
 #![allow(dead_code, unreachable_pub, reason = "what supports tests is written for all of them, and none uses it all")]
 
+#[path = "it/durability.rs"]
+mod durability;
 #[path = "it/launch.rs"]
 mod launch;
 #[path = "support/mod.rs"]

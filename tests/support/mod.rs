@@ -1,5 +1,7 @@
 //! What the scenarios stand on.
 
 pub mod backend;
+pub mod client;
 pub mod model;
 pub mod sandbox;
+pub mod session;

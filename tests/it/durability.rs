@@ -1,0 +1,247 @@
+//! What was acknowledged is delivered, whatever is killed, and only to whom it was meant for.
+
+use nix::sys::signal::Signal;
+
+use crate::support::backend::{Backend, Reply};
+use crate::support::client::{ids, ids_in, ids_of};
+use crate::support::sandbox::{DEADLINE, Sandbox, text, wait_until};
+use crate::support::session::Session;
+
+#[test]
+fn a_killed_worker_is_replaced_on_the_same_port() {
+    replaced_after(Signal::SIGKILL);
+}
+
+#[test]
+fn a_worker_told_to_end_is_replaced_on_the_same_port() {
+    replaced_after(Signal::SIGTERM);
+}
+
+/// The client notices that a worker has gone by the one connection that ends with it.
+fn replaced_after(signal: Signal) {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let mut session = Session::to(&sandbox, &backend.endpoint());
+    let mut client = session.client();
+    let all = ids("record", 4);
+    assert_eq!(client.export(&all[..1]), 0);
+    let first = session.end_worker(signal);
+    assert_eq!(client.export(&all[1..2]), 1, "the old connection ended, and the next was accepted at once");
+    assert_ne!(session.worker(), first);
+    // A new client finds the same endpoint, compressed and in chunks as it may be.
+    assert_eq!(session.client().gzip().chunked().export(&all[2..3]), 0);
+    assert_eq!(client.export(&all[3..]), 0);
+    drop(client);
+    session.end();
+    sandbox.wait_for_end();
+    assert_delivered(&backend, &all);
+    assert_nothing_left(&sandbox);
+}
+
+#[test]
+fn a_worker_without_its_keeper_goes_on_to_the_end() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let mut session = Session::to(&sandbox, &backend.endpoint());
+    let mut client = session.client();
+    let all = ids("record", 3);
+    client.export(&all[..1]);
+    session.kill_keeper();
+    assert_eq!(client.export(&all[1..2]), 0, "the connection is the worker's");
+    assert_eq!(session.client().export(&all[2..]), 0, "and so is the port");
+    drop(client);
+    session.end();
+    sandbox.wait_for_end();
+    assert_delivered(&backend, &all);
+    assert_nothing_left(&sandbox);
+}
+
+#[test]
+fn what_was_acknowledged_survives_keeper_and_worker() {
+    let (sandbox, mut backend) = (Sandbox::new(), Backend::start());
+    backend.stop();
+    let mut session = Session::to(&sandbox, &backend.endpoint());
+    let all = ids("record", 50);
+    let mut client = session.client();
+    all.chunks(5).for_each(|few| assert_eq!(client.export(few), 0));
+    session.kill_both();
+    backend.restart();
+    assert_eq!(flush(&sandbox), (true, "everything is delivered\n".to_owned()));
+    assert_eq!(ids_of(&backend.received()), sorted(all));
+    assert_eq!(sandbox.collectors(), [0; 0]);
+    assert_nothing_left(&sandbox);
+    session.end();
+}
+
+#[test]
+fn a_session_killed_with_nothing_waiting_leaves_nothing() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let mut session = Session::to(&sandbox, &backend.endpoint());
+    session.client().export(&ids("record", 1));
+    wait_until("the delivery", || sandbox.queue().is_empty());
+    session.kill_both();
+    assert!(flush(&sandbox).0);
+    assert_nothing_left(&sandbox);
+    assert_eq!(ids_of(&backend.received()), ids("record", 1));
+}
+
+#[test]
+fn a_crash_loop_ends_after_five_tries() {
+    let (sandbox, mut backend) = (Sandbox::new(), Backend::start());
+    backend.stop();
+    let mut session = Session::to(&sandbox, &backend.endpoint());
+    let all = ids("record", 6);
+    for id in &all {
+        session.client().export(std::slice::from_ref(id));
+        session.end_worker(Signal::SIGKILL);
+    }
+    let keeper = session.keeper;
+    wait_until("the keeper to give up", || !keeper.lives());
+    assert_eq!(sandbox.collectors(), [0; 0]);
+    // The program never hears of it.
+    session.end();
+    backend.restart();
+    assert!(flush(&sandbox).0);
+    assert_delivered(&backend, &all);
+    assert_nothing_left(&sandbox);
+}
+
+#[test]
+fn the_next_session_delivers_what_a_killed_one_left() {
+    let (sandbox, mut backend) = (Sandbox::new(), Backend::start());
+    backend.stop();
+    let mut first = Session::to(&sandbox, &backend.endpoint());
+    first.client().export(&ids("first", 3));
+    first.kill_both();
+    backend.restart();
+    // Its own profile sends nothing anywhere, which is no matter of the first one's data.
+    let second = Session::start(&sandbox, &["-p", "local"]);
+    backend.wait_for(|received| ids_of(received) == ids("first", 3), DEADLINE);
+    second.end();
+    sandbox.wait_for_end();
+    assert_nothing_left(&sandbox);
+}
+
+#[test]
+fn two_flushes_at_once_deliver_each_batch_once() {
+    let (sandbox, mut backend) = (Sandbox::new(), Backend::start());
+    backend.stop();
+    let mut all = Vec::new();
+    for number in 0..4 {
+        let mut session = Session::to(&sandbox, &backend.endpoint());
+        let mut client = session.client();
+        for id in ids(&format!("session-{number}"), 10) {
+            client.export(std::slice::from_ref(&id));
+            all.push(id);
+        }
+        session.kill_both();
+    }
+    // Every session has its first batch under way before any is answered, so that both flushes find all of them
+    // waiting, and one of the two holds each.
+    backend.reply_with(|received| {
+        let is_first = ids_in(received).iter().all(|id| id.ends_with("-0"));
+        if is_first { Reply::accept().held() } else { Reply::accept() }
+    });
+    backend.restart();
+    let flushes: Vec<_> = (0..2).map(|_| sandbox.ccrun(["queue", "flush"]).spawn().unwrap()).collect();
+    backend.wait_for(|received| received.len() == 4, DEADLINE);
+    backend.release(4);
+    for flush in flushes {
+        let output = flush.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    }
+    assert_eq!(ids_of(&backend.received()), sorted(all));
+    assert_nothing_left(&sandbox);
+}
+
+#[test]
+fn a_flush_leaves_a_living_session_its_own() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    backend.reply(Reply::http(503, "busy").header("retry-after", "900"));
+    let session = Session::to(&sandbox, &backend.endpoint());
+    session.client().export(&ids("record", 1));
+    wait_until("the first attempt", || sandbox.queue().iter().any(|entry| !entry["last_error"].is_null()));
+    let waiting = "1 batch is left to sessions that run\n";
+    assert_eq!(flush(&sandbox), (true, waiting.to_owned()));
+    assert_eq!(backend.received().len(), 1, "the attempt was the session's own");
+    assert_eq!(sandbox.queue()[0]["running"], true);
+    session.end();
+    backend.wait_for(|received| received.len() == 2, DEADLINE);
+    sandbox.wait_for_end();
+    assert_nothing_left(&sandbox);
+}
+
+#[test]
+fn what_was_meant_for_one_destination_goes_to_no_other() {
+    let (sandbox, mut backend, other) = (Sandbox::new(), Backend::start(), Backend::start());
+    backend.stop();
+    let profile = |endpoint: &str, key: &str| {
+        let destination = format!("[destination.own]\nendpoint = \"{endpoint}\"\nheaders.x-key = \"{key}\"\n");
+        sandbox.profile("mine", destination)
+    };
+    profile(&backend.endpoint(), "first");
+    let mut session = Session::start(&sandbox, &["-p", "mine"]);
+    session.client().export(&ids("record", 3));
+    session.kill_both();
+    backend.restart();
+
+    profile(&other.endpoint(), "first");
+    assert_kept(&sandbox);
+    let path = profile(&backend.endpoint(), "second");
+    assert_kept(&sandbox);
+    std::fs::remove_file(&path).unwrap();
+    assert_kept(&sandbox);
+    // A session that comes by does as a flush does.
+    let passing = Session::start(&sandbox, &["-p", "local"]);
+    passing.end();
+    sandbox.wait_for_end();
+    assert_kept(&sandbox);
+    assert!(backend.received().is_empty() && other.received().is_empty());
+
+    profile(&backend.endpoint(), "first");
+    assert!(flush(&sandbox).0);
+    let received = backend.received();
+    assert_eq!(ids_of(&received), ids("record", 3));
+    assert!(received.iter().all(|request| request.headers["x-key"] == "first"));
+    assert_nothing_left(&sandbox);
+}
+
+/// A flush does not deliver what waits, and says so.
+#[track_caller]
+fn assert_kept(sandbox: &Sandbox) {
+    let output = sandbox.run(["queue", "flush"]);
+    assert!(!output.status.success());
+    assert_eq!(text(&output.stderr), "ccrun: not everything could be delivered\n");
+    let queue = sandbox.queue();
+    assert_eq!(queue.len(), 1);
+    assert_eq!((&queue[0]["profile"], &queue[0]["batches"]), (&"mine".into(), &1.into()));
+    assert_eq!(queue[0]["running"], false);
+}
+
+/// What `queue flush` says, and whether it was content.
+fn flush(sandbox: &Sandbox) -> (bool, String) {
+    let output = sandbox.run(["queue", "flush"]);
+    assert_eq!(text(&output.stderr), "");
+    (output.status.success(), text(&output.stdout))
+}
+
+/// All of it arrived, and nothing else. More than once is all right where a worker dies between the backend's answer
+/// and its own note of it.
+#[track_caller]
+fn assert_delivered(backend: &Backend, ids: &[String]) {
+    let mut delivered = ids_of(&backend.received());
+    delivered.dedup();
+    assert_eq!(delivered, ids);
+}
+
+/// No delivery waits, and no lock says that a session would want any.
+#[track_caller]
+fn assert_nothing_left(sandbox: &Sandbox) {
+    assert_eq!(sandbox.queue(), Vec::<serde_json::Value>::new());
+    let locks: Vec<_> =
+        std::fs::read_dir(sandbox.state().join("locks")).unwrap().map(|lock| lock.unwrap().path()).collect();
+    assert_eq!(locks, Vec::<std::path::PathBuf>::new());
+}
+
+fn sorted(mut ids: Vec<String>) -> Vec<String> {
+    ids.sort();
+    ids
+}

@@ -1,0 +1,155 @@
+//! A session that lives for as long as a test wants, and its collector's two processes.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ccrun::process::{Process, start_time};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::client::Client;
+use super::sandbox::{Sandbox, parent, pids, text, wait_until};
+
+/// What a session runs: it says what it was given, and lives until its stdin is closed.
+const PROGRAM: [&str; 3] = ["sh", "-c", r#"echo "$OTEL_EXPORTER_OTLP_ENDPOINT $CCRUN_SESSION"; cat"#];
+
+static STARTED: AtomicUsize = AtomicUsize::new(0);
+
+/// A running session. Whatever is left of it is killed when it is dropped.
+pub struct Session {
+    program: Child,
+    stdin: Option<ChildStdin>,
+    /// What the program was given as `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    pub endpoint: String,
+    /// Its id.
+    pub id: String,
+    /// The keeper, dead or alive.
+    pub keeper: Process,
+    /// The last worker that was looked for.
+    last_worker: Process,
+}
+
+impl Session {
+    /// Starts one with these options of `ccrun`.
+    pub fn start(sandbox: &Sandbox, options: &[&str]) -> Self {
+        Self::start_by(sandbox.ccrun(options))
+    }
+
+    /// Starts one with the profile `otlp`.
+    pub fn to(sandbox: &Sandbox, endpoint: &str) -> Self {
+        Self::start(sandbox, &["-p", "otlp", "--var", &format!("endpoint={endpoint}")])
+    }
+
+    /// Starts one by a command that runs `ccrun` with the words that are added to it.
+    pub fn start_by(mut command: Command) -> Self {
+        // The collector is given this variable too, and is found by it.
+        let mark = format!("session-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
+        let command = command.args(PROGRAM).env("USER", &mark).stdin(Stdio::piped());
+        let mut program = command.spawn().unwrap();
+        let stdin = program.stdin.take();
+        let mut line = String::new();
+        BufReader::new(program.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let Some((endpoint, id)) = line.trim().split_once(' ').filter(|(endpoint, _)| !endpoint.is_empty()) else {
+            drop(stdin);
+            panic!("there is no session: {line} {}", text(&program.wait_with_output().unwrap().stderr));
+        };
+        // The launcher waits only so long for its collector, which on a slow machine may be there later.
+        wait_until("keeper and worker", || collectors(&mark).len() == 2);
+        let both = collectors(&mark);
+        let is_worker = |process: &Process| both.iter().any(|other| other.pid == parent(process.pid));
+        let (workers, keepers): (Vec<Process>, Vec<Process>) =
+            both.iter().copied().partition(|process| is_worker(process));
+        let (endpoint, id) = (endpoint.to_owned(), id.to_owned());
+        Self { program, stdin, endpoint, id, keeper: keepers[0], last_worker: workers[0] }
+    }
+
+    /// A client of its collector.
+    pub fn client(&self) -> Client {
+        Client::new(&self.endpoint)
+    }
+
+    /// The worker, once there is one; after the keeper's death the last that was looked for.
+    pub fn worker(&mut self) -> Process {
+        if self.keeper.lives() {
+            wait_until("a worker", || child(self.keeper.pid).is_some());
+            self.last_worker = child(self.keeper.pid).unwrap_or(self.last_worker);
+        }
+        self.last_worker
+    }
+
+    /// Ends a worker by a signal and waits until it has gone.
+    pub fn end_worker(&mut self, by: Signal) -> Process {
+        let worker = self.worker();
+        end(worker, by);
+        worker
+    }
+
+    /// Kills the keeper and waits until it has gone.
+    pub fn kill_keeper(&mut self) {
+        self.worker();
+        end(self.keeper, Signal::SIGKILL);
+    }
+
+    /// Kills keeper and worker, the keeper first, or it would replace the worker.
+    pub fn kill_both(&mut self) {
+        self.kill_keeper();
+        end(self.last_worker, Signal::SIGKILL);
+    }
+
+    /// Ends the program as its user would, who sees nothing of all that. The collector goes on by itself.
+    pub fn end(mut self) {
+        drop(self.stdin.take());
+        assert!(self.program.wait().unwrap().success());
+        let mut said = String::new();
+        std::io::Read::read_to_string(self.program.stderr.as_mut().unwrap(), &mut said).unwrap();
+        assert_eq!(said, "");
+    }
+
+    /// The program's pid.
+    pub fn pid(&self) -> u32 {
+        self.program.id()
+    }
+}
+
+impl Drop for Session {
+    /// The program alone: the sandbox kills collectors, and a session that was ended well has one for a while yet.
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        drop(self.program.kill());
+        drop(self.program.wait());
+    }
+}
+
+/// Sends a signal to a process and waits until it has gone.
+fn end(process: Process, by: Signal) {
+    send(process, by);
+    wait_until("a process to end", || !process.lives());
+}
+
+/// Sends a signal; a process that has gone is all right.
+pub fn send(process: Process, by: Signal) {
+    if process.lives() {
+        let _ = kill(Pid::from_raw(process.pid), by);
+    }
+}
+
+/// The child of a process that is no zombie.
+pub fn child(of: i32) -> Option<Process> {
+    pids().filter(|pid| parent(*pid) == of).find_map(living)
+}
+
+/// The collectors that have this value of `USER`.
+fn collectors(mark: &str) -> Vec<Process> {
+    let user = format!("USER={mark}");
+    let ours = pids().filter(|pid| {
+        let read = |file: &str| std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        read("environ").split(|byte| *byte == 0).any(|variable| variable == user.as_bytes())
+            && read("cmdline").ends_with(b"\0collector\0")
+    });
+    ours.filter_map(living).collect()
+}
+
+fn living(pid: i32) -> Option<Process> {
+    start_time(pid).map(|started| Process { pid, started: Some(started) })
+}

@@ -8,10 +8,18 @@
 )]
 #![allow(dead_code, unreachable_pub, reason = "what supports tests is written for all of them, and none uses it all")]
 
+#[path = "it/delivery.rs"]
+mod delivery;
 #[path = "it/durability.rs"]
 mod durability;
+#[path = "it/install.rs"]
+mod install;
 #[path = "it/launch.rs"]
 mod launch;
+#[path = "it/readme.rs"]
+mod readme;
+#[path = "it/receiving.rs"]
+mod receiving;
 #[path = "support/mod.rs"]
 mod support;
 #[path = "it/transport.rs"]

@@ -162,7 +162,7 @@ fn a_flush_leaves_a_living_session_its_own() {
     let waiting = "1 batch is left to sessions that run\n";
     assert_eq!(flush(&sandbox), (true, waiting.to_owned()));
     assert_eq!(backend.received().len(), 1, "the attempt was the session's own");
-    assert_eq!(sandbox.queue()[0]["running"], true);
+    assert_eq!(sandbox.queue()[0]["state"], "running");
     session.end();
     backend.wait_for(|received| received.len() == 2, DEADLINE);
     sandbox.wait_for_end();
@@ -213,7 +213,7 @@ fn assert_kept(sandbox: &Sandbox) {
     let queue = sandbox.queue();
     assert_eq!(queue.len(), 1);
     assert_eq!((&queue[0]["profile"], &queue[0]["batches"]), (&"mine".into(), &1.into()));
-    assert_eq!(queue[0]["running"], false);
+    assert_eq!(queue[0]["state"], "orphaned");
 }
 
 /// What `queue flush` says, and whether it was content.

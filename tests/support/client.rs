@@ -75,7 +75,16 @@ impl Client {
         panic!("no answer in a hundred attempts");
     }
 
+    /// Sends one request and closes the connection before it can be answered.
+    pub fn send_and_leave(mut self, ids: &[String]) {
+        self.write(&request(ids).encode_to_vec()).unwrap();
+    }
+
     fn exchange(&mut self, message: &[u8]) -> io::Result<Answer> {
+        read_answer(self.write(message)?)
+    }
+
+    fn write(&mut self, message: &[u8]) -> io::Result<&mut BufReader<TcpStream>> {
         let body = if self.is_gzip { gzip(message)? } else { message.to_vec() };
         let encoding = if self.is_gzip { "content-encoding: gzip\r\n" } else { "" };
         let (framing, framed) = if self.is_chunked { chunks(&body) } else { whole(body) };
@@ -87,7 +96,7 @@ impl Client {
         text.extend(framed);
         let stream = self.connected()?;
         stream.get_mut().write_all(&text)?;
-        read_answer(stream)
+        Ok(stream)
     }
 
     fn connected(&mut self) -> io::Result<&mut BufReader<TcpStream>> {

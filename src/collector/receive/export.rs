@@ -59,8 +59,7 @@ impl Receiver {
         &self.token.0
     }
 
-    /// Takes one export; on return it is on disk. Between the whole body's arrival and the handing over to the store
-    /// nothing waits, so that a client which gives up meanwhile loses nothing.
+    /// Takes one export; on return it is on disk.
     pub(super) async fn export(&self, signal: Signal, body: Bytes) -> Result<(), Rejection> {
         let now = Timestamp::now();
         let found = extract(signal, &body, now).map_err(|_| Rejection::Malformed)?;

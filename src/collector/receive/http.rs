@@ -1,5 +1,6 @@
 //! OTLP/HTTP: what a request must look like, and what its sender is told (OTLP specification, *OTLP/HTTP*).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,7 +35,7 @@ mod code {
 
 /// Answers one request. `welcome` is called if it has brought the token.
 pub(super) async fn answer(
-    receiver: &Receiver,
+    receiver: Arc<Receiver>,
     request: Request<Incoming>,
     welcome: impl FnOnce(),
 ) -> Response<Full<Bytes>> {
@@ -70,7 +71,7 @@ const fn refusal(status: StatusCode, code: i32, message: &'static str) -> Refusa
     Refusal { status, code, message }
 }
 
-async fn export(receiver: &Receiver, request: Request<Incoming>, welcome: impl FnOnce()) -> Result<(), Refusal> {
+async fn export(receiver: Arc<Receiver>, request: Request<Incoming>, welcome: impl FnOnce()) -> Result<(), Refusal> {
     let path = request.uri().path();
     let path = authorized(path, receiver.token()).ok_or(refusal(
         StatusCode::UNAUTHORIZED,
@@ -94,7 +95,9 @@ async fn export(receiver: &Receiver, request: Request<Incoming>, welcome: impl F
     }
     let encoding = request.headers().get(CONTENT_ENCODING).map_or("", |value| value.to_str().unwrap_or("?")).to_owned();
     let body = decoded(read(request.into_body()).await?, &encoding)?;
-    receiver.export(signal, body).await.map_err(|rejection| match rejection {
+    // On a task of its own: what was received whole is kept even if its client goes.
+    let exported = tokio::spawn(async move { receiver.export(signal, body).await });
+    exported.await.unwrap_or(Err(Rejection::NotStored)).map_err(|rejection| match rejection {
         Rejection::Malformed => refusal(StatusCode::BAD_REQUEST, code::INVALID_ARGUMENT, "not an OTLP request"),
         Rejection::NotStored => refusal(StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, "cannot be stored now"),
         Rejection::NotStoredForLong => {

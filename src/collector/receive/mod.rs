@@ -67,12 +67,13 @@ async fn converse(stream: TcpStream, receiver: Arc<Receiver>, guest: Guest) {
                     guest.known.store(true, Ordering::Relaxed);
                     entered.get_or_init(|| guest.connections.enter());
                 };
-                Ok::<_, std::convert::Infallible>(http::answer(&receiver, request, welcome).await)
+                Ok::<_, std::convert::Infallible>(http::answer(receiver, request, welcome).await)
             }
         }
     });
     let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS);
+    // A client that has said all it has to say may close its side and wait for the answer.
+    server.http1().half_close(true).timer(TokioTimer::new()).header_read_timeout(HEADERS);
     server.http2().timer(TokioTimer::new());
     let connection = server.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);

@@ -1,0 +1,49 @@
+//! Every command in the README runs as it stands there.
+
+use crate::support::backend::Backend;
+use crate::support::sandbox::{Sandbox, text};
+
+/// Commands that are not run here, each with who runs it.
+const ELSEWHERE: [(&str, &str); 5] = [
+    ("scripts/demo.sh", "needs_claude::demo"),
+    ("scripts/test.sh", "whoever runs this"),
+    ("./install.sh", "install"),
+    ("./install.sh --uninstall", "install"),
+    ("alias claude='ccrun claude'", "an alias lasts no longer than its shell"),
+];
+
+fn commands() -> Vec<String> {
+    let readme = include_str!("../../README.md");
+    let blocks = readme.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap());
+    blocks.flat_map(str::lines).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_readmes_commands_run() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    sandbox.program("claude", "#!/bin/sh\necho \"claude $*\"\n");
+    sandbox.program("report", "#!/bin/sh\n");
+    let endpoint = backend.endpoint();
+    sandbox.profile("team", format!("extends = \"otlp\"\n[vars]\nendpoint = \"{endpoint}\"\n"));
+    let commands = commands();
+    assert!(commands.len() > 10, "{commands:?}");
+    for command in commands {
+        if ELSEWHERE.iter().any(|(elsewhere, _)| *elsewhere == command) {
+            continue;
+        }
+        assert!(command.contains("ccrun ") || command.starts_with("claude "), "nothing runs `{command}`");
+        let output = sandbox.command("sh").args(["-c", &command]).output().unwrap();
+        assert_eq!(text(&output.stderr), "", "{command}");
+        assert!(output.status.success(), "{command}");
+    }
+}
+
+#[test]
+fn the_readmes_profile_is_valid() {
+    let readme = include_str!("../../README.md");
+    let profile = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let sandbox = Sandbox::new();
+    sandbox.profile("team", profile);
+    let output = sandbox.run(["-p", "team", "--require", "true"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}

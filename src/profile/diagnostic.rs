@@ -16,17 +16,19 @@ pub struct Diagnostic {
     pub origin: Option<Origin>,
     /// What is allowed, or what to do.
     pub help: Option<String>,
+    /// Whether the line may hold a secret, and is therefore not shown.
+    pub is_secret: bool,
 }
 
 impl Diagnostic {
     /// A fault at a place.
     pub fn at(origin: &Origin, message: impl Into<String>) -> Self {
-        Self { message: message.into(), origin: Some(origin.clone()), help: None }
+        Self { message: message.into(), origin: Some(origin.clone()), help: None, is_secret: false }
     }
 
     /// A fault without a place.
     pub fn nowhere(message: impl Into<String>) -> Self {
-        Self { message: message.into(), origin: None, help: None }
+        Self { message: message.into(), origin: None, help: None, is_secret: false }
     }
 
     /// Adds what is allowed, or what to do.
@@ -36,13 +38,24 @@ impl Diagnostic {
         self
     }
 
+    /// Keeps the line to itself, for it may hold a secret.
+    #[must_use]
+    pub fn secret(mut self) -> Self {
+        self.is_secret = true;
+        self
+    }
+
     /// The fault with the line that it stands in and a caret below; coloured if asked. The renderer shows
     /// control and bidirectional characters of the line as visible symbols.
     pub fn render(&self, colour: bool) -> String {
         let message = printable(&self.message);
         let help = self.help.as_deref().map(printable);
         let mut group = Level::ERROR.primary_title(message).elements(Vec::<Element<'_>>::new());
-        if let Some(origin) = &self.origin {
+        if let Some(origin) = self.origin.as_ref().filter(|_| self.is_secret) {
+            let (line, column) = origin.position();
+            let place = annotate_snippets::Origin::path(printable(&origin.document.label));
+            group = group.element(place.line(line).char_column(column));
+        } else if let Some(origin) = &self.origin {
             group = group.element(
                 Snippet::source(origin.document.text.as_str())
                     .path(printable(&origin.document.label))

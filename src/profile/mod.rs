@@ -10,6 +10,8 @@ mod read;
 mod reader;
 mod resolve;
 mod sources;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 pub use diagnostic::{Diagnostic, Faults};

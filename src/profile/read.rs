@@ -8,7 +8,6 @@ use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
 
 use super::diagnostic::{Diagnostic, Faults};
-use super::document::Origin;
 use super::model::{Cardinality, Collector, Content, Destination, Profile, Protocol, Signals};
 use super::reader::{Entries, Reader};
 use super::tree::{Node, Value};
@@ -180,7 +179,9 @@ fn destination(reader: &mut Reader, name: &str, node: &Node, emitted: &BTreeSet<
     let endpoint = reader.string(endpoint_node)?;
     if let Err(reason) = check_endpoint(&endpoint) {
         let fault = Diagnostic::at(&endpoint_node.origin, format!("bad endpoint: {reason}"));
-        reader.fault(fault.help("write scheme, host, port and path: \"https://otlp.example.com:443/path\""));
+        let fault = fault.help("write scheme, host, port and path: \"https://otlp.example.com:443/path\"");
+        // People do write passwords there.
+        reader.fault(if endpoint.contains('@') { fault.secret() } else { fault });
     }
     let some = Some(entries);
     Some(Destination {
@@ -232,17 +233,19 @@ fn headers(reader: &mut Reader, entries: &Entries) -> BTreeMap<String, Source> {
 /// A header's value. No message shows it, for people do write keys there.
 fn header(reader: &mut Reader, name: &str, node: &Node) -> Option<Source> {
     if HeaderName::try_from(name).is_err() {
-        reader.fault(Diagnostic::at(&node.key, format!("`{name}` is no header's name")));
+        reader.fault(Diagnostic::at(&node.key, format!("`{name}` is no header's name")).secret());
     } else if FRAMING.contains(&name) || name.starts_with("grpc-") {
-        let fault = Diagnostic::at(&node.key, format!("`{name}` frames the message and cannot be set"));
+        let fault = Diagnostic::at(&node.key, format!("`{name}` frames the message and cannot be set")).secret();
         reader.fault(fault.help("ccrun sets it where the protocol wants it"));
     }
-    let value = reader.string(node)?;
-    if HeaderValue::try_from(&value).is_err() {
-        let place = Origin { span: node.key.span.clone(), ..node.key.clone() };
-        reader.fault(Diagnostic::at(&place, format!("the value of header `{name}` holds a line break or control")));
+    let before = reader.faults.len();
+    let value = reader.string(node);
+    reader.faults[before..].iter_mut().for_each(|fault| fault.is_secret = true);
+    if HeaderValue::try_from(value.as_ref()?).is_err() {
+        let message = format!("the value of header `{name}` holds a line break or another control character");
+        reader.fault(Diagnostic::at(&node.origin, message).secret());
     }
-    Some(Source::Literal(value))
+    value.map(Source::Literal)
 }
 
 fn certificate_authorities(reader: &mut Reader, entries: &Entries) -> Option<PathBuf> {

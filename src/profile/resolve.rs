@@ -47,7 +47,11 @@ fn option_document(option: &str, table: &str, pairs: &[(String, String)]) -> Res
     let mut text = format!("[{table}]\n");
     let last = pairs.iter().enumerate().filter(|(at, (key, _))| !pairs[at + 1..].iter().any(|(later, _)| later == key));
     for (_, (key, value)) in last {
-        let quote = |text: &str| serde_json::to_string(text).map_err(|error| Diagnostic::nowhere(error.to_string()));
+        // A JSON string is a TOML string, but for DEL, which TOML wants escaped.
+        let quote = |text: &str| match serde_json::to_string(text) {
+            Ok(quoted) => Ok(quoted.replace('\u{7f}', "\\u007f")),
+            Err(error) => Err(Diagnostic::nowhere(error.to_string())),
+        };
         text.extend([&quote(key)?, " = ", &quote(value)?, "\n"]);
     }
     Ok(Arc::new(Document { label: option.to_owned(), text }))

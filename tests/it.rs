@@ -20,6 +20,8 @@ mod launch;
 mod readme;
 #[path = "it/receiving.rs"]
 mod receiving;
+#[path = "it/long.rs"]
+mod long;
 #[path = "support/mod.rs"]
 mod support;
 #[path = "it/transport.rs"]

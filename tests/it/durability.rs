@@ -24,7 +24,8 @@ fn replaced_after(signal: Signal) {
     let mut client = session.client();
     let all = ids("record", 4);
     assert_eq!(client.export(&all[..1]), 0);
-    let first = session.end_worker(signal);
+    let first = session.worker();
+    session.end_worker(signal);
     assert_eq!(client.export(&all[1..2]), 1, "the old connection ended, and the next was accepted at once");
     assert_ne!(session.worker(), first);
     // A new client finds the same endpoint, compressed and in chunks as it may be.

@@ -3,5 +3,6 @@
 pub mod backend;
 pub mod client;
 pub mod model;
+pub mod random;
 pub mod sandbox;
 pub mod session;

@@ -103,7 +103,8 @@ impl Sandbox {
                     && environment.split(|byte| *byte == 0).any(|variable| variable == home.as_bytes())
             })
             .collect();
-        found.sort_by_key(|pid| (parent(*pid) != 1 && found_parent(*pid), *pid));
+        // Asked once of each: processes come and go meanwhile.
+        found.sort_by_cached_key(|pid| (parent(*pid) != 1 && found_parent(*pid), *pid));
         found
     }
 

@@ -79,10 +79,8 @@ impl Session {
     }
 
     /// Ends a worker by a signal and waits until it has gone.
-    pub fn end_worker(&mut self, by: Signal) -> Process {
-        let worker = self.worker();
-        end(worker, by);
-        worker
+    pub fn end_worker(&mut self, by: Signal) {
+        end(self.worker(), by);
     }
 
     /// Kills the keeper and waits until it has gone.

@@ -111,6 +111,15 @@ impl Reply {
         self
     }
 
+    /// Whether it says that nothing was taken.
+    pub fn is_failure(&self) -> bool {
+        match self.what {
+            What::Response(_) => false,
+            What::Http(status, _) => status != 200,
+            What::Grpc | What::GrpcTrailersOnly => true,
+        }
+    }
+
     fn of(what: What) -> Self {
         Self { what, headers: Vec::new(), trailers: Vec::new(), ending: Ending::Whole, is_held: false }
     }

@@ -49,11 +49,18 @@ pub struct SessionLock {
 
 impl SessionLock {
     /// Takes the lock of a session that begins. Nobody else can want it but whoever clears up, for an instant.
+    ///
+    /// Says in the file who holds it: a full disk still takes a file, and a disk that does not take these few bytes
+    /// would take no telemetry.
     pub fn begin(path: &Path) -> io::Result<Self> {
         loop {
-            let file = Self::open(path)?;
+            let mut file = Self::open(path)?;
             file.lock()?;
             if is_at(&file, path)? {
+                if let Err(error) = writeln!(file, "{}", std::process::id()) {
+                    drop(fs::remove_file(path));
+                    return Err(error);
+                }
                 return Ok(Self { _file: file });
             }
         }

@@ -118,7 +118,7 @@ fn keep(mut handed: Handed) -> i32 {
 
 fn lock(plan: &Plan) -> Result<SessionLock> {
     let path = plan.places.lock(&plan.session.id);
-    SessionLock::begin(&path).with_context(|| format!("cannot lock `{}`", path.display()))
+    SessionLock::begin(&path).with_context(|| format!("cannot use `{}`", path.display()))
 }
 
 /// Runs a worker as this binary once more, handed everything as the launcher does. Gives whether the session is over.

@@ -22,6 +22,8 @@ mod readme;
 mod receiving;
 #[path = "it/long.rs"]
 mod long;
+#[path = "it/needs_root.rs"]
+mod needs_root;
 #[path = "support/mod.rs"]
 mod support;
 #[path = "it/transport.rs"]

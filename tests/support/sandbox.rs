@@ -167,7 +167,8 @@ pub fn kill(pid: i32, signal: &str) {
 }
 
 /// Looks until it is so, or fails with what was waited for.
-pub fn wait_until(what: &str, so: impl Fn() -> bool) {
+#[track_caller]
+pub fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !so() {
         assert!(Instant::now() < deadline, "waited too long for {what}");

@@ -1,0 +1,204 @@
+//! State directories that cannot be written: full, read-only, somebody else's. The program starts all the same, and
+//! what was acknowledged is not lost.
+//!
+//! A file system of a test's own is mounted in a mount namespace of its own, which goes with its last process. From
+//! outside it is reached through `/proc/PID/root`.
+
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::backend::Backend;
+use crate::support::client::{Client, ids, ids_of};
+use crate::support::sandbox::{Sandbox, text, wait_until};
+use crate::support::session::Session;
+
+/// Says that it runs, whether it was told of a collector, and ends as no failure of ours does.
+const PROGRAM: [&str; 3] = ["sh", "-c", r#"echo "started ${OTEL_EXPORTER_OTLP_ENDPOINT-without}"; exit 7"#];
+
+#[test]
+#[ignore = "needs root and mount namespaces; scripts/test.sh runs it"]
+fn a_disk_that_is_full_at_the_first_launch() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir_all(sandbox.state()).unwrap();
+    assert_off(&sandbox, &format!("{}; {}", tmpfs(&sandbox), fill(&sandbox)), "No space left on device");
+}
+
+#[test]
+#[ignore = "needs root and mount namespaces; scripts/test.sh runs it"]
+fn a_disk_that_is_full_at_a_later_launch() {
+    let sandbox = Sandbox::new();
+    used(&sandbox);
+    let (state, saved) = (sandbox.state(), sandbox.home().join("saved"));
+    std::fs::rename(&state, &saved).unwrap();
+    std::fs::create_dir(&state).unwrap();
+    let copy = format!("cp -a '{}/.' '{}'", saved.display(), state.display());
+    assert_off(&sandbox, &format!("{}; {copy}; {}", tmpfs(&sandbox), fill(&sandbox)), "No space left on device");
+}
+
+#[test]
+#[ignore = "needs root and mount namespaces; scripts/test.sh runs it"]
+fn a_state_directory_that_is_read_only() {
+    let sandbox = Sandbox::new();
+    used(&sandbox);
+    assert_off(&sandbox, &read_only(&sandbox.state()), "Read-only file system");
+}
+
+#[test]
+#[ignore = "needs root and mount namespaces; scripts/test.sh runs it"]
+fn a_home_that_is_read_only_and_empty() {
+    let sandbox = Sandbox::new();
+    assert_off(&sandbox, &read_only(&sandbox.home()), "Read-only file system");
+}
+
+#[test]
+#[ignore = "needs root and mount namespaces; scripts/test.sh runs it"]
+fn a_state_directory_that_is_somebody_elses() {
+    let sandbox = Sandbox::new();
+    used(&sandbox);
+    chown(sandbox.state(), Some(12345), None).unwrap();
+    assert_off(&sandbox, "true", "it belongs to another user");
+}
+
+#[test]
+#[ignore = "needs root and mount namespaces; scripts/test.sh runs it"]
+fn a_disk_that_fills_up_during_a_session() {
+    let (sandbox, mut backend) = (Sandbox::new(), Backend::start());
+    std::fs::create_dir_all(sandbox.state()).unwrap();
+    backend.stop();
+    let session = session_on_tmpfs(&sandbox, &backend);
+    let mut disk = Disk::of(&session, &sandbox);
+    let mut load = Load { client: session.client(), acknowledged: Vec::new(), sent: 0 };
+    assert_eq!(load.send(), 200);
+    // There may be room for some more in files that are there.
+    wait_until("the disk to be full", || {
+        disk.fill();
+        load.send() == 503
+    });
+    // A client that is asked to try again for too long would hold up its program's exit.
+    wait_until("an answer that no client tries again", || {
+        disk.fill();
+        load.send() == 500
+    });
+    disk.free();
+    assert_eq!(load.send(), 200);
+    backend.restart();
+    let Load { client, acknowledged, .. } = load;
+    drop(client);
+    session.end();
+    sandbox.wait_for_end();
+    assert_eq!(ids_of(&backend.received()), acknowledged);
+}
+
+/// A session whose state is on a small file system of its own.
+fn session_on_tmpfs(sandbox: &Sandbox, backend: &Backend) -> Session {
+    let mut command = isolated(sandbox, &tmpfs(sandbox));
+    command.args(["-p", "otlp", "--var", &format!("endpoint={}", backend.endpoint())]);
+    Session::start_by(command)
+}
+
+/// A client that remembers what was acknowledged.
+struct Load {
+    client: Client,
+    acknowledged: Vec<String>,
+    sent: usize,
+}
+
+impl Load {
+    /// Sends a record and gives the answer's status.
+    fn send(&mut self) -> u16 {
+        self.sent += 1;
+        // In the order of their numbers as texts, too.
+        let records = ids(&format!("record-{:05}", self.sent), 1);
+        let answer = self.client.send(&records).unwrap();
+        assert_eq!(answer.status == 503, answer.headers.contains_key("retry-after"));
+        if answer.status == 200 {
+            self.acknowledged.extend(records);
+        }
+        answer.status
+    }
+}
+
+/// The small file system of a session.
+struct Disk {
+    filler: PathBuf,
+}
+
+impl Disk {
+    fn of(session: &Session, sandbox: &Sandbox) -> Self {
+        Self { filler: PathBuf::from(format!("/proc/{}/root{}/filler", session.pid(), sandbox.state().display())) }
+    }
+
+    /// Leaves no room at all.
+    fn fill(&mut self) {
+        let mut filler = File::options().create(true).append(true).open(&self.filler).unwrap();
+        let error = loop {
+            if let Err(error) = filler.write_all(&[0; 4096]) {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::StorageFull);
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(&self.filler).unwrap();
+    }
+}
+
+/// Leaves a state directory that a session has used.
+fn used(sandbox: &Sandbox) {
+    let backend = Backend::start();
+    let mut session = Session::to(sandbox, &backend.endpoint());
+    session.client().export(&ids("record", 1));
+    session.kill_both();
+}
+
+/// After `mounts` the program starts without telemetry and one line says why; with `--require` it does not start.
+#[track_caller]
+fn assert_off(sandbox: &Sandbox, mounts: &str, reason: &str) {
+    let output = isolated(sandbox, mounts).args(["-p", "otlp"]).args(PROGRAM).output().unwrap();
+    let complaint = text(&output.stderr);
+    assert_eq!(text(&output.stdout), "started without\n", "{complaint}");
+    assert_eq!(output.status.code(), Some(7));
+    assert!(complaint.starts_with("ccrun: telemetry is off for this session: "), "{complaint}");
+    assert!(complaint.contains(reason) && complaint.lines().count() == 1, "{complaint}");
+
+    let output = isolated(sandbox, mounts).args(["-p", "otlp", "--require"]).args(PROGRAM).output().unwrap();
+    let complaint = text(&output.stderr);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), String::new()), "{complaint}");
+    assert!(complaint.starts_with("ccrun: the program was not started: "), "{complaint}");
+    assert!(complaint.contains(reason), "{complaint}");
+
+    // Claude Code has settings files that could switch its telemetry on: it is told in the way that beats them.
+    sandbox.program("claude", "#!/bin/sh\nprintf '%s\\n' \"$@\"\n");
+    let output = isolated(sandbox, mounts).args(["-p", "otlp", "claude", "-p", "a prompt"]).output().unwrap();
+    let arguments = text(&output.stdout);
+    let lines: Vec<_> = arguments.lines().collect();
+    assert_eq!((lines[0], &lines[2..]), ("--settings", &["-p", "a prompt"][..]), "{arguments}");
+    assert!(lines[1].contains(r#""CLAUDE_CODE_ENABLE_TELEMETRY":"0""#), "{arguments}");
+    assert_eq!(text(&output.stderr).lines().count(), 1);
+    sandbox.wait_for_end();
+}
+
+/// `ccrun` in a mount namespace of its own, once `mounts` was done there.
+fn isolated(sandbox: &Sandbox, mounts: &str) -> Command {
+    let mut command = sandbox.command("unshare");
+    let script = format!("set -e; {mounts}; exec ccrun \"$@\"");
+    command.args(["-m", "sh", "-c", &script, "sh"]);
+    command
+}
+
+fn tmpfs(sandbox: &Sandbox) -> String {
+    format!("mount -t tmpfs -o size=4m,mode=700 tmpfs '{}'", sandbox.state().display())
+}
+
+fn fill(sandbox: &Sandbox) -> String {
+    format!("cat /dev/zero >'{}/filler' 2>/dev/null || true", sandbox.state().display())
+}
+
+fn read_only(directory: &Path) -> String {
+    let directory = directory.display();
+    format!("mount --bind '{directory}' '{directory}'; mount -o remount,bind,ro '{directory}'")
+}

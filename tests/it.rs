@@ -16,14 +16,14 @@ mod durability;
 mod install;
 #[path = "it/launch.rs"]
 mod launch;
-#[path = "it/readme.rs"]
-mod readme;
-#[path = "it/receiving.rs"]
-mod receiving;
 #[path = "it/long.rs"]
 mod long;
 #[path = "it/needs_root.rs"]
 mod needs_root;
+#[path = "it/readme.rs"]
+mod readme;
+#[path = "it/receiving.rs"]
+mod receiving;
 #[path = "support/mod.rs"]
 mod support;
 #[path = "it/transport.rs"]

@@ -35,6 +35,17 @@ pub struct Forwarder {
     wake: Arc<Notify>,
     /// Failures since the last success.
     failures: u32,
+    /// What the recipient has and the store could not note yet.
+    receipt: Option<Receipt>,
+}
+
+/// That a recipient has a batch.
+#[derive(Clone, Debug)]
+struct Receipt {
+    batch: i64,
+    /// How many records of it the recipient did not want.
+    rejected: u64,
+    message: Option<String>,
 }
 
 impl Forwarder {
@@ -48,7 +59,7 @@ impl Forwarder {
     ) -> Self {
         let transport = Transport::new(destination);
         let headers = headers(destination);
-        Self { recipient, transport, headers, store, ended, wake, failures: 0 }
+        Self { recipient, transport, headers, store, ended, wake, failures: 0, receipt: None }
     }
 
     /// Runs until the session has ended and nothing waits any longer.
@@ -76,6 +87,9 @@ impl Forwarder {
 
     /// Takes the batch whose turn it is as far as it gets.
     async fn step(&mut self) -> Result<Step, StoreError> {
+        if let Some(receipt) = self.receipt.clone() {
+            return self.note(receipt).await;
+        }
         let recipient = self.recipient.clone();
         let Some(delivery) = self.store.commit(move |connection| batches::next(connection, &recipient)).await? else {
             return Ok(Step::Empty);
@@ -88,27 +102,30 @@ impl Forwarder {
             }
         };
         match transport.send(delivery.signal, delivery.body.clone(), &self.headers).await {
-            Outcome::Delivered { rejected, message } => self.delivered(&delivery, rejected, message).await,
+            Outcome::Delivered { rejected, message } => {
+                let receipt = Receipt { batch: delivery.batch, rejected, message };
+                // Where the disk is full for a day, the recipient must not be given the same sums all day.
+                self.receipt = Some(receipt.clone());
+                self.note(receipt).await
+            }
             Outcome::Refused { reason } | Outcome::TooLarge { reason } => self.give_up(delivery, reason).await,
             Outcome::Unauthorized { reason } => self.hold(&delivery, reason, None, true).await,
             Outcome::Held { reason, retry_after } => self.hold(&delivery, reason, retry_after, false).await,
         }
     }
 
-    async fn delivered(
-        &mut self,
-        delivery: &Delivery,
-        rejected: u64,
-        message: Option<String>,
-    ) -> Result<Step, StoreError> {
-        let (recipient, batch) = (self.recipient.clone(), delivery.batch);
+    /// Notes a delivery. One that cannot be noted is kept in mind, and noted before anything else is sent.
+    async fn note(&mut self, receipt: Receipt) -> Result<Step, StoreError> {
+        let recipient = self.recipient.clone();
         let committed = self.store.commit(move |connection| {
+            let Receipt { batch, rejected, message } = receipt;
             if rejected > 0 || message.is_some() {
                 sessions::count_rejected(connection, &recipient.session, rejected, message.as_deref())?;
             }
             batches::delivered(connection, &recipient, batch)
         });
         committed.await?;
+        self.receipt = None;
         self.failures = 0;
         Ok(Step::Sent)
     }

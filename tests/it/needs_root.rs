@@ -10,9 +10,9 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::backend::Backend;
+use crate::support::backend::{Backend, Reply};
 use crate::support::client::{Client, ids, ids_of};
-use crate::support::sandbox::{Sandbox, text, wait_until};
+use crate::support::sandbox::{DEADLINE, Sandbox, text, wait_until};
 use crate::support::session::Session;
 
 /// Says that it runs, whether it was told of a collector, and ends as no failure of ours does.
@@ -85,6 +85,37 @@ fn a_disk_that_fills_up_during_a_session() {
     disk.free();
     assert_eq!(load.send(), 200);
     backend.restart();
+    let Load { client, acknowledged, .. } = load;
+    drop(client);
+    session.end();
+    sandbox.wait_for_end();
+    assert_eq!(ids_of(&backend.received()), acknowledged);
+}
+
+#[test]
+#[ignore = "needs root and mount namespaces; scripts/test.sh runs it"]
+fn a_delivery_that_a_full_disk_cannot_note_is_not_repeated() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    std::fs::create_dir_all(sandbox.state()).unwrap();
+    backend.reply(Reply::accept().held());
+    let session = session_on_tmpfs(&sandbox, &backend);
+    let mut disk = Disk::of(&session, &sandbox);
+    let mut load = Load { client: session.client(), acknowledged: Vec::new(), sent: 0 };
+    assert_eq!(load.send(), 200);
+    backend.wait_for(|received| received.len() == 1, DEADLINE);
+    // Nothing can be acknowledged any more when the backend has the batch, and nothing be noted.
+    wait_until("the disk to be full", || {
+        disk.fill();
+        load.send() == 503
+    });
+    backend.release(1);
+    // By then a forwarder that had forgotten would have come again, and again.
+    wait_until("the disk to have been full for a while", || {
+        disk.fill();
+        load.send() == 500
+    });
+    disk.free();
+    assert_eq!(load.send(), 200);
     let Load { client, acknowledged, .. } = load;
     drop(client);
     session.end();

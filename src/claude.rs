@@ -12,6 +12,10 @@ use crate::environment::{self, Changes};
 /// How large a settings file of the user's may be, in bytes.
 const MAXIMUM_SIZE: u64 = 4 * 1024 * 1024;
 
+/// What Claude Code reads once at its start, and takes for the options that it names at its end in "Resume this session
+/// with": else those it was started with, ours among them.
+pub const RESUME_OPTIONS: &str = "CLAUDE_CODE_RELAUNCH_RESUME_HINT_FLAGS";
+
 /// Subcommands before which `--settings` would turn the words that follow into a prompt, or which refuse it.
 const WITHOUT_SETTINGS: [&str; 9] =
     ["attach", "daemon", "kill", "logs", "rc", "remote-control", "respawn", "rm", "stop"];
@@ -24,6 +28,13 @@ pub fn is_claude(program: &OsStr) -> bool {
 /// Whether `--settings` may stand in front of these arguments.
 pub fn takes_settings(arguments: &[OsString]) -> bool {
     arguments.first().is_none_or(|first| !WITHOUT_SETTINGS.iter().any(|word| first == word))
+}
+
+/// The value of [`RESUME_OPTIONS`] for these arguments of the user's. Claude Code names none if they are not options
+/// that it would name itself, word for word.
+pub fn resume_options(arguments: &[OsString]) -> String {
+    let words: Option<Vec<_>> = arguments.iter().map(|word| word.to_str()).collect();
+    words.unwrap_or_default().join(" ")
 }
 
 /// The places where Claude Code's installers put it, below a home directory or absolute, likeliest first.

@@ -88,10 +88,15 @@ pub fn prepare(
     let listener = collector::bind()?;
     let endpoint = Endpoint { port: listener.local_addr()?.port(), token: random::hex::<16>()? };
     let session = session(program, &profile, selection, surroundings)?;
-    let changes = environment::on(&profile, &endpoint, &session.id, &inherited);
+    let mut changes = environment::on(&profile, &endpoint, &session.id, &inherited);
     let path = places.settings(&session.id);
     let (arguments, settings) = match settings(program, &changes, &inherited, &path, surroundings)? {
-        Some((arguments, settings)) => (arguments, Some(settings)),
+        Some((arguments, settings)) => {
+            // The file is gone some day, and whoever resumes through `ccrun` gets another.
+            let options = claude::resume_options(&program.arguments);
+            changes.set.insert(claude::RESUME_OPTIONS.to_owned(), options);
+            (arguments, Some(settings))
+        }
         None => (program.arguments.clone(), None),
     };
     let plan = Plan {

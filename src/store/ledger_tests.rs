@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::otlp::Signal;
-use crate::usage::extract::extract;
+use crate::usage::extract;
 use crate::usage::samples::*;
 
 const OPUS: &str = "claude-opus-5-5";

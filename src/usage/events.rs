@@ -6,17 +6,14 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use prost::Message;
 
-use super::extract::{Attributes, Extract, identity, is_claude_code, timestamp};
-use super::fact::{Identity, Measure, Source, Usage};
+use super::attributes::{Attributes, BILLION, identity, is_claude_code, timestamp};
+use super::fact::{Extract, Identity, Measure, Source, Usage};
 
 /// The tools whose decisions the metric `code_edit_tool.decision` counts, too.
 const EDIT_TOOLS: [&str; 4] = ["Edit", "MultiEdit", "Write", "NotebookEdit"];
 
 /// Where the tool's name stands: older versions say `tool`.
 const TOOL: [&str; 2] = ["tool_name", "tool"];
-
-/// Billionths in one: costs are kept as billionths of a US dollar.
-pub(super) const BILLION: f64 = 1e9;
 
 pub(super) fn extract(request: &ExportLogsServiceRequest, received: Timestamp) -> Extract {
     let mut extract = Extract::default();

@@ -4,21 +4,11 @@ use jiff::Timestamp;
 use opentelemetry_proto::tonic::collector::{
     logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest,
 };
-use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue, any_value::Value};
 use prost::{DecodeError, Message};
 
-use super::fact::{Identity, Usage};
+use super::fact::Extract;
 use super::{events, metrics};
 use crate::otlp::Signal;
-
-/// What a request holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Extract {
-    /// Spans, data points or log records, whoever sent them.
-    pub items: u64,
-    /// What Claude Code says it used; nothing of other clients.
-    pub usage: Vec<Usage>,
-}
 
 /// Decodes a request, which validates it, and reads Claude Code's usage from it.
 ///
@@ -36,100 +26,6 @@ pub fn extract(signal: Signal, body: &[u8], received: Timestamp) -> Result<Extra
 fn count_spans(request: &ExportTraceServiceRequest) -> Extract {
     let scopes = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
     Extract { items: scopes.map(|scope| scope.spans.len() as u64).sum(), usage: Vec::new() }
-}
-
-/// Whether a scope is one of Claude Code's: `com.anthropic.claude_code` or `com.anthropic.claude_code.events`.
-pub(super) fn is_claude_code(scope: Option<&InstrumentationScope>) -> bool {
-    scope.is_some_and(|scope| scope.name.starts_with("com.anthropic.claude_code"))
-}
-
-/// The attributes of a record or point, read by name and lenient about types.
-#[derive(Clone, Copy)]
-pub(super) struct Attributes<'a>(pub(super) &'a [KeyValue]);
-
-/// The longest string that the ledger keeps, in bytes.
-const LONGEST: usize = 256;
-
-/// The largest amount of one record or point; what is beyond is no usage but a mistake, and must not spoil a sum.
-const LARGEST: f64 = 1e15;
-
-impl<'a> Attributes<'a> {
-    fn value(self, names: &[&str]) -> Option<&'a Value> {
-        names.iter().find_map(|name| {
-            let found = self.0.iter().find(|attribute| attribute.key == *name)?;
-            found.value.as_ref()?.value.as_ref()
-        })
-    }
-
-    /// Whether there is a value of that name.
-    pub(super) fn is_there(self, name: &str) -> bool {
-        self.value(&[name]).is_some()
-    }
-
-    /// The text of the first of these names that is there.
-    pub(super) fn text(self, names: &[&str]) -> Option<&'a str> {
-        match self.value(names)? {
-            Value::StringValue(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// The text as the ledger keeps it: at most 256 bytes, and empty where there is none.
-    pub(super) fn short_text(self, names: &[&str]) -> String {
-        let text = self.text(names).unwrap_or_default();
-        text[..text.floor_char_boundary(LONGEST)].to_owned()
-    }
-
-    /// A whole number, times `scale`. Older versions of Claude Code send numbers as strings.
-    pub(super) fn amount(self, names: &[&str], scale: f64) -> i64 {
-        match self.value(names) {
-            Some(Value::IntValue(number)) => whole(to_double(*number) * scale),
-            Some(Value::DoubleValue(number)) => whole(number * scale),
-            Some(Value::StringValue(text)) => text.trim().parse().map_or(0, |number: f64| whole(number * scale)),
-            _ => 0,
-        }
-    }
-
-    /// A truth, which Claude Code sends as `"true"` or as a boolean.
-    pub(super) fn truth(self, names: &[&str]) -> Option<bool> {
-        match self.value(names)? {
-            Value::BoolValue(truth) => Some(*truth),
-            Value::StringValue(text) => text.trim().parse().ok(),
-            _ => None,
-        }
-    }
-}
-
-/// An amount as the ledger adds it: whole, not negative, and not absurd. What is no number is nothing.
-#[expect(clippy::cast_possible_truncation, reason = "the range is cut to 0..=1e15 first")]
-pub(super) fn whole(number: f64) -> i64 {
-    if number.is_nan() { 0 } else { number.round().clamp(0.0, LARGEST) as i64 }
-}
-
-/// Exact up to 2^53, which is beyond what [`whole`] lets through.
-#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
-pub(super) fn to_double(number: i64) -> f64 {
-    number as f64
-}
-
-/// A time on the wire, in nanoseconds since 1970; zero means unknown.
-pub(super) fn timestamp(nanoseconds: u64) -> Option<Timestamp> {
-    if nanoseconds == 0 {
-        return None;
-    }
-    Timestamp::from_millisecond(i64::try_from(nanoseconds / 1_000_000).ok()?).ok()
-}
-
-/// The truncated SHA-256 of some parts, each with its length so that no two lists of parts look alike.
-pub(super) fn identity(parts: &[&[u8]]) -> Identity {
-    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
-    for part in parts {
-        context.update(&(part.len() as u64).to_le_bytes());
-        context.update(part);
-    }
-    let mut identity = Identity::default();
-    identity.copy_from_slice(&context.finish().as_ref()[..16]);
-    identity
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@ use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, Gauge, Met
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use proptest::prelude::*;
 
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+
 use super::*;
+use crate::usage::attributes::whole;
 use crate::usage::samples::*;
 use crate::usage::{Measure, Source};
 

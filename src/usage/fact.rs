@@ -2,6 +2,15 @@
 
 use jiff::Timestamp;
 
+/// What a request holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extract {
+    /// Spans, data points or log records, whoever sent them.
+    pub items: u64,
+    /// What Claude Code says it used; nothing of other clients.
+    pub usage: Vec<Usage>,
+}
+
 /// Where a piece of usage was read. Events and metrics count the same tokens and cost, so both are kept apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Source {

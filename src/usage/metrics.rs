@@ -7,9 +7,9 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use prost::Message;
 
-use super::events::{BILLION, decision};
-use super::extract::{Attributes, Extract, identity, is_claude_code, timestamp, to_double, whole};
-use super::fact::{Identity, Measure, Source, Usage};
+use super::attributes::{Attributes, BILLION, identity, is_claude_code, timestamp, to_double, whole};
+use super::events::decision;
+use super::fact::{Extract, Identity, Measure, Source, Usage};
 
 pub(super) fn extract(request: &ExportMetricsServiceRequest, received: Timestamp) -> Extract {
     let mut extract = Extract::default();

@@ -1,7 +1,8 @@
 //! What Claude Code used: read from its telemetry, added up, shown.
 
+mod attributes;
 mod events;
-pub mod extract;
+mod extract;
 mod fact;
 mod metrics;
 mod numbers;
@@ -11,4 +12,5 @@ pub mod report;
 pub(crate) mod samples;
 mod sum;
 
-pub use fact::{Identity, Measure, Source, Usage};
+pub use extract::extract;
+pub use fact::{Extract, Identity, Measure, Source, Usage};

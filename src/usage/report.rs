@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::{Timestamp, civil::Date};
 use serde::{Serialize, Serializer};
 
-use super::extract::to_double;
+use super::attributes::to_double;
 use super::fact::Measure;
 pub use super::render::render;
 

@@ -13,7 +13,7 @@ use crate::collector::plan::{Plan, Token};
 use crate::otlp::{Signal, Stamp, splice_resource};
 use crate::store::sessions::{self, Session};
 use crate::store::{Store, batches, ledger};
-use crate::usage::extract::extract;
+use crate::usage::extract;
 
 /// How long a client is asked to try again when the store cannot be written. Claude Code's exit waits for its tries.
 const PATIENCE: Duration = Duration::from_secs(10);

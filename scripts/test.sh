@@ -21,7 +21,7 @@ TEXT
 }
 
 main() {
-  local all=no
+  local all=no reason
   case ${1-} in
     '') ;;
     --all) all=yes ;;
@@ -50,6 +50,11 @@ main() {
       note skipped "needs_claude::tmux: tmux is not installed"
     fi
   fi
+  if reason=$(unshare -m true 2>&1); then
+    group needs_root "$group_limit"
+  else
+    note skipped "needs_root: no mount namespace can be made here: $reason"
+  fi
   ! counterpart needs_python TEST_PYTHON python-sdk || group needs_python "$group_limit"
   if [ "$all" = yes ]; then
     ! counterpart needs_otelcol TEST_OTELCOL otelcol || group needs_otelcol "$group_limit"
@@ -68,7 +73,7 @@ list_ignored() {
   local stray
   ignored=$(cargo test --quiet --locked --test it -- --ignored --list --format terse </dev/null |
     sed -n 's/: test$//p')
-  stray=$(grep -v -E '^(needs_claude|needs_python|needs_otelcol|long)::' <<<"$ignored" | grep .) || return 0
+  stray=$(grep -v -E '^(needs_claude|needs_python|needs_otelcol|needs_root|long)::' <<<"$ignored" | grep .) || return 0
   note FAILED "nothing runs these ignored tests: ${stray//$'\n'/ }"
 }
 

@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod client;
 pub mod model;
+pub mod otelcol;
 pub mod random;
 pub mod sandbox;
 pub mod session;

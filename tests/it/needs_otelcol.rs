@@ -1,0 +1,103 @@
+//! A real OpenTelemetry Collector takes what is forwarded, in both protocols, compressed or not.
+
+use std::collections::BTreeMap;
+
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+
+use crate::support::backend::{Backend, Export, Received};
+use crate::support::client::{ids, ids_of};
+use crate::support::otelcol::Otelcol;
+use crate::support::sandbox::{DEADLINE, Sandbox};
+use crate::support::session::Session;
+
+/// How many requests each test sends, of [`RECORDS`] log records.
+const REQUESTS: usize = 100;
+
+/// See [`REQUESTS`].
+const RECORDS: usize = 7;
+
+#[test]
+#[ignore = "needs TEST_OTELCOL; scripts/test.sh runs it"]
+fn over_grpc_with_gzip() {
+    arrives_whole("grpc", "gzip");
+}
+
+#[test]
+#[ignore = "needs TEST_OTELCOL; scripts/test.sh runs it"]
+fn over_grpc_without_compression() {
+    arrives_whole("grpc", "none");
+}
+
+#[test]
+#[ignore = "needs TEST_OTELCOL; scripts/test.sh runs it"]
+fn over_http_with_gzip() {
+    arrives_whole("http/protobuf", "gzip");
+}
+
+#[test]
+#[ignore = "needs TEST_OTELCOL; scripts/test.sh runs it"]
+fn over_http_without_compression() {
+    arrives_whole("http/protobuf", "none");
+}
+
+/// Every record arrives behind otelcol once, and is the profile's.
+fn arrives_whole(protocol: &str, compression: &str) {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let otelcol = Otelcol::start(&backend.endpoint());
+    let endpoint = if protocol == "grpc" { &otelcol.grpc } else { &otelcol.http };
+    sandbox.profile(
+        "mine",
+        format!(
+            "team.id = \"platform\"\n[resource]\n\"deployment.environment\" = \"tests, and no more\"\n\
+             [destination.otelcol]\nendpoint = \"{endpoint}\"\nprotocol = \"{protocol}\"\n\
+             compression = \"{compression}\"\n"
+        ),
+    );
+    let session = Session::start(&sandbox, &["-p", "mine", "-r", "cost_center=4711"]);
+    let mut client = session.client();
+    let mut sent = ids("record", REQUESTS * RECORDS);
+    for records in sent.chunks(RECORDS) {
+        assert_eq!(client.export(records), 0);
+    }
+    let received = backend.wait_for(|received| ids_of(received).len() >= sent.len(), DEADLINE);
+    let id = session.id.clone();
+    drop(client);
+    session.end();
+    sandbox.wait_for_end();
+    sent.sort();
+    assert_eq!(ids_of(&backend.received()), sent, "{}", otelcol.said());
+    assert_eq!(sandbox.queue(), Vec::<serde_json::Value>::new());
+    let expected = [
+        ("ccrun.profile", "mine"),
+        ("ccrun.session", &id),
+        ("ccrun.version", env!("CARGO_PKG_VERSION")),
+        ("cost_center", "4711"),
+        ("deployment.environment", "tests, and no more"),
+        ("service.instance.id", &id),
+        ("service.name", "test-client"),
+        ("team.id", "platform"),
+    ];
+    let expected: BTreeMap<_, _> = expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let resources: Vec<_> = received.iter().flat_map(resources).collect();
+    assert_eq!(resources.len(), REQUESTS);
+    assert!(resources.iter().all(|found| *found == expected), "{:?}", resources[0]);
+}
+
+/// The attributes of each resource in a request, all of which are strings.
+fn resources(received: &Received) -> Vec<BTreeMap<String, String>> {
+    let Some(Export::Logs(request)) = &received.export else { panic!("{received:?}") };
+    request.resource_logs.iter().map(|logs| attributes(logs.resource.as_ref().unwrap())).collect()
+}
+
+fn attributes(resource: &Resource) -> BTreeMap<String, String> {
+    let pairs = resource.attributes.iter().map(|attribute| {
+        let Some(Value::StringValue(value)) = attribute.value.as_ref().and_then(|value| value.value.clone()) else {
+            panic!("{attribute:?}")
+        };
+        (attribute.key.clone(), value)
+    });
+    let attributes: BTreeMap<_, _> = pairs.collect();
+    assert_eq!(attributes.len(), resource.attributes.len(), "no attribute is there twice");
+    attributes
+}

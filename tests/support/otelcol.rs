@@ -1,0 +1,85 @@
+//! A real OpenTelemetry Collector between `ccrun` and the recording backend.
+
+use std::fs::File;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::sandbox::wait_until;
+
+/// A running otelcol; killed when dropped.
+pub struct Otelcol {
+    process: Child,
+    /// Its configuration, and what it says.
+    directory: TempDir,
+    pub grpc: String,
+    pub http: String,
+}
+
+impl Otelcol {
+    /// Starts the one that `TEST_OTELCOL` names; it hands on to `backend` what it is given.
+    pub fn start(backend: &str) -> Self {
+        // Somebody else may take a port between its choice and its use.
+        (0..5).find_map(|_| Self::start_once(backend)).expect("otelcol ends whenever it is started")
+    }
+
+    fn start_once(backend: &str) -> Option<Self> {
+        let program = std::env::var_os("TEST_OTELCOL").expect("TEST_OTELCOL names no otelcol");
+        let [grpc, http] = free_addresses();
+        let directory = tempfile::tempdir().unwrap();
+        let configuration = directory.path().join("otelcol.yaml");
+        std::fs::write(&configuration, configure(&grpc, &http, backend)).unwrap();
+        let log = File::create(directory.path().join("log")).unwrap();
+        let mut command = Command::new(program);
+        command.arg("--config").arg(configuration).env_clear().stdin(Stdio::null());
+        let process = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        let url = |address: &str| format!("http://{address}");
+        let mut otelcol = Self { process, directory, grpc: url(&grpc), http: url(&http) };
+        let mut has_ended = false;
+        wait_until("otelcol to listen", || {
+            has_ended = otelcol.process.try_wait().unwrap().is_some();
+            has_ended || [&grpc, &http].into_iter().all(|address| TcpStream::connect(address).is_ok())
+        });
+        (!has_ended).then_some(otelcol)
+    }
+
+    /// What it printed.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Otelcol {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+/// Addresses on loopback that nobody has at the moment.
+fn free_addresses() -> [String; 2] {
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().to_string())
+}
+
+/// Receives in both protocols and hands on over http, at once and as it came.
+fn configure(grpc: &str, http: &str, backend: &str) -> String {
+    format!(
+        "receivers:
+  otlp:
+    protocols:
+      grpc: {{endpoint: '{grpc}'}}
+      http: {{endpoint: '{http}'}}
+exporters:
+  otlp_http: {{endpoint: '{backend}', compression: none}}
+service:
+  telemetry:
+    metrics: {{level: none}}
+  pipelines:
+    logs: {{receivers: [otlp], exporters: [otlp_http]}}
+    metrics: {{receivers: [otlp], exporters: [otlp_http]}}
+    traces: {{receivers: [otlp], exporters: [otlp_http]}}
+"
+    )
+}

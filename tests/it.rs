@@ -18,6 +18,10 @@ mod install;
 mod launch;
 #[path = "it/long.rs"]
 mod long;
+#[path = "it/needs_otelcol.rs"]
+mod needs_otelcol;
+#[path = "it/needs_python.rs"]
+mod needs_python;
 #[path = "it/needs_root.rs"]
 mod needs_root;
 #[path = "it/readme.rs"]

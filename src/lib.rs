@@ -8,7 +8,7 @@
 //! 2. [`profile`]: which files say what, and what they mean together. A [`credential`] is where a header's value comes
 //!    from.
 //! 3. [`environment`]: what profile and endpoint make of the program's environment; [`claude`]: what Claude Code reads
-//!    besides.
+//!    besides; [`background`]: who of its background service was given that.
 //! 4. [`launch`]: binds a port, starts the collector on it, and becomes the program.
 //! 5. [`collector`]: a keeper that holds the port, and a worker that receives, stamps, stores and forwards.
 //! 6. [`otlp`]: requests as they stand on the wire. [`usage`]: what they say was used.
@@ -16,9 +16,11 @@
 //! 8. [`forward`]: each destination's own way through what waits for it.
 //! 9. [`usage::report`]: what the ledger knows.
 //!
-//! Beside that way stand [`process`], [`state`], [`git`] and [`random`], which each ask the system for one thing, and
+//! Beside that way stand [`process`], [`state`], [`git`], [`bounded`] and [`random`], which each ask the system for one thing, and
 //! [`printable`], which everything foreign passes before it reaches a terminal.
 
+pub mod background;
+pub mod bounded;
 pub mod claude;
 pub mod cli;
 pub mod collector;

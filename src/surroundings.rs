@@ -85,9 +85,14 @@ impl Places {
         self.locks().join(session)
     }
 
+    /// Where the `--settings` files of sessions are.
+    pub fn settings_directory(&self) -> PathBuf {
+        self.state.join("settings")
+    }
+
     /// The `--settings` file of a session.
     pub fn settings(&self, session: &str) -> PathBuf {
-        self.state.join("settings").join(format!("{session}.json"))
+        self.settings_directory().join(format!("{session}.json"))
     }
 
     /// The key of fingerprints.

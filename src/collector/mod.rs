@@ -5,6 +5,7 @@ mod carriers;
 mod connections;
 mod keeper;
 mod plan;
+mod prune;
 mod receive;
 mod session;
 mod start;

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
@@ -12,6 +13,7 @@ use tokio::time::timeout;
 use super::adopt::deliver_leftovers;
 use super::connections::Connections;
 use super::plan::Plan;
+use super::prune::prune;
 use super::receive::{self, Receiver};
 use super::session;
 use crate::forward::{Forwarder, fingerprint};
@@ -100,8 +102,9 @@ fn stamp(plan: &Plan) -> Stamp {
     }
 }
 
-/// Delivers what ended sessions left, while this one lives.
+/// Looks after what ended sessions left, while this one lives.
 async fn leftovers(plan: Arc<Plan>, store: Store, ended: watch::Receiver<bool>) {
+    prune(&plan.places, SystemTime::now());
     drop(deliver_leftovers(&plan.places, &store, ended).await);
 }
 

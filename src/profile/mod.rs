@@ -1,6 +1,6 @@
 //! Profiles: which files say what, and what they mean together.
 //!
-//! [`sources`] finds the documents of a name, [`tree`] parses and merges them, [`read`] turns the merged tree into a
+//! `sources` finds the documents of a name, `tree` parses and merges them, `read` turns the merged tree into a
 //! [`Profile`], and [`resolve`](resolve()) does all three for what the user chose.
 
 mod diagnostic;

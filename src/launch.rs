@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,8 +14,9 @@ use crate::collector::{self, Plan, Role, SettingsFile, Token};
 use crate::environment::{self, Changes, Endpoint};
 use crate::process::Process;
 use crate::profile::{self, Faults, Profile, Selection};
+use crate::sentinel::{self, Sentinel};
 use crate::store::sessions::Session;
-use crate::surroundings::{Places, Surroundings};
+use crate::surroundings::{Places, Surroundings, identity};
 use crate::{git, random, state};
 
 /// A program to run.
@@ -50,6 +50,12 @@ pub enum ExecError {
         /// How to get it.
         hint: &'static str,
     },
+    /// There is one, and all it does is run `ccrun` again.
+    #[error("{}: it runs ccrun again, without end; put Claude Code's own directory on PATH", .program.display())]
+    Endless {
+        /// Its path.
+        program: PathBuf,
+    },
     /// There is one, and it cannot be run.
     #[error("{}: {error}", .program.display())]
     NotRunnable {
@@ -65,7 +71,7 @@ impl ExecError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::NotFound { .. } => 127,
-            Self::NotRunnable { .. } => 126,
+            Self::Endless { .. } | Self::NotRunnable { .. } => 126,
         }
     }
 }
@@ -166,6 +172,15 @@ pub fn untouched(program: &Program) -> Prepared {
     Prepared { changes: Changes::default(), arguments: program.arguments.clone() }
 }
 
+impl Prepared {
+    /// The same with word for a `ccrun` that the program may run.
+    #[must_use]
+    pub fn with(mut self, sentinel: &Sentinel) -> Self {
+        self.changes.set.insert(sentinel::VARIABLE.to_owned(), sentinel.to_string());
+        self
+    }
+}
+
 /// Becomes the program. Returns only if that is not possible.
 pub fn exec(program: &Program, prepared: &Prepared) -> ExecError {
     let mut command = Command::new(&program.path);
@@ -176,36 +191,24 @@ pub fn exec(program: &Program, prepared: &Prepared) -> ExecError {
     ExecError::NotRunnable { program: program.path.clone(), error: command.exec() }
 }
 
-/// Finds a program as a shell does; `claude` skipping ourselves, and then where its installers put it.
-pub fn find(name: &OsStr, surroundings: &Surroundings) -> Result<PathBuf, ExecError> {
+/// Finds a program as a shell does; `claude` skipping ourselves, and then where its installers put it. Files that
+/// `skipped` says so of are passed over.
+pub fn find(name: &OsStr, surroundings: &Surroundings, skipped: impl Fn(&Path) -> bool) -> Result<PathBuf, ExecError> {
     let path = Path::new(name);
     if path.components().count() > 1 {
         return Ok(path.to_owned());
     }
     let search = surroundings.variable("PATH").unwrap_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"));
     let found = which::which_in_all(name, Some(search), &surroundings.directory);
+    let is_claude = claude::is_claude(name);
+    let home = surroundings.variable("HOME").map(PathBuf::from).unwrap_or_default();
+    let known = if is_claude { claude::known_places(&home) } else { Vec::new() };
     let ourselves = identity(&surroundings.executable);
-    let mut candidates = found.into_iter().flatten().filter(|candidate| identity(candidate) != ourselves);
-    if let Some(candidate) = candidates.next() {
-        return Ok(candidate);
-    }
-    let hint = if claude::is_claude(name) {
-        let home = surroundings.variable("HOME").map(PathBuf::from).unwrap_or_default();
-        let known = claude::known_places(&home).into_iter();
-        if let Some(place) = known.filter(|place| identity(place) != ourselves).find(|place| place.is_file()) {
-            return Ok(place);
-        }
-        "; install Claude Code, or put its directory on PATH"
-    } else {
-        ""
-    };
-    Err(ExecError::NotFound { program: path.to_owned(), hint })
-}
-
-/// Device and inode: the same file, whatever links lead there.
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.dev(), metadata.ino()))
+    let mut candidates = found.into_iter().flatten().chain(known.into_iter().filter(|place| place.is_file()));
+    let hint = if is_claude { "; install Claude Code, or put its directory on PATH" } else { "" };
+    candidates
+        .find(|candidate| identity(candidate) != ourselves && !skipped(candidate))
+        .ok_or_else(|| ExecError::NotFound { program: path.to_owned(), hint })
 }
 
 /// The variables that are UTF-8, which all that concern telemetry are.

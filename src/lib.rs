@@ -9,7 +9,8 @@
 //!    from.
 //! 3. [`environment`]: what profile and endpoint make of the program's environment; [`claude`]: what Claude Code reads
 //!    besides; [`background`]: who of its background service was given that.
-//! 4. [`launch`]: binds a port, starts the collector on it, and becomes the program.
+//! 4. [`launch`]: binds a port, starts the collector on it, and becomes the program. A [`sentinel`] tells a program that
+//!    runs `ccrun` again.
 //! 5. [`collector`]: a keeper that holds the port, and a worker that receives, stamps, stores and forwards.
 //! 6. [`otlp`]: requests as they stand on the wire. [`usage`]: what they say was used.
 //! 7. [`store`]: batches, what each destination still has to be given of them, and the ledger, in one file.
@@ -35,6 +36,7 @@ pub mod printable;
 pub mod process;
 pub mod profile;
 pub mod random;
+pub mod sentinel;
 pub mod state;
 pub mod store;
 pub mod surroundings;

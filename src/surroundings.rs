@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -55,6 +56,15 @@ impl Surroundings {
                 .map_or_else(|| base.home_dir().join(".claude"), |path| self.directory.join(path)),
         })
     }
+}
+
+/// Device and inode: the same file, whatever links lead there.
+pub type Identity = (u64, u64);
+
+/// The identity of the file at a path, if there is one.
+pub fn identity(path: &Path) -> Option<Identity> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 /// Where things are kept.

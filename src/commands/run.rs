@@ -1,39 +1,70 @@
 //! `ccrun PROGRAM`: whatever fails on the way, the program starts.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 
 use super::{colour, complain};
-use crate::cli::Launch;
+use crate::claude::is_claude;
+use crate::cli;
 use crate::launch::{self, ExecError, Prepared, Program};
 use crate::printable::visible;
 use crate::profile::{Faults, Selection};
-use crate::surroundings::Surroundings;
+use crate::sentinel::{self, Launch, Sentinel};
+use crate::surroundings::{Surroundings, identity};
 
 /// Becomes the program; gives an exit code only if that failed.
-pub(super) fn run(launch: Launch, words: Vec<OsString>, surroundings: &Surroundings) -> ExitCode {
+pub(super) fn run(launch: cli::Launch, words: Vec<OsString>, surroundings: &Surroundings) -> ExitCode {
     let mut words = words.into_iter();
     let Some(name) = words.next() else { return ExitCode::from(2) };
-    let path = match launch::find(&name, surroundings) {
-        Ok(path) => path,
+    let off = surroundings.switch("CCRUN_OFF");
+    let (path, round) = match find(&name, off, surroundings) {
+        Ok(found) => found,
         Err(error) => return cannot_run(&error),
     };
     let program = Program { name, path, arguments: words.collect() };
-    let prepared = if surroundings.switch("CCRUN_OFF") {
-        launch::untouched(&program)
-    } else {
-        match prepare(&program, launch, surroundings) {
-            Ok(prepared) => prepared,
+    let prepared = match round {
+        Round::Off => launch::untouched(&program),
+        Round::Again(sentinel) => launch::untouched(&program).with(&sentinel),
+        Round::First(sentinel) => match prepare(&program, launch, surroundings) {
+            Ok(prepared) => prepared.with(&sentinel),
             Err(Failure { error, required: true }) => return refuse(&error, surroundings),
             Err(Failure { error, required: false }) => {
                 complain(&format!("telemetry is off for this session: {}", visible(&format!("{error:#}"))));
-                launch::without_telemetry(&program, surroundings)
+                launch::without_telemetry(&program, surroundings).with(&sentinel)
             }
-        }
+        },
     };
     cannot_run(&launch::exec(&program, &prepared))
+}
+
+/// What kind of launch this is.
+enum Round {
+    /// `ccrun` keeps out of it.
+    Off,
+    /// A session of its own.
+    First(Sentinel),
+    /// The program ran `ccrun` again, as a shim does: the session that has begun stands.
+    Again(Sentinel),
+}
+
+/// Finds the program. One that this very process was already is passed over.
+fn find(name: &OsStr, off: bool, surroundings: &Surroundings) -> Result<(PathBuf, Round), ExecError> {
+    let path = launch::find(name, surroundings, |_| false)?;
+    let Some(file) = identity(&path).filter(|_| !off) else { return Ok((path, Round::Off)) };
+    let outer = surroundings.text(sentinel::VARIABLE).and_then(Sentinel::parse);
+    match Sentinel::judge(outer.as_ref(), nix::unistd::getpid().as_raw(), file, is_claude(name)) {
+        Launch::Session(sentinel) => Ok((path, Round::First(sentinel))),
+        Launch::Endless => Err(ExecError::Endless { program: path }),
+        Launch::Again(sentinel) => {
+            let next = launch::find(name, surroundings, |candidate| sentinel.has_seen(candidate))?;
+            let file = identity(&next).filter(|_| !sentinel.has_seen(&next));
+            let file = file.ok_or_else(|| ExecError::Endless { program: next.clone() })?;
+            Ok((next, Round::Again(sentinel.and(file))))
+        }
+    }
 }
 
 fn cannot_run(error: &ExecError) -> ExitCode {
@@ -47,7 +78,7 @@ struct Failure {
     required: bool,
 }
 
-fn prepare(program: &Program, launch: Launch, surroundings: &Surroundings) -> Result<Prepared, Failure> {
+fn prepare(program: &Program, launch: cli::Launch, surroundings: &Surroundings) -> Result<Prepared, Failure> {
     let mut required = launch.require;
     let selection = selection(launch, surroundings);
     let result = (|| {
@@ -59,7 +90,7 @@ fn prepare(program: &Program, launch: Launch, surroundings: &Surroundings) -> Re
 }
 
 /// What was chosen: by option, else by `CCRUN_PROFILE`.
-fn selection(launch: Launch, surroundings: &Surroundings) -> Selection {
+fn selection(launch: cli::Launch, surroundings: &Surroundings) -> Selection {
     let mut profiles = launch.profiles;
     if profiles.is_empty() {
         profiles.extend(surroundings.text("CCRUN_PROFILE").map(str::to_owned));

@@ -282,3 +282,38 @@ fn a_session_ends_with_its_program_however_it_ends() {
     sandbox.wait_for_end();
     assert_eq!(std::fs::read_dir(sandbox.state().join("locks")).unwrap().count(), 0);
 }
+
+#[test]
+fn a_shim_that_runs_us_again_is_passed_over_and_the_first_session_stands() {
+    let sandbox = Sandbox::new();
+    for shims in ["one", "two"] {
+        let shim = sandbox.write(format!("{shims}/claude"), "#!/bin/sh\nexec ccrun claude \"$@\"\n");
+        std::fs::set_permissions(shim, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    sandbox.program("claude", "#!/bin/sh\necho $$ $CCRUN_SESSION \"$@\"\n");
+    let root = sandbox.home().parent().unwrap().display().to_string();
+    let script = format!("PATH={root}/one:{root}/two:$PATH exec ccrun claude -p hi");
+    let child = sandbox.command("sh").args(["-c", &script]).spawn().unwrap();
+    let pid = child.id();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(text(&output.stderr), "");
+    let stdout = text(&output.stdout);
+    let words: Vec<_> = stdout.split_whitespace().collect();
+    let settings = sandbox.settings();
+    assert_eq!(settings.len(), 1, "one session");
+    let expected = [&pid.to_string(), words[1], "--settings", settings[0].to_str().unwrap(), "-p", "hi"];
+    assert_eq!(words, expected);
+    assert_eq!(sandbox.collectors().len(), 2);
+}
+
+#[test]
+fn a_shim_that_runs_us_without_end_is_told_so() {
+    let sandbox = Sandbox::new();
+    for (shim, sessions) in [("exec ccrun claude", 1), ("ccrun claude", 10)] {
+        sandbox.program("claude", &format!("#!/bin/sh\n{shim} \"$@\"\n"));
+        let output = sandbox.run(["claude"]);
+        assert!(matches!(output.status.code(), Some(126 | 127)), "{shim}");
+        assert_eq!(text(&output.stderr).lines().count(), 1, "{}", text(&output.stderr));
+        assert!(sandbox.settings().len() <= sessions, "{shim}");
+    }
+}

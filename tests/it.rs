@@ -18,6 +18,8 @@ mod install;
 mod launch;
 #[path = "it/long.rs"]
 mod long;
+#[path = "it/needs_claude.rs"]
+mod needs_claude;
 #[path = "it/needs_otelcol.rs"]
 mod needs_otelcol;
 #[path = "it/needs_python.rs"]

@@ -6,7 +6,7 @@ use ccrun::profile::Protocol;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 
 use crate::support::backend::{Backend, Export, Identity, Received, Reply};
-use crate::support::client::{ids, ids_of};
+use crate::support::emitter::{ids, ids_of};
 use crate::support::sandbox::{DEADLINE, Sandbox, text, wait_until};
 use crate::support::session::Session;
 

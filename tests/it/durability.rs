@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 
 use crate::support::backend::{Backend, Reply};
-use crate::support::client::{ids, ids_in, ids_of};
+use crate::support::emitter::{ids, ids_in, ids_of};
 use crate::support::sandbox::{DEADLINE, Sandbox, text, wait_until};
 use crate::support::session::Session;
 
@@ -67,7 +67,6 @@ fn what_was_acknowledged_survives_keeper_and_worker() {
     backend.restart();
     assert_eq!(flush(&sandbox), (true, "everything is delivered\n".to_owned()));
     assert_eq!(ids_of(&backend.received()), sorted(all));
-    assert_eq!(sandbox.collectors(), [0; 0]);
     assert_nothing_left(&sandbox);
     session.end();
 }
@@ -233,9 +232,10 @@ fn assert_delivered(backend: &Backend, ids: &[String]) {
     assert_eq!(delivered, ids);
 }
 
-/// No delivery waits, and no lock says that a session would want any.
+/// No delivery waits, no lock says that a session would want any, and no process is there.
 #[track_caller]
 fn assert_nothing_left(sandbox: &Sandbox) {
+    assert_eq!(sandbox.collectors(), [0; 0]);
     assert_eq!(sandbox.queue(), Vec::<serde_json::Value>::new());
     let locks: Vec<_> =
         std::fs::read_dir(sandbox.state().join("locks")).unwrap().map(|lock| lock.unwrap().path()).collect();

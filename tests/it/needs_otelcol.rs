@@ -6,7 +6,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use crate::support::backend::{Backend, Export, Received};
-use crate::support::client::{ids, ids_of};
+use crate::support::emitter::{ids, ids_of};
 use crate::support::otelcol::Otelcol;
 use crate::support::sandbox::{DEADLINE, Sandbox};
 use crate::support::session::Session;

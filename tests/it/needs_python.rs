@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use opentelemetry_proto::tonic::metrics::v1::{Metric, metric, number_data_point};
 
 use crate::support::backend::{Backend, Export, Received};
-use crate::support::client::ids_of;
+use crate::support::emitter::ids_of;
 use crate::support::sandbox::{Sandbox, text};
 
 /// How many records of each signal the program emits.

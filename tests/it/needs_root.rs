@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::backend::{Backend, Reply};
-use crate::support::client::{Client, ids, ids_of};
+use crate::support::emitter::{Emitter, ids, ids_of};
 use crate::support::sandbox::{DEADLINE, Sandbox, text, wait_until};
 use crate::support::session::Session;
 
@@ -132,7 +132,7 @@ fn session_on_tmpfs(sandbox: &Sandbox, backend: &Backend) -> Session {
 
 /// A client that remembers what was acknowledged.
 struct Load {
-    client: Client,
+    client: Emitter,
     acknowledged: Vec<String>,
     sent: usize,
 }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use crate::support::backend::Backend;
-use crate::support::client::{ids, ids_of};
+use crate::support::emitter::{ids, ids_of};
 use crate::support::sandbox::{DEADLINE, Sandbox};
 use crate::support::session::Session;
 

@@ -17,6 +17,8 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use tokio::sync::{Semaphore, oneshot};
 
+use super::telemetry::items;
+
 mod identity;
 mod reply;
 mod serve;
@@ -162,7 +164,7 @@ impl Backend {
         let mut state = self.lock();
         while !wanted(&state.received) {
             let left = end.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "what was waited for did not arrive; this did: {:#?}", state.received);
+            assert!(!left.is_zero(), "what was waited for did not arrive; this did: {:#?}", summary(&state.received));
             state = self.shared.changed.wait_timeout(state, left).unwrap().0;
         }
         state.received.clone()
@@ -225,6 +227,15 @@ impl Shared {
         self.changed.notify_all();
         reply
     }
+}
+
+/// What arrived, short enough to be read: a line for each request, with the names of what is in it.
+fn summary(received: &[Received]) -> Vec<String> {
+    let line = |received: &Received| {
+        let names: Vec<_> = items(std::slice::from_ref(received)).into_iter().map(|item| item.name).collect();
+        format!("{} {} {names:?}", received.method, received.path)
+    };
+    received.iter().map(line).collect()
 }
 
 impl Received {

@@ -1,9 +1,12 @@
 //! What the scenarios stand on.
 
 pub mod backend;
-pub mod client;
+pub mod claude;
+pub mod emitter;
 pub mod model;
 pub mod otelcol;
 pub mod random;
 pub mod sandbox;
 pub mod session;
+pub mod telemetry;
+pub mod terminal;

@@ -138,6 +138,11 @@ impl Model {
         waiting.unwrap_or_else(PoisonError::into_inner).0.stalled > 0
     }
 
+    /// How many answers have stalled so far.
+    pub(crate) fn stalled(&self) -> usize {
+        self.seen.state().stalled
+    }
+
     /// Lets every stalled answer go on, and later ones not stall.
     pub(crate) fn release(&self) {
         self.release.send_replace(true);

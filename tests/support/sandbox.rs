@@ -72,6 +72,11 @@ impl Sandbox {
         path
     }
 
+    /// Puts a program of the machine's on the PATH.
+    pub fn link(&self, name: &str, program: impl AsRef<Path>) {
+        std::os::unix::fs::symlink(program, self.root.path().join("bin").join(name)).unwrap();
+    }
+
     /// Any program with the sandbox's environment and nothing else, in the project, without a terminal.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
@@ -92,17 +97,17 @@ impl Sandbox {
         self.ccrun(arguments).output().unwrap()
     }
 
+    /// The pids of everything that runs in it.
+    pub fn processes(&self) -> Vec<i32> {
+        let home = format!("HOME={}", self.home().display());
+        let ours = |pid: &i32| environ(*pid).split(|byte| *byte == 0).any(|variable| variable == home.as_bytes());
+        pids().filter(ours).collect()
+    }
+
     /// The pids of the sandbox's collectors, keepers before their workers.
     pub fn collectors(&self) -> Vec<i32> {
-        let home = format!("HOME={}", self.home().display());
-        let mut found: Vec<i32> = pids()
-            .filter(|pid| {
-                let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-                let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-                command.ends_with(b"\0collector\0")
-                    && environment.split(|byte| *byte == 0).any(|variable| variable == home.as_bytes())
-            })
-            .collect();
+        let mut found = self.processes();
+        found.retain(|pid| is_collector(*pid));
         // Asked once of each: processes come and go meanwhile.
         found.sort_by_cached_key(|pid| (parent(*pid) != 1 && found_parent(*pid), *pid));
         found
@@ -117,6 +122,17 @@ impl Sandbox {
     pub fn settings(&self) -> Vec<PathBuf> {
         let files = std::fs::read_dir(self.state().join("settings")).into_iter().flatten();
         files.map(|file| file.unwrap().path()).collect()
+    }
+
+    /// The token of its one session, while that runs.
+    pub fn token(&self) -> String {
+        let settings = self.settings();
+        assert_eq!(settings.len(), 1, "{settings:?}");
+        let settings: serde_json::Value = serde_json::from_slice(&std::fs::read(&settings[0]).unwrap()).unwrap();
+        let endpoint = settings["env"]["OTEL_EXPORTER_OTLP_ENDPOINT"].as_str().unwrap();
+        let token = endpoint.rsplit('/').next().unwrap();
+        assert_eq!(token.len(), 32, "{endpoint}");
+        token.to_owned()
     }
 
     /// What `ccrun report --json` says.
@@ -140,12 +156,38 @@ impl Drop for Sandbox {
         for pid in self.collectors() {
             kill(pid, "KILL");
         }
+        // Then whatever a test that failed has left, and what starts anew in between.
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let left = self.processes();
+            if left.is_empty() || Instant::now() >= deadline {
+                return;
+            }
+            for pid in left {
+                kill(pid, "KILL");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
 fn found_parent(pid: i32) -> bool {
-    let command = std::fs::read(format!("/proc/{}/cmdline", parent(pid))).unwrap_or_default();
-    command.ends_with(b"\0collector\0")
+    is_collector(parent(pid))
+}
+
+/// Whether a process is a keeper or a worker.
+pub fn is_collector(pid: i32) -> bool {
+    cmdline(pid).ends_with(b"\0collector\0")
+}
+
+/// A process's arguments, each with a zero behind it; nothing if it has gone.
+pub fn cmdline(pid: i32) -> Vec<u8> {
+    std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default()
+}
+
+/// The environment that a process was started with; nothing if it has gone, or is a zombie.
+pub fn environ(pid: i32) -> Vec<u8> {
+    std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default()
 }
 
 /// All pids of the machine.

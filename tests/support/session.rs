@@ -8,7 +8,7 @@ use ccrun::process::{Process, start_time};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::client::Client;
+use super::emitter::Emitter;
 use super::sandbox::{Sandbox, parent, pids, text, wait_until};
 
 /// What a session runs: it says what it was given, and lives until its stdin is closed.
@@ -65,8 +65,8 @@ impl Session {
     }
 
     /// A client of its collector.
-    pub fn client(&self) -> Client {
-        Client::new(&self.endpoint)
+    pub fn client(&self) -> Emitter {
+        Emitter::new(&self.endpoint)
     }
 
     /// The worker, once there is one; after the keeper's death the last that was looked for.

@@ -17,7 +17,7 @@ use super::backend::{Export, Received};
 use super::sandbox::DEADLINE;
 
 /// A client of one endpoint.
-pub struct Client {
+pub struct Emitter {
     host: String,
     path: String,
     stream: Option<BufReader<TcpStream>>,
@@ -33,7 +33,7 @@ pub struct Answer {
     pub headers: BTreeMap<String, String>,
 }
 
-impl Client {
+impl Emitter {
     /// A client of what `OTEL_EXPORTER_OTLP_ENDPOINT` says. It connects when it has something to send.
     pub fn new(endpoint: &str) -> Self {
         let (host, path) = endpoint.strip_prefix("http://").unwrap().split_once('/').unwrap();

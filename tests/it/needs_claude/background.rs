@@ -1,0 +1,101 @@
+//! Background sessions: what goes on after the launched process has ended.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::{complete, profile};
+use crate::support::backend::Backend;
+use crate::support::claude::{Client, USAGE, finish};
+use crate::support::model::Script;
+use crate::support::sandbox::{DEADLINE, text, wait_until};
+use crate::support::telemetry::items;
+
+// The background service asks the model more than it counts: what a job's state is, and what to call it. Such a request
+// is in no telemetry, so that a job counts its conversation alone.
+
+/// A client that may start background sessions; their turns hang behind one tool call.
+fn client() -> Client {
+    let client = Client::new(Script::text("the answer").usage(USAGE).bash("true").stalling());
+    client.settle_in();
+    client
+}
+
+/// Hands a question to a background session, waits until its turn hangs, and gives its id.
+fn background(client: &Client, profile: &str) -> String {
+    let before = client.model.stalled();
+    let output =
+        finish(client.claude(&["-p", profile], ["--bg", "--allowedTools=Bash", "a question"]).spawn().unwrap());
+    assert!(output.status.success(), "{output:?}");
+    wait_until("the background session to be in mid-turn", || client.model.stalled() > before);
+    let stdout = text(&output.stdout);
+    let (_, rest) = stdout.split_once("claude stop ").unwrap();
+    rest.split_whitespace().next().unwrap().to_owned()
+}
+
+/// Waits until a session that was launched later, and of which nothing goes on, has been looked for and is over; those
+/// before it must live on.
+fn outlive_a_later_session(client: &Client) {
+    let before: BTreeSet<_> = client.collectors().into_iter().collect();
+    assert!(finish(client.claude(&[], ["--version"]).spawn().unwrap()).status.success());
+    wait_until("the later session to end", || client.collectors().into_iter().all(|pid| before.contains(&pid)));
+    assert_eq!(client.collectors().into_iter().collect::<BTreeSet<_>>(), before);
+}
+
+fn stop(client: &Client, job: &str) {
+    let output = finish(client.claude(&["-p", "local"], ["stop", job]).spawn().unwrap());
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn a_background_session_keeps_its_collector_until_it_is_stopped() {
+    let (backend, client) = (Backend::start(), client());
+    client.profile("team", profile(&backend, "http/protobuf"));
+    let job = background(&client, "team");
+    assert_eq!(client.collectors().len(), 2);
+    outlive_a_later_session(&client);
+    client.model.release();
+    let received = backend.wait_for(|received| complete(received, 2), DEADLINE);
+    assert!(items(&received).iter().all(|item| item.resource["team.id"] == "platform"));
+
+    stop(&client, &job);
+    client.wait_for_end();
+    let off = json!({"env": {"CLAUDE_CODE_ENABLE_TELEMETRY": "0"}});
+    for file in client.settings() {
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(&std::fs::read(&file).unwrap()).unwrap(), off);
+    }
+    assert!(client.queue().is_empty());
+    wait_until("the background service to end", || client.processes().is_empty());
+}
+
+/// All jobs run under one service, which has the environment of whoever started it. What shows that the second job lives
+/// is the service's roster alone: it hands nothing over before its end.
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn background_sessions_of_two_profiles_each_deliver_their_own() {
+    let client = client();
+    let backends = [Backend::start(), Backend::start()];
+    let names = ["red", "blue"];
+    let intervals = "[signals]\nmetric_interval = \"10m\"\nlog_interval = \"10m\"\n";
+    for (name, backend) in names.iter().zip(&backends) {
+        let profile = profile(backend, "http/protobuf").replace("platform", &format!("team {name}"));
+        client.profile(name, profile + intervals);
+    }
+    let jobs = names.map(|name| background(&client, name));
+    assert_eq!(client.collectors().len(), 4);
+    outlive_a_later_session(&client);
+    assert!(backends.iter().all(|backend| backend.received().is_empty()));
+    for job in jobs {
+        stop(&client, &job);
+    }
+    for (name, backend) in names.iter().zip(&backends) {
+        let received = backend.wait_for(|received| complete(received, 1), DEADLINE);
+        for item in items(&received) {
+            assert_eq!(item.resource["ccrun.profile"], *name);
+            assert_eq!(item.resource["team.id"], format!("team {name}"));
+        }
+    }
+    client.wait_for_end();
+    assert_eq!(client.report()["total"]["requests"], 2);
+}

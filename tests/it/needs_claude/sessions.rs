@@ -1,0 +1,85 @@
+//! Sessions beside each other.
+
+use std::collections::BTreeSet;
+
+use super::{complete, profile};
+use crate::support::backend::{Backend, Received};
+use crate::support::claude::{Client, USAGE, finish};
+use crate::support::model::Script;
+use crate::support::sandbox::{DEADLINE, wait_until};
+use crate::support::telemetry::items;
+
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn two_sessions_at_once_each_deliver_their_own() {
+    let client = Client::new(Script::text("the answer").usage(USAGE).stalling());
+    let backends = [Backend::start(), Backend::start()];
+    let names = ["red", "blue"];
+    for (name, backend) in names.iter().zip(&backends) {
+        client.profile(name, profile_of(name, backend));
+        client.write(format!("{name}/README"), "a project of its own");
+    }
+    let start = |name: &&str| {
+        let directory = client.home().parent().unwrap().join(name);
+        client.claude(&["-p", name], ["-p", "a question"]).current_dir(directory).spawn().unwrap()
+    };
+    let children: Vec<_> = names.iter().map(start).collect();
+    wait_until("both to be in mid-turn", || client.model.stalled() == 2);
+    client.model.release();
+    for child in children {
+        assert!(finish(child).status.success());
+    }
+    let asked = client.questions();
+    assert_eq!(asked % 2, 0);
+    let mut sessions = BTreeSet::new();
+    for (name, backend) in names.iter().zip(&backends) {
+        let received = backend.wait_for(|received| complete(received, asked / 2), DEADLINE);
+        sessions.extend(only_of(name, &received));
+    }
+    assert_eq!(sessions.len(), 2);
+
+    let report = client.report();
+    assert_eq!((&report["sessions"], &report["total"]["requests"]), (&2.into(), &asked.into()));
+    for (group, key) in [("profiles", "profile"), ("projects", "project")] {
+        let groups = report[group].as_array().unwrap();
+        assert_eq!(groups.len(), 2);
+        for name in names {
+            let found = groups.iter().find(|group| group[key].as_str().unwrap().ends_with(name)).unwrap();
+            assert_eq!(found["input_tokens"], USAGE.input * u64::try_from(asked / 2).unwrap());
+        }
+    }
+}
+
+/// A profile of a team of its own.
+fn profile_of(name: &str, backend: &Backend) -> String {
+    profile(backend, "http/protobuf").replace("platform", &format!("team {name}"))
+}
+
+/// Checks that all of it is of one profile, and gives the sessions it is from.
+fn only_of(name: &str, received: &[Received]) -> BTreeSet<String> {
+    let items = items(received);
+    for item in &items {
+        assert_eq!(item.resource["ccrun.profile"], name);
+        assert_eq!(item.resource["team.id"], format!("team {name}"));
+    }
+    items.into_iter().map(|item| item.resource["ccrun.session"].clone()).collect()
+}
+
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn a_session_inside_a_session_delivers_its_own() {
+    let (outer, inner) = (Backend::start(), Backend::start());
+    let script =
+        Script::text("the answer").usage(USAGE).bash("ccrun -p inner claude -p 'a question inside' --tools ''");
+    let client = Client::new(script);
+    client.profile("outer", profile_of("outer", &outer));
+    client.profile("inner", profile_of("inner", &inner));
+    let child = client.claude(&["-p", "outer"], ["-p", "a question", "--allowedTools", "Bash"]).spawn().unwrap();
+    assert!(finish(child).status.success());
+    let received = outer.wait_for(|received| complete(received, 2), DEADLINE);
+    let mut sessions = only_of("outer", &received);
+    let received = inner.wait_for(|received| complete(received, 1), DEADLINE);
+    sessions.extend(only_of("inner", &received));
+    assert_eq!(sessions.len(), 2);
+    assert_eq!(client.report()["total"]["requests"], 3);
+}

@@ -1,0 +1,54 @@
+//! Subcommands of Claude Code's behave as without `ccrun`.
+
+use std::collections::BTreeSet;
+
+use crate::support::claude::{Client, finish};
+use crate::support::model::Script;
+use crate::support::sandbox::text;
+
+/// Before these a `--settings` would make a prompt of the words, or an error.
+const WITHOUT_SETTINGS: [&[&str]; 10] = [
+    &["attach", "nonexistent"],
+    &["daemon", "status"],
+    &["kill", "nonexistent"],
+    &["logs", "nonexistent"],
+    &["rc", "--help"],
+    &["remote-control", "--help"],
+    &["respawn", "nonexistent"],
+    &["rm", "nonexistent"],
+    &["stop", "nonexistent"],
+    &["stop"],
+];
+
+/// Runs the words with and without `ccrun`, and gives whether the same was printed, with the same exit code.
+fn same(client: &Client, words: &[&str]) -> Result<(), String> {
+    let direct = finish(client.command(client.home().join("../bin/claude")).args(words).spawn().unwrap());
+    let launched = finish(client.claude(&[], words).spawn().unwrap());
+    if launched == direct { Ok(()) } else { Err(format!("{words:?}: {launched:?} instead of {direct:?}")) }
+}
+
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn subcommands_that_would_become_a_prompt_do_not() {
+    let client = Client::new(Script::text("this was taken for a prompt"));
+    let wrong: Vec<_> = WITHOUT_SETTINGS.iter().filter_map(|words| same(&client, words).err()).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(client.model.requests().is_empty());
+}
+
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn every_subcommand_that_the_help_names_still_helps() {
+    let client = Client::new(Script::text("this was taken for a prompt"));
+    let help = finish(client.claude(&[], ["--help"]).spawn().unwrap());
+    let help = text(&help.stdout);
+    let names = help.split_once("\nCommands:\n").unwrap().1.lines().filter_map(|line| {
+        let rest = line.strip_prefix("  ").filter(|rest| !rest.starts_with(' '))?;
+        rest.split(' ').next()
+    });
+    let names: BTreeSet<_> = names.flat_map(|names| names.split('|')).collect();
+    assert!(names.len() > 10, "{names:?}");
+    let wrong: Vec<_> = names.iter().filter_map(|name| same(&client, &[name, "--help"]).err()).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(client.model.requests().is_empty());
+}

@@ -1,0 +1,73 @@
+//! The interactive client, on a terminal.
+
+use super::{complete, profile};
+use crate::support::backend::{Backend, Received};
+use crate::support::claude::{Client, USAGE};
+use crate::support::model::Script;
+use crate::support::sandbox::{DEADLINE, wait_until};
+use crate::support::telemetry::{events, items};
+use crate::support::terminal::Terminal;
+
+/// Whether all that one question counts has arrived: what is asked on the side may still be under way at the end.
+fn arrived(received: &[Received]) -> bool {
+    let answered =
+        events(received, "api_request").iter().any(|event| event.attributes["query_source"].contains("main"));
+    answered && complete(received, events(received, "api_request").len()) && !events(received, "user_prompt").is_empty()
+}
+
+/// Asks a question on a terminal, sees the answer, and leaves; what was counted has arrived.
+fn converses(options: &str, leave: impl FnOnce(&Terminal)) {
+    let (backend, client) = (Backend::start(), Client::new(Script::text("the answer is here").usage(USAGE)));
+    client.profile("team", profile(&backend, "http/protobuf"));
+    client.settle_in();
+    let terminal = Terminal::start(&client, &format!("ccrun -p team claude {options}"));
+    terminal.wait_for("❯");
+    terminal.enter("a question");
+    terminal.wait_for("the answer is here");
+    leave(&terminal);
+    let received = backend.wait_for(arrived, DEADLINE);
+    assert!(items(&received).iter().all(|item| item.resource["team.id"] == "platform"));
+    wait_until("all of it to be counted", || {
+        client.report()["total"]["requests"] == events(&backend.received(), "api_request").len()
+    });
+    client.wait_for_end();
+    assert!(client.queue().is_empty());
+}
+
+/// Neither a message, nor our settings file in the command that claude names at its end.
+fn shows_nothing_of_ours(terminal: &Terminal, resume: &str) {
+    terminal.wait_for(resume);
+    assert!(!terminal.screen().contains("ccrun:"), "{}", terminal.screen());
+    assert!(!terminal.screen().contains("--settings"), "{}", terminal.screen());
+}
+
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn left_by_exit_nothing_is_lost_and_nothing_of_ours_is_shown() {
+    converses("", |terminal| {
+        terminal.enter("/exit");
+        assert_eq!(terminal.end(), 0);
+        shows_nothing_of_ours(terminal, "claude --resume ");
+    });
+}
+
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn left_by_interrupts_nothing_is_lost_and_nothing_of_ours_is_shown() {
+    converses("--model sonnet", |terminal| {
+        wait_until("two interrupts to end it", || {
+            terminal.press("C-c");
+            terminal.exit_code().is_some()
+        });
+        assert_eq!(terminal.end(), 0);
+        shows_nothing_of_ours(terminal, "claude --model sonnet --resume ");
+    });
+}
+
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn a_terminal_that_is_closed_loses_nothing() {
+    converses("", |terminal| {
+        terminal.close();
+    });
+}

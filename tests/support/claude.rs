@@ -1,0 +1,113 @@
+//! The real Claude Code in a sandbox, with a stand-in for the model: no account, no network but loopback.
+
+use std::ffi::OsStr;
+use std::ops::{Deref, DerefMut};
+use std::process::{Child, Command, Output};
+
+use serde_json::json;
+
+use super::model::{Model, Script, Usage};
+use super::sandbox::{Sandbox, wait_until};
+
+/// Nobody's key.
+const KEY: &str = "sk-ant-invented-by-a-test";
+
+/// Token counts of which no two, and no sums, are easily taken for one another.
+pub const USAGE: Usage = Usage { input: 1_003, output: 217, cache_read: 50_021, cache_creation: 4_007 };
+
+/// A sandbox with `claude` on its PATH.
+pub struct Client {
+    sandbox: Sandbox,
+    pub model: Model,
+}
+
+impl Client {
+    /// With a model of its own that answers as the script says.
+    pub fn new(script: Script) -> Self {
+        Self::with(Sandbox::new(), script)
+    }
+
+    /// In a sandbox that is prepared in some way of the test's.
+    pub fn with(mut sandbox: Sandbox, script: Script) -> Self {
+        let program = std::env::var("TEST_CLAUDE").expect("TEST_CLAUDE names the real Claude Code");
+        sandbox.link("claude", program);
+        let model = Model::start(script);
+        sandbox.set("ANTHROPIC_BASE_URL", model.url()).set("ANTHROPIC_API_KEY", KEY);
+        sandbox.set("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1").set("DISABLE_AUTOUPDATER", "1");
+        Self { sandbox, model }
+    }
+
+    /// `ccrun [OPTION]… claude [ARGUMENT]…`, as users write it.
+    pub fn claude<S: AsRef<OsStr>>(&self, options: &[&str], arguments: impl IntoIterator<Item = S>) -> Command {
+        let mut command = self.ccrun(options);
+        command.arg("claude").args(arguments);
+        command
+    }
+
+    /// Asks something by `claude -p`, and gives what came of it.
+    pub fn ask(&self, options: &[&str], question: &str) -> Output {
+        finish(self.claude(options, ["-p", question]).spawn().unwrap())
+    }
+
+    /// Starts `claude -p` so that it may use Bash, and waits until its turn hangs in the middle of the model's answer.
+    pub fn stall(&self, options: &[&str], question: &str) -> Child {
+        let before = self.model.stalled();
+        let child = self.claude(options, ["-p", question, "--allowedTools", "Bash"]).spawn().unwrap();
+        wait_until("the answer to stall", || self.model.stalled() > before);
+        child
+    }
+
+    /// Answers the questions that a first start on a terminal asks: the theme, the key, the folder's trust.
+    pub fn settle_in(&self) {
+        let key = &KEY[KEY.len() - 20..];
+        let project = self.project().canonicalize().unwrap();
+        let answers = json!({
+            "hasCompletedOnboarding": true,
+            "customApiKeyResponses": {"approved": [key]},
+            "projects": {project.to_str().unwrap(): {"hasTrustDialogAccepted": true}},
+        });
+        self.write("home/.claude.json", answers.to_string());
+    }
+
+    /// How many questions the model was asked, those on the side included.
+    pub fn questions(&self) -> usize {
+        self.model.requests().iter().filter(|request| request.target.starts_with("/v1/messages?")).count()
+    }
+
+    /// Everything that the model was told by its user, as one text.
+    pub fn prompts(&self) -> Vec<String> {
+        let requests = self.model.requests();
+        let messages = requests.iter().filter_map(|request| request.body["messages"].as_array()).flatten();
+        let blocks = messages.filter(|message| message["role"] == "user").flat_map(|message| {
+            let content = &message["content"];
+            let blocks = content.as_array().into_iter().flatten().filter_map(|block| block["text"].as_str());
+            content.as_str().into_iter().chain(blocks)
+        });
+        blocks.map(str::to_owned).collect()
+    }
+}
+
+impl Deref for Client {
+    type Target = Sandbox;
+
+    fn deref(&self) -> &Sandbox {
+        &self.sandbox
+    }
+}
+
+impl DerefMut for Client {
+    fn deref_mut(&mut self) -> &mut Sandbox {
+        &mut self.sandbox
+    }
+}
+
+/// The pid of a child, as everything but std counts it.
+pub fn pid(child: &Child) -> i32 {
+    i32::try_from(child.id()).unwrap()
+}
+
+/// Waits for a program's end. What it prints must fit a pipe, 64 KiB.
+pub fn finish(mut child: Child) -> Output {
+    wait_until("the program to end", || child.try_wait().unwrap().is_some());
+    child.wait_with_output().unwrap()
+}

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 
 use crate::environment::{self, Changes};
+use crate::{bounded, state};
 
 /// How large a settings file of the user's may be, in bytes.
 const MAXIMUM_SIZE: u64 = 4 * 1024 * 1024;
@@ -116,16 +117,34 @@ pub fn running(user: &Map<String, Value>, changes: &Changes, inherited: &BTreeMa
         let joined = join_attributes(&own, ours);
         variables.insert("OTEL_RESOURCE_ATTRIBUTES".into(), json!(joined));
     }
-    with_variables(user, variables, true)
+    let mut settings = user.clone();
+    settings.insert("env".into(), Value::Object(variables));
+    settings.insert("otelHeadersHelper".into(), json!(""));
+    Value::Object(settings)
 }
 
-/// The same settings once the session is over, for a background job may read the file again: telemetry off, the
-/// user's part as it was.
-pub fn ended(user: &Map<String, Value>) -> Value {
-    let mut variables = user_variables(user);
-    variables.retain(|name, _| !name.starts_with("OTEL_"));
+/// The same settings once the session is over: telemetry off, and of the user's part everything that is not about
+/// telemetry.
+pub fn ended(running: &Map<String, Value>) -> Value {
+    let mut variables = user_variables(running);
+    variables.retain(|name, _| !name.starts_with("OTEL_") && !OURS.contains(&name.as_str()));
     variables.insert("CLAUDE_CODE_ENABLE_TELEMETRY".into(), json!("0"));
-    with_variables(user, variables, false)
+    let mut settings = running.clone();
+    settings.remove("otelHeadersHelper");
+    settings.insert("env".into(), Value::Object(variables));
+    Value::Object(settings)
+}
+
+/// Variables of ours whose name does not say so.
+const OURS: [&str; 2] = [environment::SESSION, "CLAUDE_CODE_ENHANCED_TELEMETRY_BETA"];
+
+/// Takes our part out of a session's settings file, for a background job may read it again. One that is gone, or cannot
+/// be written, names an endpoint on which nobody listens.
+pub fn end_settings(path: &Path) {
+    let text = bounded::read(path, MAXIMUM_SIZE).unwrap_or_default();
+    if let Ok(Value::Object(running)) = serde_json::from_slice(&text) {
+        drop(state::write(path, ended(&running).to_string().as_bytes()));
+    }
 }
 
 /// What turns telemetry off where no file can be written; it holds no secret, so it may stand in an argument.
@@ -135,15 +154,6 @@ pub fn off() -> String {
 
 fn user_variables(user: &Map<String, Value>) -> Map<String, Value> {
     user.get("env").and_then(Value::as_object).cloned().unwrap_or_default()
-}
-
-fn with_variables(user: &Map<String, Value>, variables: Map<String, Value>, running: bool) -> Value {
-    let mut settings = user.clone();
-    settings.insert("env".into(), Value::Object(variables));
-    if running {
-        settings.insert("otelHeadersHelper".into(), json!(""));
-    }
-    Value::Object(settings)
 }
 
 /// Two values of `OTEL_RESOURCE_ATTRIBUTES` in one; the second wins. Entries are encoded already.
@@ -199,7 +209,7 @@ mod tests {
         assert_eq!(settings["env"]["OTEL_SERVICE_NAME"], "claude-code");
         assert_eq!(settings["env"]["OTEL_RESOURCE_ATTRIBUTES"], "a=1,team.id=platform");
         assert_eq!(
-            ended(user),
+            ended(settings.as_object().unwrap()),
             json!({
                 "permissions": {"deny": ["Bash(rm:*)"]},
                 "env": {"MINE": "1", "CLAUDE_CODE_ENABLE_TELEMETRY": "0"}

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 
 use crate::claude::{self, UserSettings};
-use crate::collector::{self, Plan, Role, SettingsFile, Token};
+use crate::collector::{self, Plan, Role, Token};
 use crate::environment::{self, Changes, Endpoint};
 use crate::process::Process;
 use crate::profile::{self, Faults, Profile, Selection};
@@ -144,27 +144,44 @@ fn settings(
     inherited: &BTreeMap<String, String>,
     path: &Path,
     surroundings: &Surroundings,
-) -> Result<Option<(Vec<OsString>, SettingsFile)>> {
+) -> Result<Option<(Vec<OsString>, PathBuf)>> {
     if !claude::is_claude(&program.name) || !claude::takes_settings(&program.arguments) {
         return Ok(None);
     }
     let user = UserSettings::extract(&program.arguments, &surroundings.directory)?;
     let running = claude::running(&user.content, changes, inherited);
     state::write(path, running.to_string().as_bytes()).with_context(|| format!("cannot write `{}`", path.display()))?;
-    let arguments = [OsString::from("--settings"), path.into()].into_iter().chain(user.arguments).collect();
-    Ok(Some((arguments, SettingsFile { path: path.to_owned(), ended: claude::ended(&user.content) })))
+    Ok(Some((in_front(path, user.arguments), path.to_owned())))
+}
+
+fn in_front(path: &Path, arguments: Vec<OsString>) -> Vec<OsString> {
+    [OsString::from("--settings"), path.into()].into_iter().chain(arguments).collect()
 }
 
 /// The program with telemetry off, for when a session could not be started.
 pub fn without_telemetry(program: &Program, surroundings: &Surroundings) -> Prepared {
     let changes = environment::off(&utf8(&surroundings.variables));
-    let own = program.arguments.iter().any(|word| word.to_string_lossy().starts_with("--settings"));
     let mut arguments = program.arguments.clone();
-    // Claude Code's user settings beat its environment. A `--settings` of the user's stays the only one.
-    if claude::is_claude(&program.name) && claude::takes_settings(&program.arguments) && !own {
-        arguments.splice(0..0, [OsString::from("--settings"), claude::off().into()]);
+    // Claude Code's user settings beat its environment.
+    if claude::is_claude(&program.name) && claude::takes_settings(&program.arguments) {
+        arguments = settings_off(program, surroundings).unwrap_or_else(|_| {
+            // The disk is what failed. A `--settings` of the user's stays the only one: it may hold secrets.
+            let own = program.arguments.iter().any(|word| word.to_string_lossy().starts_with("--settings"));
+            let ours = [OsString::from("--settings"), claude::off().into()].into_iter().filter(|_| !own);
+            ours.chain(program.arguments.clone()).collect()
+        });
     }
     Prepared { changes, arguments }
+}
+
+/// Claude Code's arguments with a settings file that turns telemetry off, the user's own `--settings` merged into it.
+fn settings_off(program: &Program, surroundings: &Surroundings) -> Result<Vec<OsString>> {
+    let places = surroundings.places()?;
+    state::prepare(&places)?;
+    let user = UserSettings::extract(&program.arguments, &surroundings.directory)?;
+    let path = places.settings(&random::hex::<8>()?);
+    state::write(&path, claude::ended(&user.content).to_string().as_bytes())?;
+    Ok(in_front(&path, user.arguments))
 }
 
 /// The program as if `ccrun` were not there.

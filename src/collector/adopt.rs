@@ -1,12 +1,12 @@
 //! What ended sessions left: delivered by whoever comes next, and only to those it was meant for.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
-use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use crate::claude;
 use crate::forward::{Forwarder, fingerprint};
 use crate::profile::{self, Destination};
 use crate::state::{self, SessionLock};
@@ -15,45 +15,51 @@ use crate::store::sessions::Session;
 use crate::store::{Store, StoreError, ledger, sessions};
 use crate::surroundings::Places;
 
-/// Delivers what ended sessions left, until all of it is delivered. Nothing is asked of anybody. What nobody owns any
-/// longer stays.
+/// Delivers what ended sessions left, each destination as far as its first failure, and says whether anything is left
+/// that has an owner. Nothing is asked of anybody.
 ///
-/// The lock of an ended session is held meanwhile: of many that come at once one has it. `ended` says that the session
-/// on whose time this happens is over.
-pub async fn deliver_leftovers(places: &Places, store: &Store, ended: watch::Receiver<bool>) -> Result<(), StoreError> {
+/// The lock of an ended session is held meanwhile, and no longer: of many that come at once one has it, and none keeps
+/// it from a `queue flush` while a backend is down.
+pub async fn deliver_leftovers(places: &Places, store: &Store) -> Result<bool, StoreError> {
     let waiting = store.commit(batches::waiting).await?;
     let recipients: Vec<_> = waiting.into_iter().map(|waiting| waiting.recipient).collect();
     let mut ids: BTreeSet<_> = recipients.iter().map(|recipient| recipient.session.clone()).collect();
     ids.extend(store.commit(sessions::unfinished).await?);
     ids.extend(locked(places));
-    let mut locks = Vec::new();
     let mut forwarding = JoinSet::new();
     for id in ids {
         let path = places.lock(&id);
         // A session that lives delivers its own.
         let Ok(Some(lock)) = SessionLock::take(&path) else { continue };
-        let session = end(store, &id).await?;
+        let session = end(places, store, &id).await?;
         let mine = recipients.iter().filter(|recipient| recipient.session == id);
-        let owned = mine.filter_map(|mine| Some((mine, owner(places, session.as_ref()?, mine)?)));
-        let before = forwarding.len();
-        for (recipient, destination) in owned {
-            // Whatever waits is there already, so that nobody need wake the forwarder.
-            let wake = Arc::new(Notify::new());
-            let forwarder = Forwarder::new(recipient.clone(), &destination, store.clone(), ended.clone(), wake);
-            forwarding.spawn(forwarder.run_until_empty());
-        }
-        if forwarding.len() > before {
-            locks.push((lock, path));
-        } else {
+        let owned = mine.filter_map(|mine| Some((mine.clone(), owner(places, session.as_ref()?, mine)?)));
+        let owned: Vec<_> = owned.collect();
+        if owned.is_empty() {
             // At once: it may be the lock of a session that begins and waits for it.
             lock.remove(&path);
+        } else {
+            forwarding.spawn(deliver(store.clone(), owned, lock, path));
         }
     }
-    while forwarding.join_next().await.is_some() {}
-    for (lock, path) in locks {
-        lock.remove(&path);
+    let mut any_left = false;
+    while let Some(delivered) = forwarding.join_next().await {
+        any_left |= delivered.unwrap_or(true);
     }
-    Ok(())
+    Ok(any_left)
+}
+
+/// Delivers what one session left, all its destinations side by side, and says whether anything is left.
+async fn deliver(store: Store, owned: Vec<(Recipient, Destination)>, lock: SessionLock, path: PathBuf) -> bool {
+    let mut forwarding = JoinSet::new();
+    for (recipient, destination) in &owned {
+        let forwarder = Forwarder::new(recipient.clone(), destination, store.clone());
+        forwarding.spawn(forwarder.run_once());
+    }
+    while forwarding.join_next().await.is_some() {}
+    lock.remove(&path);
+    let left = store.commit(batches::waiting).await;
+    left.is_ok_and(|left| left.iter().any(|left| owned.iter().any(|(recipient, _)| *recipient == left.recipient)))
 }
 
 /// The sessions that have a lock, among them those whose collector was killed before it had anything to store.
@@ -73,8 +79,10 @@ pub fn owner(places: &Places, session: &Session, recipient: &Recipient) -> Optio
     })
 }
 
-/// Marks a session whose collector may have ended without doing so: the moment is the one at which that was found.
-async fn end(store: &Store, session: &str) -> Result<Option<Session>, StoreError> {
+/// Does for a session whose collector may have been killed what that would have done at its end. The moment is the one
+/// at which that was found.
+async fn end(places: &Places, store: &Store, session: &str) -> Result<Option<Session>, StoreError> {
+    claude::end_settings(&places.settings(session));
     let (id, now) = (session.to_owned(), Timestamp::now().as_millisecond());
     let marked = store.commit(move |connection| {
         sessions::end(connection, &id, now)?;

@@ -24,6 +24,12 @@ const CRASHES_WITHIN: Duration = Duration::from_mins(10);
 /// The largest plan, in bytes.
 const MAXIMUM_PLAN: u64 = 16 << 20;
 
+/// The exit status of a process whose work is done.
+const OVER: i32 = 0;
+
+/// The exit status of one that could not begin and has said so. One that panics, or that a signal ends, has another.
+const FAILED: i32 = 1;
+
 /// Whether a worker is executed instead of merely forked: on macOS the Keychain and Security fail after a bare fork.
 const EXECUTED: bool = cfg!(target_os = "macos");
 
@@ -37,7 +43,7 @@ struct Handed {
 /// The entry of `ccrun collector`; gives the process's exit status. In the process that was spawned it returns as soon
 /// as that has forked, for the launcher to reap; in keeper and worker when the session is over.
 pub fn run() -> i32 {
-    let Ok((pipe, ready, listener)) = take_over() else { return 1 };
+    let Ok((pipe, ready, listener)) = take_over() else { return FAILED };
     let mut ready = Some(ready);
     let plan = match read_plan(pipe) {
         Ok(plan) => plan,
@@ -48,7 +54,7 @@ pub fn run() -> i32 {
     }
     // A session of its own: no terminal's signal, and no job control, reaches the collector.
     match fork::setsid().and_then(|_| fork::fork()) {
-        Ok(Fork::Parent(_)) => 0,
+        Ok(Fork::Parent(_)) => OVER,
         Ok(Fork::Child) => keep(Handed { plan, ready, listener }),
         Err(error) => answer(&mut ready, &format!("cannot fork: {error}")),
     }
@@ -90,30 +96,34 @@ fn keep(mut handed: Handed) -> i32 {
         Err(error) => return answer(&mut handed.ready, &format!("{error:#}")),
     };
     let mut crashes: Vec<Instant> = Vec::new();
+    let mut is_first = true;
     while crashes.len() <= MAXIMUM_CRASHES {
-        let started = if EXECUTED {
+        let ended = if EXECUTED {
             execute(&mut handed)
         } else {
             match fork::fork() {
                 Ok(Fork::Child) => return work(handed),
                 Ok(Fork::Parent(worker)) => {
                     handed.ready = None;
-                    fork::waitpid(worker).map(|status| WIFEXITED(status) && WEXITSTATUS(status) == 0)
+                    fork::waitpid(worker).map(|status| WIFEXITED(status).then(|| WEXITSTATUS(status)))
                 }
                 Err(error) => Err(error),
             }
         };
-        match started {
-            Ok(true) => return 0,
-            Ok(false) => {}
+        match ended {
+            Ok(Some(OVER)) => return OVER,
+            // The launcher has heard of it, and the program runs without telemetry: nobody would use another.
+            Ok(Some(FAILED)) if is_first => return FAILED,
+            Ok(_) => {}
             // Memory or processes are short for the moment.
             Err(_) => std::thread::sleep(Duration::from_secs(1)),
         }
+        is_first = false;
         let now = Instant::now();
         crashes.retain(|crash| now.duration_since(*crash) < CRASHES_WITHIN);
         crashes.push(now);
     }
-    1
+    FAILED
 }
 
 fn lock(plan: &Plan) -> Result<SessionLock> {
@@ -121,8 +131,9 @@ fn lock(plan: &Plan) -> Result<SessionLock> {
     SessionLock::begin(&path).with_context(|| format!("cannot use `{}`", path.display()))
 }
 
-/// Runs a worker as this binary once more, handed everything as the launcher does. Gives whether the session is over.
-fn execute(handed: &mut Handed) -> io::Result<bool> {
+/// Runs a worker as this binary once more, handed everything as the launcher does. Gives its exit status, unless a
+/// signal ended it.
+fn execute(handed: &mut Handed) -> io::Result<Option<i32>> {
     let (reader, mut writer) = io::pipe()?;
     let mut worker = Command::new(std::env::current_exe()?)
         .arg("collector")
@@ -133,7 +144,7 @@ fn execute(handed: &mut Handed) -> io::Result<bool> {
     let plan = Plan { role: Role::Worker, ..handed.plan.clone() };
     serde_json::to_writer(&mut writer, &plan)?;
     drop(writer);
-    Ok(worker.wait()?.success())
+    Ok(worker.wait()?.code())
 }
 
 /// The worker's process, from its first to its last moment.
@@ -143,7 +154,7 @@ fn work(handed: Handed) -> i32 {
         answer(&mut ready, "ready");
     });
     match result {
-        Ok(()) => 0,
+        Ok(()) => OVER,
         Err(error) => answer(&mut ready, &format!("{error:#}")),
     }
 }
@@ -154,5 +165,5 @@ fn answer(ready: &mut Option<File>, text: &str) -> i32 {
         // A launcher that no longer listens has gone on without an answer.
         drop(pipe.write_all(text.as_bytes()));
     }
-    1
+    FAILED
 }

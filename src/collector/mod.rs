@@ -13,5 +13,5 @@ mod worker;
 
 pub use adopt::{deliver_leftovers, owner};
 pub use keeper::run;
-pub use plan::{Plan, Role, SettingsFile, Token};
+pub use plan::{Plan, Role, Token};
 pub use start::{bind, start};

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::process::Process;
 use crate::profile::Profile;
@@ -24,7 +23,7 @@ pub struct Plan {
     /// The process that becomes the program.
     pub launched: Process,
     /// The `--settings` file, where the program is Claude Code.
-    pub settings: Option<SettingsFile>,
+    pub settings: Option<PathBuf>,
     /// Where things are kept.
     pub places: Places,
 }
@@ -36,15 +35,6 @@ pub enum Role {
     Keeper,
     /// One that a keeper executes, where forking it would not do.
     Worker,
-}
-
-/// The `--settings` file of a session.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SettingsFile {
-    /// Where it is.
-    pub path: PathBuf,
-    /// What it is to hold once the session is over.
-    pub ended: Value,
 }
 
 /// A session's token; its Debug shows nothing.

@@ -16,7 +16,8 @@ use super::plan::Plan;
 use super::prune::prune;
 use super::receive::{self, Receiver};
 use super::session;
-use crate::forward::{Forwarder, fingerprint};
+use crate::claude;
+use crate::forward::{Backoff, Forwarder, fingerprint};
 use crate::otlp::Stamp;
 use crate::state;
 use crate::store::batches::Recipient;
@@ -81,8 +82,8 @@ fn forward(
             fingerprint: fingerprint(&key, destination),
         };
         let wake = Arc::new(tokio::sync::Notify::new());
-        let forwarder = Forwarder::new(recipient.clone(), destination, store.clone(), ended.clone(), Arc::clone(&wake));
-        tasks.spawn(forwarder.run());
+        let forwarder = Forwarder::new(recipient.clone(), destination, store.clone());
+        tasks.spawn(forwarder.run(ended.clone(), Arc::clone(&wake)));
         routes.push(receive::Route { to: recipient, signals: destination.signals.clone(), wake });
     }
     Ok(routes)
@@ -102,10 +103,14 @@ fn stamp(plan: &Plan) -> Stamp {
     }
 }
 
-/// Looks after what ended sessions left, while this one lives.
-async fn leftovers(plan: Arc<Plan>, store: Store, ended: watch::Receiver<bool>) {
+/// Looks after what ended sessions left, while this one lives and once more when it is over.
+async fn leftovers(plan: Arc<Plan>, store: Store, mut ended: watch::Receiver<bool>) {
     prune(&plan.places, SystemTime::now());
-    drop(deliver_leftovers(&plan.places, &store, ended).await);
+    let mut backoff = Backoff::default();
+    // A store that fails now may do better later.
+    while deliver_leftovers(&plan.places, &store).await.unwrap_or(true) && !*ended.borrow() {
+        drop(timeout(backoff.after_failure(None), ended.changed()).await);
+    }
 }
 
 /// Marks the end, and takes our part out of the settings file, which a background job may read again.
@@ -117,10 +122,7 @@ async fn finish(plan: &Plan, store: &Store) {
         ledger::settle(connection, &session)
     });
     let marked = marked.await;
-    if let Some(settings) = &plan.settings {
-        // A directory that is gone, or a full disk, leaves settings whose endpoint nobody listens on.
-        drop(state::write(&settings.path, settings.ended.to_string().as_bytes()));
-    }
+    claude::end_settings(&plan.places.settings(&plan.session.id));
     // The file is locked by ourselves; removing it says that the session needs no more attention.
     if marked.is_ok() {
         drop(std::fs::remove_file(plan.places.lock(&plan.session.id)));

@@ -7,16 +7,16 @@ use anyhow::{Context, Result};
 use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{complain, print};
 use crate::cli::QueueCommand;
 use crate::collector::{deliver_leftovers, owner};
+use crate::forward::Backoff;
 use crate::printable::printable;
 use crate::state::{self, SessionLock};
 use crate::store::batches::{self, Waiting};
-use crate::store::{self, Store, sessions};
+use crate::store::{self, Store, StoreError, sessions};
 use crate::surroundings::{Places, Surroundings};
 
 /// How long `flush` goes on.
@@ -125,9 +125,8 @@ fn flush(places: &Places) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         let store = Store::start(&places.store())?;
-        let (_never, ended) = watch::channel(false);
-        match timeout(PATIENCE, deliver_leftovers(places, &store, ended)).await {
-            Ok(delivered) => delivered.map(drop).map_err(anyhow::Error::from),
+        match timeout(PATIENCE, deliver_all(places, &store)).await {
+            Ok(delivered) => delivered.map_err(anyhow::Error::from),
             // What is left is said below.
             Err(_) => Ok(()),
         }
@@ -147,4 +146,12 @@ fn flush(places: &Places) -> Result<ExitCode> {
         batches => print(&format!("{batches} batches are left to sessions that run\n"))?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn deliver_all(places: &Places, store: &Store) -> Result<(), StoreError> {
+    let mut backoff = Backoff::default();
+    while deliver_leftovers(places, store).await? {
+        sleep(backoff.after_failure(None)).await;
+    }
+    Ok(())
 }

@@ -9,18 +9,12 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::answer::Outcome;
+use super::backoff::Backoff;
 use super::transport::{Transport, TransportError};
 use crate::credential::Source;
 use crate::profile::Destination;
-use crate::random;
 use crate::store::batches::{self, Delivery, Recipient};
 use crate::store::{Store, StoreError, sessions};
-
-/// The first pause after a failure.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-
-/// The longest pause that is our own choice.
-const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
 /// Delivers to one recipient.
 #[derive(Debug)]
@@ -29,12 +23,7 @@ pub struct Forwarder {
     transport: Result<Transport, TransportError>,
     headers: HeaderMap,
     store: Store,
-    /// Whether the session is over: then what waits is tried once more at once, and nothing more will come.
-    ended: watch::Receiver<bool>,
-    /// Something new waits.
-    wake: Arc<Notify>,
-    /// Failures since the last success.
-    failures: u32,
+    backoff: Backoff,
     /// What the recipient has and the store could not note yet.
     receipt: Option<Receipt>,
 }
@@ -50,39 +39,30 @@ struct Receipt {
 
 impl Forwarder {
     /// A forwarder; it does nothing until it runs.
-    pub fn new(
-        recipient: Recipient,
-        destination: &Destination,
-        store: Store,
-        ended: watch::Receiver<bool>,
-        wake: Arc<Notify>,
-    ) -> Self {
+    pub fn new(recipient: Recipient, destination: &Destination, store: Store) -> Self {
         let transport = Transport::new(destination);
         let headers = headers(destination);
-        Self { recipient, transport, headers, store, ended, wake, failures: 0, receipt: None }
+        Self { recipient, transport, headers, store, backoff: Backoff::default(), receipt: None }
     }
 
-    /// Runs until the session has ended and nothing waits any longer.
-    pub async fn run(self) {
-        self.deliver(false).await;
-    }
-
-    /// Runs until nothing waits any longer: for what an ended session left, to which nothing is added.
-    pub async fn run_until_empty(self) {
-        self.deliver(true).await;
-    }
-
-    async fn deliver(mut self, complete: bool) {
+    /// Runs until the session has ended and nothing waits any longer. `wake` says that something new waits; when
+    /// `ended` says that the session is over, what waits is tried once more at once.
+    pub async fn run(mut self, mut ended: watch::Receiver<bool>, wake: Arc<Notify>) {
         loop {
             let pause = match self.step().await {
                 Ok(Step::Sent) => continue,
-                Ok(Step::Empty) if complete || *self.ended.borrow() => return,
+                Ok(Step::Empty) if *ended.borrow() => return,
                 Ok(Step::Empty) => None,
-                Ok(Step::Failed(after)) => Some(self.pause(after)),
-                Err(_) => Some(self.pause(None)),
+                Ok(Step::Failed(asked)) => Some(self.backoff.after_failure(asked)),
+                Err(_) => Some(self.backoff.after_failure(None)),
             };
-            self.rest(pause).await;
+            rest(pause, &mut ended, &wake).await;
         }
+    }
+
+    /// Delivers what waits, as far as the first failure.
+    pub async fn run_once(mut self) {
+        while matches!(self.step().await, Ok(Step::Sent)) {}
     }
 
     /// Takes the batch whose turn it is as far as it gets.
@@ -126,7 +106,7 @@ impl Forwarder {
         });
         committed.await?;
         self.receipt = None;
-        self.failures = 0;
+        self.backoff.after_success();
         Ok(Step::Sent)
     }
 
@@ -136,7 +116,7 @@ impl Forwarder {
         let given_up =
             self.store.commit(move |connection| batches::give_up(connection, &recipient, &delivery, &reason, now));
         given_up.await?;
-        self.failures = 0;
+        self.backoff.after_success();
         Ok(Step::Sent)
     }
 
@@ -152,27 +132,19 @@ impl Forwarder {
         held.await?;
         Ok(Step::Failed(after))
     }
+}
 
-    /// How long to leave the destination alone: as long as it asked for, else twice as long as the last time.
-    fn pause(&mut self, after: Option<Duration>) -> Duration {
-        let doubled = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(LONGEST_PAUSE);
-        self.failures = self.failures.saturating_add(1);
-        after.unwrap_or_else(|| doubled.mul_f64(random::jitter()))
-    }
-
-    /// Waits for something to do: for new data, or after a failure for the pause to pass; the end of the session ends
-    /// either, once.
-    async fn rest(&mut self, pause: Option<Duration>) {
-        let ended = *self.ended.borrow();
-        match pause {
-            Some(pause) if ended => tokio::time::sleep(pause).await,
-            // Nobody tells of an end any more if the sender is gone: then the pause alone counts.
-            Some(pause) => drop(timeout(pause, self.ended.changed()).await),
-            None => {
-                tokio::select! {
-                    () = self.wake.notified() => {}
-                    _ = self.ended.changed() => {}
-                }
+/// Waits for something to do: for new data, or after a failure for the pause to pass. The end of the session ends either,
+/// once.
+async fn rest(pause: Option<Duration>, ended: &mut watch::Receiver<bool>, wake: &Notify) {
+    let over = *ended.borrow();
+    match pause {
+        Some(pause) if over => tokio::time::sleep(pause).await,
+        Some(pause) => drop(timeout(pause, ended.changed()).await),
+        None => {
+            tokio::select! {
+                () = wake.notified() => {}
+                _ = ended.changed() => {}
             }
         }
     }

@@ -41,7 +41,7 @@ fn keeps_and_delivers(fault: Fault, courier: Courier) {
 
     client.wait_for_end();
     let waiting = client.queue();
-    assert_eq!((waiting.len(), &waiting[0]["running"]), (1, &false.into()));
+    assert_eq!((waiting.len(), &waiting[0]["state"]), (1, &"ended".into()));
     assert!(waiting[0]["batches"].as_u64() >= Some(2), "events and metrics: {waiting:?}");
     assert_eq!(client.report()["total"]["requests"], asked);
 

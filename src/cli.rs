@@ -44,6 +44,9 @@ pub struct Launch {
     /// Sets a resource attribute
     #[arg(short, long, value_name = "KEY=VALUE", value_parser = pair)]
     pub resource: Vec<(String, String)>,
+    /// Sets a variable for the program
+    #[arg(short, long = "env", value_name = "NAME=VALUE", value_parser = pair)]
+    pub env: Vec<(String, String)>,
     /// Do not start the program if its telemetry cannot be set up
     #[arg(long)]
     pub require: bool,
@@ -54,6 +57,8 @@ pub struct Launch {
 pub enum Command {
     /// Run a program, whatever its name
     Run(Run),
+    /// See, check and make profiles
+    Profile(Profile),
     /// Show what this machine knows of tokens, cost, models and projects
     Report(Report),
     /// Look after what is not delivered yet
@@ -75,6 +80,59 @@ pub struct Run {
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM")]
     pub program: Vec<OsString>,
+}
+
+/// `ccrun profile`.
+#[derive(Debug, Args)]
+pub struct Profile {
+    /// What to do with profiles.
+    #[command(subcommand)]
+    pub command: ProfileCommand,
+}
+
+/// What `ccrun profile` does.
+#[derive(Debug, Subcommand)]
+pub enum ProfileCommand {
+    /// List all profiles, with the layer each is in
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what a profile says with all its layers, and where each value comes from
+    Show {
+        /// The profile; the one that a launch here would use unless named
+        name: Option<String>,
+        /// What a launch would be given.
+        #[command(flatten)]
+        launch: Launch,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check profiles by name or file, all of yours unless named; exits 2 if one is invalid
+    Check {
+        /// Names, or files (with a `/` or an extension)
+        names: Vec<String>,
+    },
+    /// Write a commented profile of your own
+    New {
+        /// Its name
+        name: String,
+        /// A profile that it is laid over
+        #[arg(long, value_name = "NAME")]
+        extends: Vec<String>,
+        /// Sets a variable in it
+        #[arg(long = "var", value_name = "NAME=VALUE", value_parser = pair)]
+        variables: Vec<(String, String)>,
+    },
+    /// Print where your profiles are, or the file of one
+    Path {
+        /// Its name
+        name: Option<String>,
+    },
+    /// Print the JSON Schema of a profile, for editors
+    Schema,
 }
 
 /// `ccrun report`.

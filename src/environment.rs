@@ -26,6 +26,18 @@ pub struct Changes {
     pub removed: BTreeSet<String>,
 }
 
+impl Changes {
+    /// These and then those, which win.
+    #[must_use]
+    pub fn and(mut self, then: Self) -> Self {
+        self.removed.retain(|name| !then.set.contains_key(name));
+        self.set.retain(|name, _| !then.removed.contains(name));
+        self.set.extend(then.set);
+        self.removed.extend(then.removed);
+        self
+    }
+}
+
 /// Where a session's collector listens.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
@@ -144,7 +156,7 @@ fn truth(on: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::{Selection, resolve};
+    use crate::profile::{Config, Directories, Selection, resolve};
 
     fn inherited(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -152,7 +164,11 @@ mod tests {
 
     #[test]
     fn nothing_inherited_half_applies() {
-        let profile = resolve(&Selection::default(), std::path::Path::new("/nonexistent")).unwrap();
+        let profile = {
+            let nowhere = std::path::Path::new("/nonexistent");
+            let directories = Directories { system: nowhere, user: nowhere };
+            resolve(&Selection::default(), &Config::default(), directories, &|_| None).unwrap().profile
+        };
         let endpoint = Endpoint { port: 4711, token: "secret".to_owned() };
         let changes = on(
             &profile,

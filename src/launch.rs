@@ -1,22 +1,23 @@
 //! Launching: everything that happens before `ccrun` becomes the program.
 
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use jiff::Timestamp;
 
 use crate::claude::{self, UserSettings};
 use crate::collector::{self, Plan, Role, Token};
+use crate::credential::{self, Secret, Source};
 use crate::environment::{self, Changes, Endpoint};
 use crate::process::Process;
-use crate::profile::{self, Faults, Profile, Selection};
+use crate::profile::{self, Profile, Selection};
 use crate::sentinel::{self, Sentinel};
+use crate::setting::Setting;
 use crate::store::sessions::Session;
-use crate::surroundings::{Places, Surroundings, identity};
+use crate::surroundings::{Surroundings, identity};
 use crate::{git, random, state};
 
 /// A program to run.
@@ -37,6 +38,8 @@ pub struct Prepared {
     pub changes: Changes,
     /// The program's arguments, with what goes before them.
     pub arguments: Vec<OsString>,
+    /// What the user should know, a line each.
+    pub warnings: Vec<String>,
 }
 
 /// Why a program could not be run.
@@ -76,27 +79,23 @@ impl ExecError {
     }
 }
 
-/// Resolves the profile.
-pub fn resolve(selection: &Selection, places: &Places) -> Result<Profile, Faults> {
-    profile::resolve(selection, &places.profiles)
-}
-
 /// Starts a session for a program: its collector, its settings file, its environment.
 pub fn prepare(
     program: &Program,
     profile: Profile,
     selection: Selection,
+    setting: Setting,
     surroundings: &Surroundings,
 ) -> Result<Prepared> {
-    let places = surroundings.places()?;
-    state::prepare(&places)?;
-    let inherited = utf8(&surroundings.variables);
+    let places = &setting.places;
+    state::prepare(places)?;
     let listener = collector::bind()?;
     let endpoint = Endpoint { port: listener.local_addr()?.port(), token: random::hex::<16>()? };
     let session = session(program, &profile, selection, surroundings)?;
-    let mut changes = environment::on(&profile, &endpoint, &session.id, &inherited);
+    let telemetry = environment::on(&profile, &endpoint, &session.id, &setting.variables);
     let path = places.settings(&session.id);
-    let (arguments, settings) = match settings(program, &changes, &inherited, &path, surroundings)? {
+    let mut changes = variables(&profile, &setting)?.and(telemetry.clone());
+    let (arguments, settings) = match settings(program, &profile, &telemetry, &path, &setting, surroundings)? {
         Some((arguments, settings)) => {
             // The file is gone some day, and whoever resumes through `ccrun` gets another.
             let options = claude::resume_options(&program.arguments);
@@ -105,6 +104,7 @@ pub fn prepare(
         }
         None => (program.arguments.clone(), None),
     };
+    let warnings = without_credentials(&profile, &setting);
     let plan = Plan {
         role: Role::Keeper,
         session,
@@ -112,14 +112,38 @@ pub fn prepare(
         token: Token(endpoint.token),
         launched: Process::current(),
         settings,
-        places,
+        setting,
     };
     if let Err(error) = collector::start(surroundings, listener, &plan) {
         // Nobody listens: the file would only mislead whoever finds it.
         drop(std::fs::remove_file(&path));
         return Err(error);
     }
-    Ok(Prepared { changes, arguments })
+    Ok(Prepared { changes, arguments, warnings })
+}
+
+/// `[env]`, and without the variables that a destination's headers were taken from: the program has no use for them.
+fn variables(profile: &Profile, setting: &Setting) -> Result<Changes> {
+    let variable = |name: &str| setting.variable(name);
+    let mut changes = Changes::default();
+    let headers = profile.destinations.iter().flat_map(|destination| destination.headers.values().flatten());
+    changes.removed.extend(headers.flat_map(Source::variables).map(str::to_owned));
+    for (name, sources) in &profile.env {
+        let value = credential::fetch(sources, &variable);
+        let Secret(value) = value.map_err(|reason| anyhow!("there is no value for `env.{name}`: {reason}"))?;
+        changes.removed.remove(name);
+        changes.set.insert(name.clone(), value);
+    }
+    Ok(changes)
+}
+
+/// Destinations that cannot be given anything yet, each with the reason.
+fn without_credentials(profile: &Profile, setting: &Setting) -> Vec<String> {
+    let missing = profile.destinations.iter().filter_map(|destination| {
+        let reason = credential::headers(&destination.headers, &|name| setting.variable(name)).err()?;
+        Some(format!("what is for destination `{}` waits: {reason}", destination.name))
+    });
+    missing.collect()
 }
 
 fn session(program: &Program, profile: &Profile, selection: Selection, surroundings: &Surroundings) -> Result<Session> {
@@ -137,19 +161,22 @@ fn session(program: &Program, profile: &Profile, selection: Selection, surroundi
     })
 }
 
-/// Writes the `--settings` file and puts it in front of Claude Code's arguments.
+/// Writes the `--settings` file and puts it in front of Claude Code's arguments. The user's own lie over the profile's.
 fn settings(
     program: &Program,
+    profile: &Profile,
     changes: &Changes,
-    inherited: &BTreeMap<String, String>,
     path: &Path,
+    setting: &Setting,
     surroundings: &Surroundings,
 ) -> Result<Option<(Vec<OsString>, PathBuf)>> {
     if !claude::is_claude(&program.name) || !claude::takes_settings(&program.arguments) {
         return Ok(None);
     }
     let user = UserSettings::extract(&program.arguments, &surroundings.directory)?;
-    let running = claude::running(&user.content, changes, inherited);
+    let mut content = profile.settings.clone();
+    content.extend(user.content);
+    let running = claude::running(&content, changes, &setting.variables);
     state::write(path, running.to_string().as_bytes()).with_context(|| format!("cannot write `{}`", path.display()))?;
     Ok(Some((in_front(path, user.arguments), path.to_owned())))
 }
@@ -160,7 +187,7 @@ fn in_front(path: &Path, arguments: Vec<OsString>) -> Vec<OsString> {
 
 /// The program with telemetry off, for when a session could not be started.
 pub fn without_telemetry(program: &Program, surroundings: &Surroundings) -> Prepared {
-    let changes = environment::off(&utf8(&surroundings.variables));
+    let changes = environment::off(&surroundings.texts());
     let mut arguments = program.arguments.clone();
     // Claude Code's user settings beat its environment.
     if claude::is_claude(&program.name) && claude::takes_settings(&program.arguments) {
@@ -171,12 +198,13 @@ pub fn without_telemetry(program: &Program, surroundings: &Surroundings) -> Prep
             ours.chain(program.arguments.clone()).collect()
         });
     }
-    Prepared { changes, arguments }
+    Prepared { changes, arguments, warnings: Vec::new() }
 }
 
 /// Claude Code's arguments with a settings file that turns telemetry off, the user's own `--settings` merged into it.
 fn settings_off(program: &Program, surroundings: &Surroundings) -> Result<Vec<OsString>> {
-    let places = surroundings.places()?;
+    let (setting, _) = Setting::gather(surroundings)?;
+    let places = setting.places;
     state::prepare(&places)?;
     let user = UserSettings::extract(&program.arguments, &surroundings.directory)?;
     let path = places.settings(&random::hex::<8>()?);
@@ -186,7 +214,7 @@ fn settings_off(program: &Program, surroundings: &Surroundings) -> Result<Vec<Os
 
 /// The program as if `ccrun` were not there.
 pub fn untouched(program: &Program) -> Prepared {
-    Prepared { changes: Changes::default(), arguments: program.arguments.clone() }
+    Prepared { changes: Changes::default(), arguments: program.arguments.clone(), warnings: Vec::new() }
 }
 
 impl Prepared {
@@ -226,10 +254,4 @@ pub fn find(name: &OsStr, surroundings: &Surroundings, skipped: impl Fn(&Path) -
     candidates
         .find(|candidate| identity(candidate) != ourselves && !skipped(candidate))
         .ok_or_else(|| ExecError::NotFound { program: path.to_owned(), hint })
-}
-
-/// The variables that are UTF-8, which all that concern telemetry are.
-fn utf8(variables: &BTreeMap<OsString, OsString>) -> BTreeMap<String, String> {
-    let pairs = variables.iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
-    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

@@ -4,7 +4,8 @@
 //!
 //! A launch begins in [`cli`], which only says what can be asked for, and [`commands`], which does it, one verb a file.
 //!
-//! 1. [`surroundings`]: the environment and the places, read once.
+//! 1. [`surroundings`]: the environment and the places, read once; [`setting`] is what of them decides what a profile
+//!    means.
 //! 2. [`profile`]: which files say what, and what they mean together. A [`credential`] is where a header's value comes
 //!    from.
 //! 3. [`environment`]: what profile and endpoint make of the program's environment; [`claude`]: what Claude Code reads
@@ -37,6 +38,7 @@ pub mod process;
 pub mod profile;
 pub mod random;
 pub mod sentinel;
+pub mod setting;
 pub mod state;
 pub mod store;
 pub mod surroundings;

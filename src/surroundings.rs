@@ -44,12 +44,19 @@ impl Surroundings {
         self.variable(name).is_some_and(|value| value != "0" && value != "false")
     }
 
-    /// Where things are kept.
+    /// The variables that are UTF-8, which all that concern telemetry are.
+    pub fn texts(&self) -> BTreeMap<String, String> {
+        let pairs = self.variables.iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    /// Where things are kept, unless `config.toml` says otherwise.
     pub fn places(&self) -> Result<Places> {
         let base = directories::BaseDirs::new().context("there is no home directory: set HOME")?;
         let state = base.state_dir().unwrap_or_else(|| base.data_local_dir());
         Ok(Places {
-            profiles: base.config_dir().join("ccrun/profiles"),
+            config: base.config_dir().join("ccrun"),
+            system: Path::new(SYSTEM).to_owned(),
             state: self.variable("CCRUN_STATE_DIR").map_or_else(|| state.join("ccrun"), PathBuf::from),
             claude: self
                 .variable("CLAUDE_CONFIG_DIR")
@@ -57,6 +64,9 @@ impl Surroundings {
         })
     }
 }
+
+/// Where a machine's administrator keeps what is for everybody.
+const SYSTEM: &str = if cfg!(target_os = "macos") { "/Library/Application Support/ccrun" } else { "/etc/ccrun" };
 
 /// Device and inode: the same file, whatever links lead there.
 pub type Identity = (u64, u64);
@@ -70,8 +80,10 @@ pub fn identity(path: &Path) -> Option<Identity> {
 /// Where things are kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Places {
-    /// The user's profiles.
-    pub profiles: PathBuf,
+    /// The user's configuration.
+    pub config: PathBuf,
+    /// The machine's configuration.
+    pub system: PathBuf,
     /// What `ccrun` itself keeps: the store, locks, settings files.
     pub state: PathBuf,
     /// Claude Code's own configuration.
@@ -79,6 +91,16 @@ pub struct Places {
 }
 
 impl Places {
+    /// The user's profiles.
+    pub fn profiles(&self) -> PathBuf {
+        self.config.join("profiles")
+    }
+
+    /// The machine's profiles.
+    pub fn system_profiles(&self) -> PathBuf {
+        self.system.join("profiles")
+    }
+
     /// The store's file. Its schema's major version is in the name, so that an older and a newer program never meet in
     /// one file that only one of them understands.
     pub fn store(&self) -> PathBuf {

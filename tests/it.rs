@@ -26,6 +26,8 @@ mod needs_otelcol;
 mod needs_python;
 #[path = "it/needs_root.rs"]
 mod needs_root;
+#[path = "it/profiles.rs"]
+mod profiles;
 #[path = "it/readme.rs"]
 mod readme;
 #[path = "it/receiving.rs"]

@@ -8,7 +8,8 @@ use tokio::task::JoinSet;
 
 use crate::claude;
 use crate::forward::{Forwarder, fingerprint};
-use crate::profile::{self, Destination};
+use crate::profile::Destination;
+use crate::setting::Setting;
 use crate::state::{self, SessionLock};
 use crate::store::batches::{self, Recipient};
 use crate::store::sessions::Session;
@@ -20,7 +21,8 @@ use crate::surroundings::Places;
 ///
 /// The lock of an ended session is held meanwhile, and no longer: of many that come at once one has it, and none keeps
 /// it from a `queue flush` while a backend is down.
-pub async fn deliver_leftovers(places: &Places, store: &Store) -> Result<bool, StoreError> {
+pub async fn deliver_leftovers(setting: &Setting, store: &Store) -> Result<bool, StoreError> {
+    let places = &setting.places;
     let waiting = store.commit(batches::waiting).await?;
     let recipients: Vec<_> = waiting.into_iter().map(|waiting| waiting.recipient).collect();
     let mut ids: BTreeSet<_> = recipients.iter().map(|recipient| recipient.session.clone()).collect();
@@ -33,13 +35,13 @@ pub async fn deliver_leftovers(places: &Places, store: &Store) -> Result<bool, S
         let Ok(Some(lock)) = SessionLock::take(&path) else { continue };
         let session = end(places, store, &id).await?;
         let mine = recipients.iter().filter(|recipient| recipient.session == id);
-        let owned = mine.filter_map(|mine| Some((mine.clone(), owner(places, session.as_ref()?, mine)?)));
+        let owned = mine.filter_map(|mine| Some((mine.clone(), owner(setting, session.as_ref()?, mine)?)));
         let owned: Vec<_> = owned.collect();
         if owned.is_empty() {
             // At once: it may be the lock of a session that begins and waits for it.
             lock.remove(&path);
         } else {
-            forwarding.spawn(deliver(store.clone(), owned, lock, path));
+            forwarding.spawn(deliver(setting.clone(), store.clone(), owned, lock, path));
         }
     }
     let mut any_left = false;
@@ -50,10 +52,16 @@ pub async fn deliver_leftovers(places: &Places, store: &Store) -> Result<bool, S
 }
 
 /// Delivers what one session left, all its destinations side by side, and says whether anything is left.
-async fn deliver(store: Store, owned: Vec<(Recipient, Destination)>, lock: SessionLock, path: PathBuf) -> bool {
+async fn deliver(
+    setting: Setting,
+    store: Store,
+    owned: Vec<(Recipient, Destination)>,
+    lock: SessionLock,
+    path: PathBuf,
+) -> bool {
     let mut forwarding = JoinSet::new();
     for (recipient, destination) in &owned {
-        let forwarder = Forwarder::new(recipient.clone(), destination, store.clone());
+        let forwarder = Forwarder::new(recipient.clone(), destination, &setting, store.clone());
         forwarding.spawn(forwarder.run_once());
     }
     while forwarding.join_next().await.is_some() {}
@@ -70,12 +78,12 @@ fn locked(places: &Places) -> impl Iterator<Item = String> {
 
 /// The destination that a delivery was meant for, if the ended session's own profile, resolved again, still names it:
 /// by the same name and with the same fingerprint. Another one may be somebody else's.
-pub fn owner(places: &Places, session: &Session, recipient: &Recipient) -> Option<Destination> {
-    let key = state::key(&places.key()).ok()?;
-    let profile = profile::resolve(&session.selection, &places.profiles).ok()?;
+pub fn owner(setting: &Setting, session: &Session, recipient: &Recipient) -> Option<Destination> {
+    let key = state::key(&setting.places.key()).ok()?;
+    let profile = setting.resolve(&session.selection).ok()?.profile;
     let mut destinations = profile.destinations.into_iter();
     destinations.find(|destination| {
-        destination.name == recipient.destination && fingerprint(&key, destination) == recipient.fingerprint
+        destination.name == recipient.destination && fingerprint(&key, destination, setting) == recipient.fingerprint
     })
 }
 

@@ -18,7 +18,7 @@ pub(super) fn readable() -> bool {
 pub(super) fn find(plan: &Plan) -> Vec<Process> {
     let mut found = environments(&plan.token.0);
     if let Some(settings) = &plan.settings {
-        found.extend(background::workers(&plan.places.claude, settings));
+        found.extend(background::workers(&plan.setting.places.claude, settings));
     }
     found
 }

@@ -127,7 +127,7 @@ fn keep(mut handed: Handed) -> i32 {
 }
 
 fn lock(plan: &Plan) -> Result<SessionLock> {
-    let path = plan.places.lock(&plan.session.id);
+    let path = plan.setting.places.lock(&plan.session.id);
     SessionLock::begin(&path).with_context(|| format!("cannot use `{}`", path.display()))
 }
 

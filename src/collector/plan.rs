@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::process::Process;
 use crate::profile::Profile;
+use crate::setting::Setting;
 use crate::store::sessions::Session;
-use crate::surroundings::Places;
 
 /// Everything that a session's collector needs to know.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,8 +24,8 @@ pub struct Plan {
     pub launched: Process,
     /// The `--settings` file, where the program is Claude Code.
     pub settings: Option<PathBuf>,
-    /// Where things are kept.
-    pub places: Places,
+    /// Where things are kept, and what else decides what profiles mean.
+    pub setting: Setting,
 }
 
 /// Which of a collector's two processes a plan is for.

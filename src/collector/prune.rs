@@ -30,7 +30,8 @@ mod tests {
     fn a_file_goes_after_ninety_days_unless_a_job_names_it() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
-        let places = Places { profiles: root.join("p"), state: root.join("s"), claude: root.join("c") };
+        let places =
+            Places { config: root.join("p"), system: root.join("e"), state: root.join("s"), claude: root.join("c") };
         for path in [places.settings_directory(), places.claude.join("jobs/1")] {
             std::fs::create_dir_all(path).unwrap();
         }

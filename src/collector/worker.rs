@@ -37,7 +37,7 @@ async fn serve(listener: TcpListener, plan: Plan, listening: impl FnOnce()) -> R
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener).context("cannot listen")?;
     let plan = Arc::new(plan);
-    let store = Store::start(&plan.places.store()).context("cannot start the store's thread")?;
+    let store = Store::start(&plan.setting.places.store()).context("cannot start the store's thread")?;
     let (ending, ended) = watch::channel(false);
     let mut forwarding = JoinSet::new();
     let routes = forward(&plan, &store, &ended, &mut forwarding)?;
@@ -73,16 +73,16 @@ fn forward(
     ended: &watch::Receiver<bool>,
     tasks: &mut JoinSet<()>,
 ) -> Result<Vec<receive::Route>> {
-    let key = if plan.profile.destinations.is_empty() { [0; 32] } else { state::key(&plan.places.key())? };
+    let key = if plan.profile.destinations.is_empty() { [0; 32] } else { state::key(&plan.setting.places.key())? };
     let mut routes = Vec::new();
     for destination in &plan.profile.destinations {
         let recipient = Recipient {
             session: plan.session.id.clone(),
             destination: destination.name.clone(),
-            fingerprint: fingerprint(&key, destination),
+            fingerprint: fingerprint(&key, destination, &plan.setting),
         };
         let wake = Arc::new(tokio::sync::Notify::new());
-        let forwarder = Forwarder::new(recipient.clone(), destination, store.clone());
+        let forwarder = Forwarder::new(recipient.clone(), destination, &plan.setting, store.clone());
         tasks.spawn(forwarder.run(ended.clone(), Arc::clone(&wake)));
         routes.push(receive::Route { to: recipient, signals: destination.signals.clone(), wake });
     }
@@ -105,10 +105,10 @@ fn stamp(plan: &Plan) -> Stamp {
 
 /// Looks after what ended sessions left, while this one lives and once more when it is over.
 async fn leftovers(plan: Arc<Plan>, store: Store, mut ended: watch::Receiver<bool>) {
-    prune(&plan.places, SystemTime::now());
+    prune(&plan.setting.places, SystemTime::now());
     let mut backoff = Backoff::default();
     // A store that fails now may do better later.
-    while deliver_leftovers(&plan.places, &store).await.unwrap_or(true) && !*ended.borrow() {
+    while deliver_leftovers(&plan.setting, &store).await.unwrap_or(true) && !*ended.borrow() {
         drop(timeout(backoff.after_failure(None), ended.changed()).await);
     }
 }
@@ -122,9 +122,9 @@ async fn finish(plan: &Plan, store: &Store) {
         ledger::settle(connection, &session)
     });
     let marked = marked.await;
-    claude::end_settings(&plan.places.settings(&plan.session.id));
+    claude::end_settings(&plan.setting.places.settings(&plan.session.id));
     // The file is locked by ourselves; removing it says that the session needs no more attention.
     if marked.is_ok() {
-        drop(std::fs::remove_file(plan.places.lock(&plan.session.id)));
+        drop(std::fs::remove_file(plan.setting.places.lock(&plan.session.id)));
     }
 }

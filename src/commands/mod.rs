@@ -1,5 +1,6 @@
 //! One verb a file: glue between the command line and the library, and all that is printed.
 
+mod profile;
 mod queue;
 mod report;
 mod run;
@@ -18,6 +19,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Collector => Ok(exit_code(crate::collector::run())),
         Command::Program(words) => Ok(run::run(cli.launch, words, &Surroundings::gather()?)),
         Command::Run(run) => Ok(run::run(run.launch, run.program, &Surroundings::gather()?)),
+        Command::Profile(profile) => profile::run(profile.command, &Surroundings::gather()?),
         Command::Report(report) => report::run(report, &Surroundings::gather()?),
         Command::Queue(queue) => queue::run(&queue.command, &Surroundings::gather()?),
     }

@@ -14,19 +14,20 @@ use crate::cli::QueueCommand;
 use crate::collector::{deliver_leftovers, owner};
 use crate::forward::Backoff;
 use crate::printable::printable;
+use crate::setting::Setting;
 use crate::state::{self, SessionLock};
 use crate::store::batches::{self, Waiting};
 use crate::store::{self, Store, StoreError, sessions};
-use crate::surroundings::{Places, Surroundings};
+use crate::surroundings::Surroundings;
 
 /// How long `flush` goes on.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn run(command: &QueueCommand, surroundings: &Surroundings) -> Result<ExitCode> {
-    let places = surroundings.places()?;
+    let (setting, _) = Setting::gather(surroundings)?;
     match command {
-        QueueCommand::Status { json } => status(&places, *json),
-        QueueCommand::Flush => flush(&places),
+        QueueCommand::Status { json } => status(&setting, *json),
+        QueueCommand::Flush => flush(&setting),
     }
 }
 
@@ -55,14 +56,14 @@ enum State {
     Orphaned,
 }
 
-fn entries(places: &Places) -> Result<Vec<Entry>> {
-    let Some(connection) = store::open_to_read(&places.store()).context("cannot open the store")? else {
+fn entries(setting: &Setting) -> Result<Vec<Entry>> {
+    let Some(connection) = store::open_to_read(&setting.places.store()).context("cannot open the store")? else {
         return Ok(Vec::new());
     };
     let entry = |waiting: Waiting| {
         let session = sessions::find(&connection, &waiting.recipient.session)?;
-        let running = SessionLock::is_held(&places.lock(&waiting.recipient.session));
-        let owned = || session.as_ref().and_then(|session| owner(places, session, &waiting.recipient)).is_some();
+        let running = SessionLock::is_held(&setting.places.lock(&waiting.recipient.session));
+        let owned = || session.as_ref().and_then(|session| owner(setting, session, &waiting.recipient)).is_some();
         let state = match running {
             true => State::Running,
             false if owned() => State::Ended,
@@ -82,8 +83,8 @@ fn entries(places: &Places) -> Result<Vec<Entry>> {
     batches::waiting(&connection)?.into_iter().map(entry).collect()
 }
 
-fn status(places: &Places, json: bool) -> Result<ExitCode> {
-    let entries = entries(places)?;
+fn status(setting: &Setting, json: bool) -> Result<ExitCode> {
+    let entries = entries(setting)?;
     if json {
         print(&format!("{}\n", serde_json::to_string_pretty(&entries)?))?;
     } else if entries.is_empty() {
@@ -116,16 +117,16 @@ fn table(entries: &[Entry]) -> Table {
 }
 
 /// Delivers what ended sessions left; sessions that run deliver their own.
-fn flush(places: &Places) -> Result<ExitCode> {
-    if !places.store().exists() {
+fn flush(setting: &Setting) -> Result<ExitCode> {
+    if !setting.places.store().exists() {
         print("nothing waits\n")?;
         return Ok(ExitCode::SUCCESS);
     }
-    state::prepare(places)?;
+    state::prepare(&setting.places)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
-        let store = Store::start(&places.store())?;
-        match timeout(PATIENCE, deliver_all(places, &store)).await {
+        let store = Store::start(&setting.places.store())?;
+        match timeout(PATIENCE, deliver_all(setting, &store)).await {
             Ok(delivered) => delivered.map_err(anyhow::Error::from),
             // What is left is said below.
             Err(_) => Ok(()),
@@ -134,7 +135,7 @@ fn flush(places: &Places) -> Result<ExitCode> {
     runtime.shutdown_background();
     result?;
     let (running, left): (Vec<_>, Vec<_>) =
-        entries(places)?.into_iter().partition(|entry| entry.state == State::Running);
+        entries(setting)?.into_iter().partition(|entry| entry.state == State::Running);
     if !left.is_empty() {
         complain("not everything could be delivered");
         print(&format!("{}\n", table(&left)))?;
@@ -148,9 +149,9 @@ fn flush(places: &Places) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn deliver_all(places: &Places, store: &Store) -> Result<(), StoreError> {
+async fn deliver_all(setting: &Setting, store: &Store) -> Result<(), StoreError> {
     let mut backoff = Backoff::default();
-    while deliver_leftovers(places, store).await? {
+    while deliver_leftovers(setting, store).await? {
         sleep(backoff.after_failure(None)).await;
     }
     Ok(())

@@ -10,6 +10,7 @@ use jiff::{Span, Timestamp, Zoned};
 
 use super::{colour, print};
 use crate::cli;
+use crate::setting::Setting;
 use crate::store::{self, ledger};
 use crate::surroundings::Surroundings;
 use crate::usage::report::{Query, Report, render};
@@ -18,7 +19,7 @@ pub(super) fn run(options: cli::Report, surroundings: &Surroundings) -> Result<E
     let since = options.since.map(|text| moment(&text, &Zoned::now())).transpose()?;
     let project = options.project.map(|path| absolute(&path, &surroundings.directory));
     let query = Query { since, project, profile: options.profile, ..Query::default() };
-    let report = match store::open_to_read(&surroundings.places()?.store())? {
+    let report = match store::open_to_read(&Setting::gather(surroundings)?.0.places.store())? {
         Some(connection) => {
             ledger::report(&connection, &query, &TimeZone::system()).context("cannot read the ledger")?
         }

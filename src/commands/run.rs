@@ -13,6 +13,7 @@ use crate::launch::{self, ExecError, Prepared, Program};
 use crate::printable::visible;
 use crate::profile::{Faults, Selection};
 use crate::sentinel::{self, Launch, Sentinel};
+use crate::setting::Setting;
 use crate::surroundings::{Surroundings, identity};
 
 /// Becomes the program; gives an exit code only if that failed.
@@ -29,7 +30,10 @@ pub(super) fn run(launch: cli::Launch, words: Vec<OsString>, surroundings: &Surr
         Round::Off => launch::untouched(&program),
         Round::Again(sentinel) => launch::untouched(&program).with(&sentinel),
         Round::First(sentinel) => match prepare(&program, launch, surroundings) {
-            Ok(prepared) => prepared.with(&sentinel),
+            Ok(prepared) => {
+                prepared.warnings.iter().for_each(|warning| complain(&visible(warning)));
+                prepared.with(&sentinel)
+            }
             Err(Failure { error, required: true }) => return refuse(&error, surroundings),
             Err(Failure { error, required: false }) => {
                 complain(&format!("telemetry is off for this session: {}", visible(&format!("{error:#}"))));
@@ -80,22 +84,30 @@ struct Failure {
 
 fn prepare(program: &Program, launch: cli::Launch, surroundings: &Surroundings) -> Result<Prepared, Failure> {
     let mut required = launch.require;
-    let selection = selection(launch, surroundings);
     let result = (|| {
-        let profile = launch::resolve(&selection, &surroundings.places()?)?;
+        let (setting, config) = Setting::gather(surroundings)?;
+        if config.off {
+            return Ok(launch::untouched(program));
+        }
+        let mut selection = selection(launch, surroundings);
+        let profile = setting.resolve(&selection)?.profile;
         required |= profile.require;
-        launch::prepare(program, profile, selection, surroundings)
+        if selection.profiles.is_empty() {
+            // Whatever is the default by the time that what is left is delivered.
+            selection.profiles.push(profile.name.clone());
+        }
+        launch::prepare(program, profile, selection, setting, surroundings)
     })();
     result.map_err(|error| Failure { error, required })
 }
 
 /// What was chosen: by option, else by `CCRUN_PROFILE`.
-fn selection(launch: cli::Launch, surroundings: &Surroundings) -> Selection {
-    let mut profiles = launch.profiles;
+pub(super) fn selection(launch: cli::Launch, surroundings: &Surroundings) -> Selection {
+    let cli::Launch { mut profiles, variables, resource, env, .. } = launch;
     if profiles.is_empty() {
         profiles.extend(surroundings.text("CCRUN_PROFILE").map(str::to_owned));
     }
-    Selection { profiles, variables: launch.variables, resource: launch.resource }
+    Selection { profiles, variables, resource, env }
 }
 
 /// Says at length why the program was not started.

@@ -3,12 +3,13 @@
 use ring::hmac;
 
 use crate::profile::Destination;
+use crate::setting::Setting;
 
 /// Endpoint, protocol and header sources of a destination under the installation's key, as HMAC-SHA-256.
 ///
 /// What an ended session left is delivered only to a destination of the same fingerprint: one that was changed since
 /// may be somebody else's.
-pub fn fingerprint(key: &[u8; 32], destination: &Destination) -> Vec<u8> {
+pub fn fingerprint(key: &[u8; 32], destination: &Destination, setting: &Setting) -> Vec<u8> {
     let key = hmac::Key::new(hmac::HMAC_SHA256, key);
     let mut context = hmac::Context::with_key(&key);
     let mut add = |text: &str| {
@@ -18,9 +19,11 @@ pub fn fingerprint(key: &[u8; 32], destination: &Destination) -> Vec<u8> {
     };
     add(&destination.endpoint);
     add(&format!("{:?}", destination.protocol));
-    for (name, source) in &destination.headers {
+    for (name, sources) in &destination.headers {
         add(name);
-        add(source.identity());
+        for source in sources {
+            add(&source.identity(&|name| setting.variable(name)));
+        }
     }
     context.sign().as_ref().to_vec()
 }

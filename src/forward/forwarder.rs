@@ -1,5 +1,6 @@
 //! One recipient's forwarder: takes what waits in turn, sends it, and notes what became of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +11,10 @@ use tokio::time::timeout;
 
 use super::answer::Outcome;
 use super::backoff::Backoff;
-use super::transport::{Transport, TransportError};
-use crate::credential::Source;
+use super::transport::Transport;
+use crate::credential::{self, Secret};
 use crate::profile::Destination;
+use crate::setting::Setting;
 use crate::store::batches::{self, Delivery, Recipient};
 use crate::store::{Store, StoreError, sessions};
 
@@ -20,8 +22,8 @@ use crate::store::{Store, StoreError, sessions};
 #[derive(Debug)]
 pub struct Forwarder {
     recipient: Recipient,
-    transport: Result<Transport, TransportError>,
-    headers: HeaderMap,
+    /// How to send, and with which headers; or why nothing can be sent.
+    way: Result<(Transport, HeaderMap), String>,
     store: Store,
     backoff: Backoff,
     /// What the recipient has and the store could not note yet.
@@ -39,10 +41,13 @@ struct Receipt {
 
 impl Forwarder {
     /// A forwarder; it does nothing until it runs.
-    pub fn new(recipient: Recipient, destination: &Destination, store: Store) -> Self {
-        let transport = Transport::new(destination);
-        let headers = headers(destination);
-        Self { recipient, transport, headers, store, backoff: Backoff::default(), receipt: None }
+    pub fn new(recipient: Recipient, destination: &Destination, setting: &Setting, store: Store) -> Self {
+        let headers = credential::headers(&destination.headers, &|name| setting.variable(name));
+        let way = headers.and_then(|headers| {
+            let transport = Transport::new(destination).map_err(|error| error.to_string())?;
+            Ok((transport, header_map(&headers)))
+        });
+        Self { recipient, way, store, backoff: Backoff::default(), receipt: None }
     }
 
     /// Runs until the session has ended and nothing waits any longer. `wake` says that something new waits; when
@@ -74,14 +79,14 @@ impl Forwarder {
         let Some(delivery) = self.store.commit(move |connection| batches::next(connection, &recipient)).await? else {
             return Ok(Step::Empty);
         };
-        let transport = match &self.transport {
-            Ok(transport) => transport,
-            Err(error) => {
-                let reason = error.to_string();
+        let (transport, headers) = match &self.way {
+            Ok(way) => way,
+            Err(reason) => {
+                let reason = reason.clone();
                 return self.hold(&delivery, reason, None, false).await;
             }
         };
-        match transport.send(delivery.signal, delivery.body.clone(), &self.headers).await {
+        match transport.send(delivery.signal, delivery.body.clone(), headers).await {
             Outcome::Delivered { rejected, message } => {
                 let receipt = Receipt { batch: delivery.batch, rejected, message };
                 // Where the disk is full for a day, the recipient must not be given the same sums all day.
@@ -157,9 +162,9 @@ enum Step {
     Failed(Option<Duration>),
 }
 
-/// A destination's headers, ready to send.
-fn headers(destination: &Destination) -> HeaderMap {
-    let pairs = destination.headers.iter().filter_map(|(name, Source::Literal(value))| {
+/// Headers, ready to send. Marked as sensitive, so that a backend which echoes one does not get it into a message.
+fn header_map(headers: &BTreeMap<String, Secret>) -> HeaderMap {
+    let pairs = headers.iter().filter_map(|(name, Secret(value))| {
         let mut value = HeaderValue::try_from(value).ok()?;
         value.set_sensitive(true);
         Some((HeaderName::try_from(name).ok()?, value))

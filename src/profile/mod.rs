@@ -1,24 +1,33 @@
 //! Profiles: which files say what, and what they mean together.
 //!
-//! `sources` finds the documents of a name, `tree` parses and merges them, `read` turns the merged tree into a
-//! [`Profile`], and [`resolve`](resolve()) does all three for what the user chose.
+//! For what the user chose, [`resolve`](resolve()) finds the documents of a name (`sources`), merges their trees
+//! (`tree`), fetches what is not written there (`values`), puts variables in (`expand`), checks every key (`schema`) and
+//! reads what it all means (`read`) into a [`Profile`].
 
+mod config;
 mod diagnostic;
 mod document;
+mod expand;
+mod json_schema;
 mod model;
 mod read;
-mod reader;
 mod resolve;
+mod schema;
+pub mod show;
 mod sources;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod values;
 
+pub use config::{Config, read as read_config};
 pub use diagnostic::{Diagnostic, Faults};
 pub use document::{Document, Origin};
+pub use json_schema::json_schema;
 pub use model::{Cardinality, Collector, Content, Destination, Profile, Protocol, Signals};
 pub use read::attribute_key;
-pub use resolve::{DEFAULT, Selection, resolve};
+pub use resolve::{DEFAULT, Resolved, Selection, describe, resolve, resolve_document};
+pub use sources::{Directories, Layer};
 
 /// Checks a name of a profile, a destination or a session: `[A-Za-z0-9][A-Za-z0-9._-]*`, at most 128 characters,
 /// so that it is safe in a path, a table and a terminal.

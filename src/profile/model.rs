@@ -30,6 +30,10 @@ pub struct Profile {
     pub cardinality: Cardinality,
     /// Where telemetry goes; none means that it stays in the ledger.
     pub destinations: Vec<Destination>,
+    /// Variables for the program.
+    pub env: BTreeMap<String, Vec<Source>>,
+    /// Keys of Claude Code's own settings.
+    pub settings: serde_json::Map<String, serde_json::Value>,
     /// How the collector of a session behaves.
     pub collector: Collector,
 }
@@ -96,10 +100,12 @@ pub struct Destination {
     pub gzip: bool,
     /// How long a request may take, from connecting to the end of its answer.
     pub timeout: Duration,
-    /// Header names in lower case, and where each value comes from.
-    pub headers: BTreeMap<String, Source>,
+    /// Header names in lower case, and where each value comes from: the first source that has it counts.
+    pub headers: BTreeMap<String, Vec<Source>>,
     /// A PEM file of certificate authorities to trust instead of the system's.
     pub ca: Option<PathBuf>,
+    /// Where a person looks whether something arrived.
+    pub verify: Option<String>,
 }
 
 /// How a destination is spoken to.

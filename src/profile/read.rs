@@ -1,17 +1,18 @@
-//! From what was written to what is meant: one pass over the merged tree that finds all its faults.
+//! From what was written to what is meant. Types are checked already: what is read here is what words mean.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
+use serde_json::Value as Json;
 
-use super::diagnostic::{Diagnostic, Faults};
+use super::diagnostic::Diagnostic;
 use super::model::{Cardinality, Collector, Content, Destination, Profile, Protocol, Signals};
-use super::reader::{Entries, Reader};
-use super::tree::{Node, Value};
-use crate::credential::Source;
+use super::schema;
+use super::tree::{Entries, Node, Value};
+use crate::credential::{Format, Source};
 use crate::otlp::Signal;
 
 /// Headers that frame a message or that the exporter sets itself (RFC 9110, RFC 9112).
@@ -29,75 +30,84 @@ const FRAMING: [&str; 11] = [
     "upgrade",
 ];
 
-/// Reads a merged tree as the profile of that name.
-pub(super) fn read(name: &str, root: &Node) -> Result<Profile, Faults> {
-    let mut reader = Reader::default();
-    let empty = Entries::new();
-    let entries = if let Value::Table(entries) = &root.value { entries } else { &empty };
-    reader.known(
-        entries,
-        &[
-            "description",
-            "require",
-            "extends",
-            "vars",
-            "team",
-            "resource",
-            "signals",
-            "content",
-            "cardinality",
-            "destination",
-            "collector",
-        ],
-        "",
-    );
-    reader.variables = values(&mut reader, entries, "vars");
-    let signals = signals(&mut reader, entries);
-    let (team, resource) = resource(&mut reader, entries);
-    let profile = Profile {
+/// Reads a merged and expanded tree as the profile of that name. All faults are noted.
+pub(super) fn read(name: &str, root: &Node, faults: &mut Vec<Diagnostic>) -> Profile {
+    let signals = signals(root.get("signals"));
+    let (team, resource) = resource(root, faults);
+    not_in_force(root, faults);
+    Profile {
         name: name.to_owned(),
-        description: reader.text(Some(entries), "description").unwrap_or_default(),
-        require: reader.bool(Some(entries), "require", false),
+        description: text(Some(root), "description").unwrap_or_default().to_owned(),
+        require: truth(Some(root), "require", false),
         team,
         resource,
-        content: content(&mut reader, entries),
-        cardinality: cardinality(&mut reader, entries),
-        destinations: destinations(&mut reader, entries, &signals.emitted),
-        collector: collector(&mut reader, entries),
+        content: content(root.get("content")),
+        cardinality: cardinality(root.get("cardinality")),
+        destinations: destinations(root, &signals.emitted, faults),
+        env: env(root, faults),
+        settings: settings(root),
+        collector: Collector {
+            drain_timeout: duration(root.get("collector"), "drain_timeout", Duration::from_secs(10)),
+        },
         signals,
-    };
-    if reader.faults.is_empty() { Ok(profile) } else { Err(Faults(reader.faults)) }
+    }
 }
 
-/// A table whose entries are strings of any name.
-fn values(reader: &mut Reader, entries: &Entries, key: &str) -> BTreeMap<String, String> {
-    let table = reader.table(entries, key, &[]);
-    let pairs = table.into_iter().flatten();
-    pairs.filter_map(|(name, node)| Some((name.clone(), reader.string(node)?))).collect()
+/// What the format knows and this version does not do: said, rather than passed over.
+fn not_in_force(root: &Node, faults: &mut Vec<Diagnostic>) {
+    let mut note = |node: Option<&Node>, what: &str| {
+        if let Some(node) = node {
+            let fault = Diagnostic::at(&node.key, format!("{what}, which this version of ccrun does not do yet"));
+            faults.push(fault.secret());
+        }
+    };
+    note(root.get("redact"), "`redact` takes attributes out");
+    let collector = root.get("collector");
+    let direct = collector.and_then(|table| table.get("mode")).filter(|mode| mode.text() == Some("direct"));
+    note(direct, "`mode = \"direct\"` does without a collector");
+    note(collector.and_then(|table| table.get("accept")), "`accept` chooses who is heard");
+    for destination in root.get("destination").and_then(Node::entries).into_iter().flat_map(Entries::values) {
+        note(destination.get("headers_helper"), "`headers_helper` runs a command for headers");
+        let tls = destination.get("tls");
+        for key in ["cert", "key", "server_name"] {
+            note(tls.and_then(|tls| tls.get(key)), "client certificates and server names");
+        }
+        let is = |key: &str, word: &str| destination.get(key).filter(|node| node.text() == Some(word));
+        note(is("temporality", "cumulative"), "`cumulative` gives totals");
+        note(is("protocol", "http/json"), "`http/json`");
+    }
+}
+
+fn truth(table: Option<&Node>, key: &str, default: bool) -> bool {
+    match table.and_then(|table| table.get(key)).map(|node| &node.value) {
+        Some(Value::Bool(truth)) => *truth,
+        _ => default,
+    }
+}
+
+fn text<'a>(table: Option<&'a Node>, key: &str) -> Option<&'a str> {
+    table?.get(key)?.text()
+}
+
+fn duration(table: Option<&Node>, key: &str, default: Duration) -> Duration {
+    text(table, key).and_then(schema::duration).unwrap_or(default)
 }
 
 /// The team and the resource attributes; `[resource]` beats `[team]`, which is its shorthand.
-fn resource(reader: &mut Reader, entries: &Entries) -> (Option<String>, BTreeMap<String, String>) {
-    let team = reader.table(entries, "team", &["id", "department", "cost_center"]).unwrap_or(&EMPTY);
+fn resource(root: &Node, faults: &mut Vec<Diagnostic>) -> (Option<String>, BTreeMap<String, String>) {
     let shorthand = [("id", "team.id"), ("department", "department"), ("cost_center", "cost_center")];
-    let mut attributes = BTreeMap::new();
-    for (key, attribute) in shorthand {
-        if let Some(value) = reader.text(Some(team), key) {
-            attributes.insert(attribute.to_owned(), value);
-        }
-    }
-    for (key, node) in reader.table(entries, "resource", &[]).unwrap_or(&EMPTY) {
+    let team = shorthand.into_iter().filter_map(|(key, attribute)| Some((attribute, text(root.get("team"), key)?)));
+    let mut attributes: BTreeMap<_, _> = team.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    for (key, node) in root.get("resource").and_then(Node::entries).into_iter().flatten() {
         if let Err(reason) = attribute_key(key) {
-            reader.fault(Diagnostic::at(&node.key, format!("`{key}` is no attribute's name: {reason}")));
+            faults.push(Diagnostic::at(&node.key, format!("`{key}` is no attribute's name: {reason}")));
         }
-        if let Some(value) = reader.string(node) {
-            attributes.insert(key.clone(), value);
+        if let Some(value) = node.text() {
+            attributes.insert(key.clone(), value.to_owned());
         }
     }
     (attributes.get("team.id").cloned(), attributes)
 }
-
-static EMPTY: Entries = Entries::new();
 
 /// What `OTEL_RESOURCE_ATTRIBUTES` can carry as a key (W3C Baggage: a token of RFC 9110).
 pub fn attribute_key(key: &str) -> Result<(), &'static str> {
@@ -110,150 +120,186 @@ pub fn attribute_key(key: &str) -> Result<(), &'static str> {
     }
 }
 
-fn signals(reader: &mut Reader, entries: &Entries) -> Signals {
-    let known = ["metrics", "logs", "traces", "metric_interval", "log_interval", "trace_interval"];
-    let table = reader.table(entries, "signals", &known);
+fn signals(table: Option<&Node>) -> Signals {
     let emitted = [(Signal::Metrics, true), (Signal::Logs, true), (Signal::Traces, false)];
+    let emitted = emitted.into_iter().filter(|(signal, default)| truth(table, signal.name(), *default));
     Signals {
-        emitted: emitted
-            .into_iter()
-            .filter(|(signal, default)| reader.bool(table, signal.name(), *default))
-            .map(|(signal, _)| signal)
-            .collect(),
-        metric_interval: reader.duration(table, "metric_interval", Duration::from_secs(10)),
-        log_interval: reader.duration(table, "log_interval", Duration::from_secs(1)),
-        trace_interval: reader.duration(table, "trace_interval", Duration::from_secs(1)),
+        emitted: emitted.map(|(signal, _)| signal).collect(),
+        metric_interval: duration(table, "metric_interval", Duration::from_secs(10)),
+        log_interval: duration(table, "log_interval", Duration::from_secs(1)),
+        trace_interval: duration(table, "trace_interval", Duration::from_secs(1)),
     }
 }
 
-fn content(reader: &mut Reader, entries: &Entries) -> Content {
-    let known = ["user_prompts", "assistant_responses", "tool_details", "tool_content", "raw_api_bodies"];
-    let table = reader.table(entries, "content", &known);
+fn content(table: Option<&Node>) -> Content {
     Content {
-        user_prompts: reader.bool(table, "user_prompts", false),
-        assistant_responses: reader.bool(table, "assistant_responses", false),
-        tool_details: reader.bool(table, "tool_details", false),
-        tool_content: reader.bool(table, "tool_content", false),
-        raw_api_bodies: reader.bool(table, "raw_api_bodies", false),
+        user_prompts: truth(table, "user_prompts", false),
+        assistant_responses: truth(table, "assistant_responses", false),
+        tool_details: truth(table, "tool_details", false),
+        tool_content: truth(table, "tool_content", false),
+        raw_api_bodies: truth(table, "raw_api_bodies", false),
     }
 }
 
-fn cardinality(reader: &mut Reader, entries: &Entries) -> Cardinality {
-    let known = ["session_id", "account_uuid", "version", "entrypoint", "resource_attributes", "repository"];
-    let table = reader.table(entries, "cardinality", &known);
+fn cardinality(table: Option<&Node>) -> Cardinality {
     Cardinality {
-        session_id: reader.bool(table, "session_id", true),
-        account_uuid: reader.bool(table, "account_uuid", true),
-        version: reader.bool(table, "version", false),
-        entrypoint: reader.bool(table, "entrypoint", false),
-        resource_attributes: reader.bool(table, "resource_attributes", true),
-        repository: reader.bool(table, "repository", false),
+        session_id: truth(table, "session_id", true),
+        account_uuid: truth(table, "account_uuid", true),
+        version: truth(table, "version", false),
+        entrypoint: truth(table, "entrypoint", false),
+        resource_attributes: truth(table, "resource_attributes", true),
+        repository: truth(table, "repository", false),
     }
 }
 
-fn collector(reader: &mut Reader, entries: &Entries) -> Collector {
-    let table = reader.table(entries, "collector", &["drain_timeout"]);
-    Collector { drain_timeout: reader.duration(table, "drain_timeout", Duration::from_secs(10)) }
+fn destinations(root: &Node, emitted: &BTreeSet<Signal>, faults: &mut Vec<Diagnostic>) -> Vec<Destination> {
+    let table = root.get("destination").and_then(Node::entries).into_iter().flatten();
+    table.filter_map(|(name, node)| destination(name, node, emitted, faults)).collect()
 }
 
-fn destinations(reader: &mut Reader, entries: &Entries, emitted: &BTreeSet<Signal>) -> Vec<Destination> {
-    let table = reader.table(entries, "destination", &[]).unwrap_or(&EMPTY);
-    table.iter().filter_map(|(name, node)| destination(reader, name, node, emitted)).collect()
-}
-
-fn destination(reader: &mut Reader, name: &str, node: &Node, emitted: &BTreeSet<Signal>) -> Option<Destination> {
-    let Value::Table(entries) = &node.value else {
-        reader.wrong_type(node, "a table");
-        return None;
-    };
-    let known = ["endpoint", "protocol", "signals", "compression", "timeout", "headers", "tls"];
-    reader.known(entries, &known, &format!(" in `[destination.{name}]`"));
+fn destination(
+    name: &str,
+    node: &Node,
+    emitted: &BTreeSet<Signal>,
+    faults: &mut Vec<Diagnostic>,
+) -> Option<Destination> {
     if let Err(reason) = super::check_name(name) {
-        reader.fault(Diagnostic::at(&node.key, format!("`{name}` is no name for a destination: {reason}")));
+        faults.push(Diagnostic::at(&node.key, format!("`{name}` is no name for a destination: {reason}")));
     }
-    let Some(endpoint_node) = entries.get("endpoint") else {
+    let some = Some(node);
+    let Some(endpoint) = node.get("endpoint") else {
         let fault = Diagnostic::at(&node.key, format!("destination `{name}` has no `endpoint`"));
-        reader.fault(fault.help("write for example endpoint = \"https://otlp.example.com\""));
+        faults.push(fault.help("write for example endpoint = \"https://otlp.example.com\""));
         return None;
     };
-    let endpoint = reader.string(endpoint_node)?;
-    if let Err(reason) = check_endpoint(&endpoint) {
-        let fault = Diagnostic::at(&endpoint_node.origin, format!("bad endpoint: {reason}"));
+    let url = endpoint.text()?;
+    // A variable that is not defined is a fault of its own.
+    let complete = !url.contains("${");
+    if let Err(reason) = check_endpoint(url)
+        && complete
+    {
+        let fault = Diagnostic::at(&endpoint.origin, format!("bad endpoint: {reason}"));
         let fault = fault.help("write scheme, host, port and path: \"https://otlp.example.com:443/path\"");
         // People do write passwords there.
-        reader.fault(if endpoint.contains('@') { fault.secret() } else { fault });
+        faults.push(if url.contains('@') { fault.secret() } else { fault });
     }
-    let some = Some(entries);
+    let headers = headers(node, faults);
+    let insecure = truth(node.get("tls"), "insecure", false);
+    let is_secret = headers.values().flatten().any(|source| !matches!(source, Source::Literal(_)));
+    if is_secret && !insecure && in_the_clear(url) {
+        let fault = Diagnostic::at(&endpoint.origin, "secret headers would go over plain text to another host");
+        faults.push(fault.help("use https://, or say `tls.insecure = true` in the destination"));
+    }
+    let signals = node.get("signals").map_or_else(
+        || emitted.clone(),
+        |wanted| wanted.texts().filter_map(|(name, _)| Signal::from_name(name)).collect(),
+    );
     Some(Destination {
         name: name.to_owned(),
-        endpoint,
-        protocol: choice(reader, entries, "protocol", &PROTOCOLS, Protocol::HttpProtobuf),
-        signals: destination_signals(reader, entries, emitted),
-        gzip: choice(reader, entries, "compression", &[("gzip", true), ("none", false)], true),
-        timeout: reader.duration(some, "timeout", Duration::from_secs(10)),
-        headers: headers(reader, entries),
-        ca: certificate_authorities(reader, entries),
+        endpoint: url.to_owned(),
+        protocol: if text(some, "protocol") == Some("grpc") { Protocol::Grpc } else { Protocol::HttpProtobuf },
+        signals,
+        gzip: text(some, "compression") != Some("none"),
+        timeout: duration(some, "timeout", Duration::from_secs(10)),
+        headers,
+        ca: node.get("tls").and_then(|tls| tls.get("ca")).and_then(path),
+        verify: text(some, "verify").map(str::to_owned),
     })
 }
 
-const PROTOCOLS: [(&str, Protocol); 2] = [("http/protobuf", Protocol::HttpProtobuf), ("grpc", Protocol::Grpc)];
-
-/// One of a few words, each with what it means.
-fn choice<T: Copy>(reader: &mut Reader, entries: &Entries, key: &str, words: &[(&str, T)], default: T) -> T {
-    let Some(node) = entries.get(key) else { return default };
-    let Some(text) = reader.string(node) else { return default };
-    if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
-        return *meaning;
+/// A path; a relative one starts at the file that names it, and `~/` at the home directory.
+pub(super) fn path(node: &Node) -> Option<PathBuf> {
+    let written = node.text()?;
+    if let Some(rest) = written.strip_prefix("~/")
+        && let Some(base) = directories::BaseDirs::new()
+    {
+        return Some(base.home_dir().join(rest));
     }
-    let allowed = words.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(" or ");
-    reader.fault(Diagnostic::at(&node.origin, format!("`{text}` is no {key}")).help(format!("allowed: {allowed}")));
-    default
+    let directory = Path::new(&node.origin.document.label).parent();
+    Some(directory.map_or_else(|| PathBuf::from(written), |directory| directory.join(written)))
 }
 
-fn destination_signals(reader: &mut Reader, entries: &Entries, emitted: &BTreeSet<Signal>) -> BTreeSet<Signal> {
-    let Some(node) = entries.get("signals") else { return emitted.clone() };
-    let mut wanted = BTreeSet::new();
-    for name in reader.strings(node) {
-        match Signal::from_name(&name) {
-            Some(signal) => drop(wanted.insert(signal)),
-            None => reader.fault(
-                Diagnostic::at(&node.origin, format!("`{name}` is no signal"))
-                    .help("allowed: \"metrics\", \"logs\", \"traces\""),
-            ),
-        }
-    }
-    wanted
+fn headers(node: &Node, faults: &mut Vec<Diagnostic>) -> BTreeMap<String, Vec<Source>> {
+    let table = node.get("headers").and_then(Node::entries).into_iter().flatten();
+    let headers = table.map(|(name, node)| {
+        check_header(name, node, faults);
+        (name.clone(), sources(node, faults))
+    });
+    headers.collect()
 }
 
-fn headers(reader: &mut Reader, entries: &Entries) -> BTreeMap<String, Source> {
-    let table = reader.table(entries, "headers", &[]).unwrap_or(&EMPTY);
-    table.iter().filter_map(|(name, node)| Some((name.clone(), header(reader, name, node)?))).collect()
-}
-
-/// A header's value. No message shows it, for people do write keys there.
-fn header(reader: &mut Reader, name: &str, node: &Node) -> Option<Source> {
+/// Checks a header. No message shows its line, for people do write keys there.
+fn check_header(name: &str, node: &Node, faults: &mut Vec<Diagnostic>) {
     if HeaderName::try_from(name).is_err() {
-        reader.fault(Diagnostic::at(&node.key, format!("`{name}` is no header's name")).secret());
+        faults.push(Diagnostic::at(&node.key, format!("`{name}` is no header's name")).secret());
     } else if FRAMING.contains(&name) || name.starts_with("grpc-") {
         let fault = Diagnostic::at(&node.key, format!("`{name}` frames the message and cannot be set")).secret();
-        reader.fault(fault.help("ccrun sets it where the protocol wants it"));
+        faults.push(fault.help("ccrun sets it where the protocol wants it"));
     }
-    let before = reader.faults.len();
-    let value = reader.string(node);
-    reader.faults[before..].iter_mut().for_each(|fault| fault.is_secret = true);
-    if HeaderValue::try_from(value.as_ref()?).is_err() {
+    if node.text().is_some_and(|value| HeaderValue::try_from(value).is_err()) {
         let message = format!("the value of header `{name}` holds a line break or another control character");
-        reader.fault(Diagnostic::at(&node.origin, message).secret());
+        faults.push(Diagnostic::at(&node.origin, message).secret());
     }
-    value.map(Source::Literal)
 }
 
-fn certificate_authorities(reader: &mut Reader, entries: &Entries) -> Option<PathBuf> {
-    let tls = reader.table(entries, "tls", &["ca"]);
-    let node = tls?.get("ca")?;
-    let path = PathBuf::from(reader.string(node)?);
-    let home = std::path::Path::new(&node.origin.document.label).parent();
-    Some(home.map_or_else(|| path.clone(), |home| home.join(&path)))
+/// The sources of a value, the first that is asked first.
+fn sources(node: &Node, faults: &mut Vec<Diagnostic>) -> Vec<Source> {
+    if let Value::List(items) = &node.value {
+        return items.iter().flat_map(|item| sources(item, faults)).collect();
+    }
+    if let Some(literal) = node.text() {
+        return vec![Source::Literal(literal.to_owned())];
+    }
+    let format = || text(Some(node), "format").map_or_else(Format::default, |format| Format(format.to_owned()));
+    let named = |key: &str| text(Some(node), key).map(str::to_owned);
+    let source = named("env").map(|name| Source::Env(name, format()));
+    let source = source.or_else(|| named("keyring").map(|name| Source::Keyring(name, format())));
+    let source = source.or_else(|| {
+        let basic = node.get("basic")?;
+        let password = basic.get("password").map(|password| sources(password, faults)).unwrap_or_default();
+        Some(Source::Basic(text(Some(basic), "user")?.to_owned(), password))
+    });
+    let source = source.or_else(|| Some(Source::File(node.get("file").and_then(path)?, format())));
+    if source.is_none() {
+        let message = "a command or OAuth2, which this version of ccrun does not do yet";
+        faults.push(Diagnostic::at(&node.origin, message).secret());
+    }
+    source.into_iter().collect()
+}
+
+fn env(root: &Node, faults: &mut Vec<Diagnostic>) -> BTreeMap<String, Vec<Source>> {
+    let table = root.get("env").and_then(Node::entries).into_iter().flatten();
+    let env = table.map(|(name, node)| {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            faults.push(Diagnostic::at(&node.key, format!("`{name}` is no name for a variable")).secret());
+        }
+        (name.clone(), sources(node, faults))
+    });
+    env.collect()
+}
+
+fn settings(root: &Node) -> serde_json::Map<String, Json> {
+    let table = root.get("settings").and_then(Node::entries).into_iter().flatten();
+    table.map(|(key, node)| (key.clone(), json(node))).collect()
+}
+
+fn json(node: &Node) -> Json {
+    match &node.value {
+        Value::Table(entries) => Json::Object(entries.iter().map(|(key, node)| (key.clone(), json(node))).collect()),
+        Value::List(items) => Json::Array(items.iter().map(json).collect()),
+        Value::Text(text) | Value::Date(text) => Json::from(text.as_str()),
+        Value::Bool(truth) => Json::from(*truth),
+        Value::Integer(number) => Json::from(*number),
+        Value::Float(number) => Json::from(*number),
+    }
+}
+
+/// Whether a URL is plain text to another machine.
+fn in_the_clear(url: &str) -> bool {
+    let uri = url.parse::<Uri>().unwrap_or_default();
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_here = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    uri.scheme_str() == Some("http") && !is_here
 }
 
 fn check_endpoint(endpoint: &str) -> Result<(), &'static str> {

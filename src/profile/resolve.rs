@@ -1,20 +1,24 @@
 //! Which profile applies, and what all its layers say together.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::config::Config;
 use super::diagnostic::{Diagnostic, Faults};
 use super::document::Document;
+use super::expand::expand;
 use super::model::Profile;
-use super::{read, sources, tree};
+use super::sources::{self, Directories};
+use super::tree::{self, Node, Value};
+use super::{read, schema, values};
 
 /// The profile that applies where nobody chose one.
 pub const DEFAULT: &str = "local";
 
 /// What the user chose, as it was said: enough to resolve the same profile again after its session ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Selection {
     /// Names of profiles: the first is the profile, the others are laid over it from left to right.
     pub profiles: Vec<String>,
@@ -22,24 +26,106 @@ pub struct Selection {
     pub variables: Vec<(String, String)>,
     /// `--resource KEY=VALUE`, in order.
     pub resource: Vec<(String, String)>,
+    /// `--env NAME=VALUE`, in order.
+    pub env: Vec<(String, String)>,
 }
 
-/// Resolves a selection with the user's profiles in `directory`.
-pub fn resolve(selection: &Selection, directory: &Path) -> Result<Profile, Faults> {
+/// A profile, and what was written to make it so.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// What it means.
+    pub profile: Profile,
+    /// All layers merged, variables put in: every value with its origin.
+    pub(super) root: Node,
+}
+
+/// Resolves a selection. `variable` gives the launcher's environment, which values may be taken from.
+pub fn resolve(
+    selection: &Selection,
+    config: &Config,
+    directories: Directories<'_>,
+    variable: &impl Fn(&str) -> Option<String>,
+) -> Result<Resolved, Faults> {
     let mut names = selection.profiles.iter().map(String::as_str);
-    let name = names.next().unwrap_or(DEFAULT);
-    let mut root = sources::load(name, directory)?;
+    let name = names.next().or(config.profile.as_deref()).unwrap_or(DEFAULT);
+    let mut root = sources::load(name, directories)?;
     for overlay in names {
-        root = tree::merge(root, sources::load(overlay, directory)?);
+        root = tree::merge(root, sources::load(overlay, directories)?);
     }
-    for (option, table, pairs) in
-        [("--var", "vars", &selection.variables), ("--resource", "resource", &selection.resource)]
-    {
-        if !pairs.is_empty() {
-            root = tree::merge(root, tree::parse(&option_document(option, table, pairs)?)?);
+    let options = [
+        ("--var", "vars", &selection.variables),
+        ("--resource", "resource", &selection.resource),
+        ("--env", "env", &selection.env),
+    ];
+    for (option, table, pairs) in options.into_iter().filter(|(.., pairs)| !pairs.is_empty()) {
+        root = tree::merge(root, tree::parse(&option_document(option, table, pairs)?)?);
+    }
+    enforce(&mut root, config, directories)?;
+    meaning(name, root, variable)
+}
+
+/// What a profile says of itself, whether or not the rest of it is right.
+pub fn describe(selection: &Selection, directories: Directories<'_>) -> Result<String, Faults> {
+    let name = selection.profiles.first().map_or(DEFAULT, String::as_str);
+    let root = sources::load(name, directories)?;
+    Ok(root.get("description").and_then(Node::text).unwrap_or_default().to_owned())
+}
+
+/// Resolves a document that has no name of its own, a file that somebody hands over say.
+pub fn resolve_document(
+    document: &Arc<Document>,
+    directories: Directories<'_>,
+    variable: &impl Fn(&str) -> Option<String>,
+) -> Result<Resolved, Faults> {
+    let root = sources::flatten(tree::parse(document)?, directories)?;
+    meaning(&document.label, root, variable)
+}
+
+/// What a merged tree means: values fetched, variables put in, everything checked, then read. All faults come at once.
+pub(super) fn meaning(
+    name: &str,
+    mut root: Node,
+    variable: &impl Fn(&str) -> Option<String>,
+) -> Result<Resolved, Faults> {
+    let mut faults = Vec::new();
+    values::fetch(&mut root, variable, &mut faults);
+    expand(&mut root, &mut faults);
+    schema::check(root.entries().unwrap_or(&tree::Entries::new()), schema::PROFILE, "", &mut faults);
+    let profile = read::read(name, &root, &mut faults);
+    faults.sort_by_key(|fault| fault.origin.as_ref().map(|origin| (origin.document.label.clone(), origin.span.start)));
+    if faults.is_empty() { Ok(Resolved { profile, root }) } else { Err(Faults(faults)) }
+}
+
+/// Puts the system default profile's word in place of everybody else's, for the keys that its administrator names.
+fn enforce(root: &mut Node, config: &Config, directories: Directories<'_>) -> Result<(), Faults> {
+    if config.enforce.is_empty() {
+        return Ok(());
+    }
+    let system = Directories { user: directories.system, ..directories };
+    let theirs = sources::load(config.system_profile.as_deref().unwrap_or(DEFAULT), system)?;
+    for path in &config.enforce {
+        tree::remove(root, path);
+        if let Some(node) = tree::find(&theirs, path) {
+            put(root, path, node.clone());
         }
     }
-    read::read(name, &root)
+    Ok(())
+}
+
+/// Puts a node at a dotted path; tables on the way are made where they are missing. Only the last part may hold dots.
+fn put(root: &mut Node, path: &str, node: Node) {
+    let Value::Table(entries) = &mut root.value else { return };
+    match path.split_once('.') {
+        None => drop(entries.insert(path.to_owned(), node)),
+        Some((table, rest)) => {
+            let below = entries.entry(table.to_owned()).or_insert_with(|| Node {
+                value: Value::Table(tree::Entries::new()),
+                origin: node.origin.clone(),
+                key: node.key.clone(),
+            });
+            put(below, rest, node);
+        }
+    }
 }
 
 /// Options of the command line as the document that they stand for, so that they merge, and fail, as files do.

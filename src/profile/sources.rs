@@ -7,12 +7,45 @@ use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Faults};
 use super::document::Document;
-use super::reader::guess;
+use super::schema::guess;
 use super::tree::{self, Node, Value};
 
+/// Embeds the files of these names.
+macro_rules! built_in {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!("../../profiles/", $name, ".toml")))),*]
+    };
+}
+
 /// The profiles that come with the program, by name.
-const BUILT_IN: [(&str, &str); 2] =
-    [("local", include_str!("../../profiles/local.toml")), ("otlp", include_str!("../../profiles/otlp.toml"))];
+pub(super) const BUILT_IN: [(&str, &str); 26] = built_in![
+    "axiom",
+    "bedrock",
+    "betterstack",
+    "clickstack",
+    "datadog",
+    "dynatrace",
+    "elastic",
+    "foundry",
+    "grafana-cloud",
+    "honeycomb",
+    "langfuse",
+    "litellm",
+    "litellm-bedrock",
+    "litellm-vertex",
+    "local",
+    "loki",
+    "newrelic",
+    "openobserve",
+    "otelcol",
+    "otlp",
+    "prometheus",
+    "signoz",
+    "signoz-selfhosted",
+    "uptrace",
+    "vertex",
+    "victoriametrics",
+];
 
 /// How large a profile's file may be, in bytes.
 const MAXIMUM_SIZE: u64 = 256 * 1024;
@@ -20,15 +53,77 @@ const MAXIMUM_SIZE: u64 = 256 * 1024;
 /// How long a chain of `extends` may be.
 const MAXIMUM_DEPTH: usize = 32;
 
-/// Everything written under a name, merged: the built-in profile, the user's over it, and below each what it extends.
-pub(super) fn load(name: &str, directory: &Path) -> Result<Node, Faults> {
-    Loader { directory, chain: Vec::new() }.named(name, usize::MAX)
+/// The layers that have profiles by name, the lowest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    /// Embedded in the program.
+    BuiltIn,
+    /// The machine's.
+    System,
+    /// The user's.
+    User,
+}
+
+impl Layer {
+    /// What a table calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BuiltIn => "built-in",
+            Self::System => "system",
+            Self::User => "user",
+        }
+    }
+}
+
+/// Where the profiles of a layer are.
+#[derive(Clone, Copy, Debug)]
+pub struct Directories<'a> {
+    /// The machine's profiles.
+    pub system: &'a Path,
+    /// The user's profiles.
+    pub user: &'a Path,
+}
+
+impl Directories<'_> {
+    /// All profiles by name, each with its highest layer.
+    pub fn list(self) -> Vec<(String, Layer)> {
+        let built_in = BUILT_IN.iter().map(|(name, _)| ((*name).to_owned(), Layer::BuiltIn));
+        let of = |directory: &Path, layer| names(directory).into_iter().map(move |name| (name, layer));
+        let all = built_in.chain(of(self.system, Layer::System)).chain(of(self.user, Layer::User));
+        // A map keeps the last of each name: the highest layer.
+        all.collect::<std::collections::BTreeMap<_, _>>().into_iter().collect()
+    }
+
+    /// A profile's documents, lowest layer first.
+    fn layers(self, name: &str) -> Result<[Option<Arc<Document>>; 3], Faults> {
+        let built_in = BUILT_IN.iter().find(|(known, _)| *known == name).map(|(name, text)| {
+            Arc::new(Document { label: format!("built-in profile `{name}`"), text: (*text).to_owned() })
+        });
+        let file = |directory: &Path| document(&path(name, directory));
+        Ok([built_in, file(self.system)?, file(self.user)?])
+    }
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let names = files.filter_map(|file| Some(file.file_name().to_str()?.strip_suffix(".toml")?.to_owned()));
+    names.filter(|name| super::check_name(name).is_ok()).collect()
+}
+
+/// Everything written under a name, merged: the layers of that name, and below each what it extends.
+pub(super) fn load(name: &str, directories: Directories<'_>) -> Result<Node, Faults> {
+    Loader { directories, chain: Vec::new() }.named(name, usize::MAX)
+}
+
+/// A document that has no name of its own, laid over what it extends.
+pub(super) fn flatten(node: Node, directories: Directories<'_>) -> Result<Node, Faults> {
+    Loader { directories, chain: Vec::new() }.flatten(node, "", usize::MAX)
 }
 
 struct Loader<'a> {
-    directory: &'a Path,
-    /// The names being loaded, outermost first, each with the layer that is at work.
-    chain: Vec<(String, usize)>,
+    directories: Directories<'a>,
+    /// The names being loaded, outermost first.
+    chain: Vec<String>,
 }
 
 impl Loader<'_> {
@@ -37,43 +132,40 @@ impl Loader<'_> {
         super::check_name(name)
             .map_err(|reason| Diagnostic::nowhere(format!("`{name}` is no profile's name: {reason}")))?;
         let mut merged: Option<Node> = None;
-        for (level, document) in layers(name, self.directory)?.into_iter().enumerate() {
+        for (level, document) in self.directories.layers(name)?.into_iter().enumerate() {
             let Some(document) = document.filter(|_| level < below) else { continue };
             let flat = self.flatten(tree::parse(&document)?, name, level)?;
-            merged = Some(match merged {
-                Some(lower) => tree::merge(lower, flat),
-                None => flat,
-            });
+            merged = Some(over(merged, flat));
         }
-        merged.ok_or_else(|| unknown(name, self.directory).into())
+        merged.ok_or_else(|| unknown(name, self.directories).into())
     }
 
-    /// A file laid over what it extends.
+    /// A document laid over what it extends.
     fn flatten(&mut self, node: Node, name: &str, level: usize) -> Result<Node, Faults> {
         let mut merged: Option<Node> = None;
         for (parent, place) in parents(&node)? {
-            if let Some(start) = self.chain.iter().position(|(seen, _)| *seen == parent && parent != name) {
-                let circle = self.chain[start..].iter().map(|(name, _)| name.as_str());
+            if let Some(start) = self.chain.iter().position(|seen| *seen == parent && parent != name) {
+                let circle = self.chain[start..].iter().map(String::as_str);
                 let circle = circle.chain([name, parent.as_str()]).collect::<Vec<_>>().join(" → ");
                 return Err(Diagnostic::at(&place.origin, format!("profiles extend each other: {circle}")).into());
             }
             if self.chain.len() >= MAXIMUM_DEPTH {
                 return Err(Diagnostic::at(&place.origin, "profiles extend each other too deeply").into());
             }
-            self.chain.push((name.to_owned(), level));
+            self.chain.push(name.to_owned());
             let below = if parent == name { level } else { usize::MAX };
             let loaded = self.named(&parent, below).map_err(|faults| located(faults, place));
             self.chain.pop();
-            let lower = loaded?;
-            merged = Some(match merged {
-                Some(lowest) => tree::merge(lowest, lower),
-                None => lower,
-            });
+            merged = Some(over(merged, loaded?));
         }
-        Ok(match merged {
-            Some(lower) => tree::merge(lower, node),
-            None => node,
-        })
+        Ok(over(merged, node))
+    }
+}
+
+fn over(lower: Option<Node>, upper: Node) -> Node {
+    match lower {
+        Some(lower) => tree::merge(lower, upper),
+        None => upper,
     }
 }
 
@@ -87,36 +179,22 @@ fn located(mut faults: Faults, place: &Node) -> Faults {
 
 /// The names under `extends`, a string or a list, in the order in which they apply.
 fn parents(node: &Node) -> Result<Vec<(String, &Node)>, Faults> {
-    let Value::Table(entries) = &node.value else { return Ok(Vec::new()) };
-    let items: Vec<&Node> = match entries.get("extends") {
-        None => return Ok(Vec::new()),
-        Some(Node { value: Value::List(items), .. }) => items.iter().collect(),
-        Some(single) => vec![single],
-    };
-    let name = |item: &'_ Node| match &item.value {
-        Value::Text(name) => Ok(name.clone()),
-        _ => Err(Diagnostic::at(&item.origin, "`extends` takes a profile's name or a list of names")),
-    };
-    items.into_iter().map(|item| Ok((name(item)?, item))).collect()
-}
-
-/// A profile's documents, lowest layer first.
-fn layers(name: &str, directory: &Path) -> Result<Vec<Option<Arc<Document>>>, Faults> {
-    let built_in = BUILT_IN.iter().find(|(known, _)| *known == name).map(|(name, text)| {
-        Arc::new(Document { label: format!("built-in profile `{name}`"), text: (*text).to_owned() })
-    });
-    let path = path(name, directory);
-    let user = read(&path)
-        .map_err(|reason| Diagnostic::nowhere(format!("cannot read `{}`: {reason}", path.display())))?
-        .map(|text| Arc::new(Document { label: path.display().to_string(), text }));
-    Ok(vec![built_in, user])
-}
-
-fn path(name: &str, directory: &Path) -> PathBuf {
-    directory.join(format!("{name}.toml"))
+    let Some(extends) = node.get("extends") else { return Ok(Vec::new()) };
+    let names: Vec<_> = extends.texts().map(|(name, place)| (name.to_owned(), place)).collect();
+    match &extends.value {
+        Value::List(items) if items.len() == names.len() => Ok(names),
+        Value::Text(_) => Ok(names),
+        _ => Err(Diagnostic::at(&extends.origin, "`extends` takes a profile's name or a list of names").into()),
+    }
 }
 
 /// A file's text; nothing where there is no file.
+pub(super) fn document(path: &Path) -> Result<Option<Arc<Document>>, Faults> {
+    let text =
+        read(path).map_err(|reason| Diagnostic::nowhere(format!("cannot read `{}`: {reason}", path.display())))?;
+    Ok(text.map(|text| Arc::new(Document { label: path.display().to_string(), text })))
+}
+
 fn read(path: &Path) -> Result<Option<String>, String> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -137,16 +215,17 @@ fn read(path: &Path) -> Result<Option<String>, String> {
     })
 }
 
-fn unknown(name: &str, directory: &Path) -> Diagnostic {
-    let mut known: Vec<String> = BUILT_IN.iter().map(|(name, _)| (*name).to_owned()).collect();
-    let files = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    known.extend(files.filter_map(|file| Some(file.file_name().to_str()?.strip_suffix(".toml")?.to_owned())));
-    known.sort();
-    known.dedup();
-    let words: Vec<&str> = known.iter().map(String::as_str).collect();
+/// The file that is a user's profile of that name.
+fn path(name: &str, directory: &Path) -> PathBuf {
+    directory.join(format!("{name}.toml"))
+}
+
+fn unknown(name: &str, directories: Directories<'_>) -> Diagnostic {
+    let known = directories.list();
+    let words: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
     let help = match guess(name, &words) {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("known: {}; yours belong in `{}`", words.join(", "), directory.display()),
+        None => format!("known: {}; yours belong in `{}`", words.join(", "), directories.user.display()),
     };
     Diagnostic::nowhere(format!("there is no profile `{name}`")).help(help)
 }

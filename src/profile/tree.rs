@@ -32,8 +32,38 @@ pub(super) enum Value {
     Text(String),
     /// `true` or `false`.
     Bool(bool),
-    /// A number or a date, which no key of a profile takes: kept to be named in a message.
-    Other(&'static str),
+    /// A whole number, which only another program's settings take.
+    Integer(i64),
+    /// A number, likewise.
+    Float(f64),
+    /// A date or a time, which no key takes: as it was written.
+    Date(String),
+}
+
+/// The entries of a table.
+pub(super) type Entries = BTreeMap<String, Node>;
+
+impl Node {
+    /// The node's entries, if it is a table.
+    pub(super) fn entries(&self) -> Option<&Entries> {
+        if let Value::Table(entries) = &self.value { Some(entries) } else { None }
+    }
+
+    /// What stands under a key, if the node is a table that has it.
+    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+        self.entries()?.get(key)
+    }
+
+    /// The node's text, if it is one.
+    pub(super) fn text(&self) -> Option<&str> {
+        if let Value::Text(text) = &self.value { Some(text) } else { None }
+    }
+
+    /// The strings of a list, or the one string that stands in place of a list of one.
+    pub(super) fn texts(&self) -> impl Iterator<Item = (&str, &Self)> {
+        let items = if let Value::List(items) = &self.value { items.as_slice() } else { std::slice::from_ref(self) };
+        items.iter().filter_map(|item| Some((item.text()?, item)))
+    }
 }
 
 impl Value {
@@ -44,7 +74,9 @@ impl Value {
             Self::List(_) => "a list",
             Self::Text(_) => "a string",
             Self::Bool(_) => "a boolean",
-            Self::Other(kind) => kind,
+            Self::Integer(_) => "an integer",
+            Self::Float(_) => "a number",
+            Self::Date(_) => "a date",
         }
     }
 }
@@ -89,19 +121,47 @@ fn node(value: Spanned<DeValue<'_>>, place: &impl Fn(Range<usize>) -> Origin, ke
                 })
                 .collect(),
         ),
-        DeValue::Integer(_) => Value::Other("an integer"),
-        DeValue::Float(_) => Value::Other("a number"),
-        DeValue::Datetime(_) => Value::Other("a date"),
+        DeValue::Integer(number) => {
+            Value::Integer(i64::from_str_radix(number.as_str(), number.radix()).unwrap_or(i64::MAX))
+        }
+        DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
+        DeValue::Datetime(date) => Value::Date(date.to_string()),
     };
     Node { value, origin, key }
 }
 
-/// Lays `upper` over `lower`: tables merge key by key, everything else is replaced whole.
+/// Lays `upper` over `lower`: what `upper` unsets goes first, then tables merge key by key, and everything else is
+/// replaced whole.
 ///
 /// A value of `[vars]`, `[team]`, `[resource]` or a header is one value even where it is written as a table,
 /// for a key of one source says nothing beside a key of another.
-pub(super) fn merge(lower: Node, upper: Node) -> Node {
+pub(super) fn merge(mut lower: Node, upper: Node) -> Node {
+    for (path, _) in upper.get("unset").into_iter().flat_map(Node::texts) {
+        remove(&mut lower, path);
+    }
     merge_at(lower, upper, Path::Root)
+}
+
+/// Takes out what a dotted path names. Keys may hold dots themselves, so that every way to read the path is tried.
+pub(super) fn remove(node: &mut Node, path: &str) {
+    let Value::Table(entries) = &mut node.value else { return };
+    entries.remove(path);
+    for (key, below) in entries.iter_mut() {
+        if let Some(rest) = path.strip_prefix(key.as_str()).and_then(|rest| rest.strip_prefix('.')) {
+            remove(below, rest);
+        }
+    }
+}
+
+/// What a dotted path names, read the same way.
+pub(super) fn find<'a>(node: &'a Node, path: &str) -> Option<&'a Node> {
+    let entries = node.entries()?;
+    entries.get(path).or_else(|| {
+        entries.iter().find_map(|(key, below)| {
+            let rest = path.strip_prefix(key.as_str())?.strip_prefix('.')?;
+            find(below, rest)
+        })
+    })
 }
 
 fn merge_at(lower: Node, upper: Node, path: Path) -> Node {
@@ -142,7 +202,7 @@ impl Path {
     fn below(self, key: &str) -> Self {
         match (self, key) {
             (Self::Root, "destination") => Self::Destinations,
-            (Self::Root, "vars" | "team" | "resource") => Self::Values,
+            (Self::Root, "vars" | "team" | "resource" | "env") => Self::Values,
             (Self::Destinations, _) => Self::Destination,
             (Self::Destination, "headers") => Self::Headers,
             (Self::Headers | Self::Values | Self::Value, _) => Self::Value,

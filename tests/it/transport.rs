@@ -37,6 +37,7 @@ pub(crate) fn destination(endpoint: &str, protocol: Protocol) -> Destination {
         timeout: PATIENT,
         headers: BTreeMap::new(),
         ca: None,
+        verify: None,
     }
 }
 

@@ -14,6 +14,7 @@ fn destination(endpoint: &str, protocol: Protocol) -> Destination {
         timeout: Duration::from_secs(10),
         headers: BTreeMap::new(),
         ca: None,
+        verify: None,
     }
 }
 

@@ -1,0 +1,172 @@
+//! `ccrun profile`: what profiles there are, what they say, and whether they are right.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use comfy_table::{Table, presets};
+use serde_json::json;
+
+use super::{colour, complain, print, run};
+use crate::cli::{self, ProfileCommand};
+use crate::credential;
+use crate::printable::{printable, visible};
+use crate::profile::{self, Faults, Layer, Resolved, Selection, check_name, json_schema, show};
+use crate::setting::Setting;
+use crate::surroundings::{Places, Surroundings};
+
+pub(super) fn run(command: ProfileCommand, surroundings: &Surroundings) -> Result<ExitCode> {
+    let (setting, config) = Setting::gather(surroundings)?;
+    match command {
+        ProfileCommand::List { json } => {
+            let default = surroundings.text("CCRUN_PROFILE").map(str::to_owned).or(config.profile);
+            list(&setting, default.as_deref().unwrap_or(profile::DEFAULT), json)
+        }
+        ProfileCommand::Show { name, launch, json } => {
+            let launch = cli::Launch { profiles: name.into_iter().chain(launch.profiles).collect(), ..launch };
+            show(&setting, &run::selection(launch, surroundings), json, surroundings)
+        }
+        ProfileCommand::Check { names } => check(&setting, names, surroundings),
+        ProfileCommand::New { name, extends, variables } => new(&setting, &name, &extends, &variables, surroundings),
+        ProfileCommand::Path { name } => path(&setting, name.as_deref()),
+        ProfileCommand::Schema => {
+            print(&format!("{}\n", serde_json::to_string_pretty(&json_schema())?))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn list(setting: &Setting, default: &str, json: bool) -> Result<ExitCode> {
+    let described = |(name, layer): (String, Layer)| {
+        let selection = Selection { profiles: vec![name.clone()], ..Selection::default() };
+        // What is wrong with one is told by `check`, at length.
+        let description = setting.describe(&selection).unwrap_or_else(|fault| format!("invalid: {fault}"));
+        (name, layer, description)
+    };
+    let profiles: Vec<_> = setting.profiles().into_iter().map(described).collect();
+    if json {
+        let entry = |(name, layer, description): &(String, Layer, String)| json!({ "name": name, "layer": layer.name(), "description": description, "default": name == default });
+        let entries: Vec<_> = profiles.iter().map(entry).collect();
+        print(&format!("{}\n", serde_json::to_string_pretty(&entries)?))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(["", "NAME", "LAYER", "DESCRIPTION"]);
+    for (name, layer, description) in profiles {
+        let mark = if name == default { "*" } else { "" };
+        table.add_row([mark, &printable(&name), layer.name(), &printable(&description)]);
+    }
+    print(&format!("{table}\n* is used where none is chosen\n"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(setting: &Setting, selection: &Selection, json: bool, surroundings: &Surroundings) -> Result<ExitCode> {
+    let resolved = match setting.resolve(selection) {
+        Ok(resolved) => resolved,
+        Err(faults) => return Ok(invalid(&faults, surroundings)),
+    };
+    let lines = resolved.lines();
+    if json {
+        print(&format!("{}\n", serde_json::to_string_pretty(&show::as_json(&lines))?))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let width = lines.iter().map(|line| line.key.chars().count() + line.value.chars().count() + 3).max().unwrap_or(0);
+    for line in lines {
+        let value = format!("{} = {}", visible(&line.key), visible(&line.value));
+        print(&format!("{value:width$}  # {}\n", visible(&line.origin), width = width.min(60)))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Checks the named profiles and files, or all there are.
+fn check(setting: &Setting, names: Vec<String>, surroundings: &Surroundings) -> Result<ExitCode> {
+    let names = if names.is_empty() { setting.own_profiles() } else { names };
+    let mut worst = ExitCode::SUCCESS;
+    for name in names {
+        let resolved = if name.contains('/') || Path::new(&name).extension().is_some() {
+            setting.resolve_file(&surroundings.directory.join(&name))
+        } else {
+            setting.resolve(&Selection { profiles: vec![name.clone()], ..Selection::default() })
+        };
+        match resolved {
+            Ok(resolved) => print(&format!("{}: ok{}\n", printable(&name), missing(&resolved, setting)))?,
+            Err(faults) => worst = invalid(&faults, surroundings),
+        }
+    }
+    Ok(worst)
+}
+
+/// What the profile wants and this machine does not have.
+fn missing(resolved: &Resolved, setting: &Setting) -> String {
+    let destinations = resolved.profile.destinations.iter().filter_map(|destination| {
+        let reason = credential::headers(&destination.headers, &|name| setting.variable(name)).err()?;
+        Some(format!("\n  destination {}: {}", printable(&destination.name), visible(&reason)))
+    });
+    destinations.collect()
+}
+
+/// Says what is wrong, at length; the exit code is that of an invalid profile that was asked about.
+fn invalid(faults: &Faults, surroundings: &Surroundings) -> ExitCode {
+    complain(&format!("invalid profile\n{}", faults.render(colour(&std::io::stderr(), surroundings))));
+    ExitCode::from(2)
+}
+
+fn path(setting: &Setting, name: Option<&str>) -> Result<ExitCode> {
+    let path = match name {
+        Some(name) => file(&setting.places, name)?,
+        None => setting.places.profiles(),
+    };
+    print(&format!("{}\n", path.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn file(places: &Places, name: &str) -> Result<PathBuf> {
+    if let Err(reason) = check_name(name) {
+        bail!("`{name}` is no profile's name: {reason}");
+    }
+    Ok(places.profiles().join(format!("{name}.toml")))
+}
+
+/// Writes a commented profile, unless there is one of that name or it would not be valid.
+fn new(
+    setting: &Setting,
+    name: &str,
+    extends: &[String],
+    variables: &[(String, String)],
+    surroundings: &Surroundings,
+) -> Result<ExitCode> {
+    let path = file(&setting.places, name)?;
+    let text = template(extends, variables);
+    if let Err(faults) = setting.resolve_text(&path, &text) {
+        return Ok(invalid(&faults, surroundings));
+    }
+    let directory = setting.places.profiles();
+    std::fs::create_dir_all(&directory).with_context(|| format!("cannot make `{}`", directory.display()))?;
+    let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    let mut file = created.with_context(|| format!("cannot create `{}`", path.display()))?;
+    file.write_all(text.as_bytes()).with_context(|| format!("cannot write `{}`", path.display()))?;
+    print(&format!("wrote {}: use it with `ccrun -p {name} claude`\n", path.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn template(extends: &[String], variables: &[(String, String)]) -> String {
+    let quoted = |text: &str| json!(text).to_string();
+    let mut text = String::from("description = \"\"\n");
+    if !extends.is_empty() {
+        let names: Vec<_> = extends.iter().map(|name| quoted(name)).collect();
+        let names = if let [one] = names.as_slice() { one.clone() } else { format!("[{}]", names.join(", ")) };
+        text.extend(["extends = ", &names, "\n"]);
+    }
+    text.push_str("\n[vars]                # what `${name}` stands for\n");
+    for (name, value) in variables {
+        text.extend([&quoted(name), " = ", &quoted(value), "\n"]);
+    }
+    text.push_str("\n[team]                # whose it is\n# id = \"platform\"\n");
+    text.push_str(
+        "\n[content]             # what may leave the machine beyond numbers; all off\n# user_prompts = true\n",
+    );
+    text
+}

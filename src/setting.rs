@@ -1,0 +1,91 @@
+//! Everything outside of the profiles' own files that decides what they mean.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::bounded;
+use crate::profile::{self, Config, Diagnostic, Directories, Document, Faults, Layer, Resolved, Selection};
+use crate::surroundings::{Places, Surroundings};
+
+/// How much is read of a file that is to be checked, in bytes.
+const MAXIMUM_FILE: u64 = 256 * 1024;
+
+/// The places, and the launcher's environment, which values may be taken from.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Setting {
+    /// Where things are kept.
+    pub places: Places,
+    /// The launcher's variables.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// Shows the places alone: there are secrets in every environment.
+impl fmt::Debug for Setting {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Setting").field("places", &self.places).finish_non_exhaustive()
+    }
+}
+
+impl Setting {
+    /// Finds the places, `config.toml`'s word on them included, and gives what else that says.
+    pub fn gather(surroundings: &Surroundings) -> Result<(Self, Config)> {
+        let mut places = surroundings.places()?;
+        let config = profile::read_config(&places.config, &places.system)?;
+        if let Some(state) = config.state_dir.as_ref().filter(|_| surroundings.variable("CCRUN_STATE_DIR").is_none()) {
+            places.state = places.config.join(state);
+        }
+        Ok((Self { places, variables: surroundings.texts() }, config))
+    }
+
+    /// A variable of the launcher's that is not empty.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        self.variables.get(name).filter(|value| !value.is_empty()).cloned()
+    }
+
+    /// Resolves a selection.
+    pub fn resolve(&self, selection: &Selection) -> Result<Resolved, Faults> {
+        let config = profile::read_config(&self.places.config, &self.places.system)?;
+        self.within(|directories| profile::resolve(selection, &config, directories, &|name| self.variable(name)))
+    }
+
+    /// Resolves a file that is no profile of any layer.
+    pub fn resolve_file(&self, path: &Path) -> Result<Resolved, Faults> {
+        let text = bounded::read(path, MAXIMUM_FILE).map_err(|error| error.to_string());
+        let text = text.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()));
+        match text {
+            Ok(text) => self.resolve_text(path, &text),
+            Err(reason) => Err(Diagnostic::nowhere(format!("cannot read `{}`: {reason}", path.display())).into()),
+        }
+    }
+
+    /// Resolves what a file says, or would say.
+    pub fn resolve_text(&self, path: &Path, text: &str) -> Result<Resolved, Faults> {
+        let document = Arc::new(Document { label: path.display().to_string(), text: text.to_owned() });
+        self.within(|directories| profile::resolve_document(&document, directories, &|name| self.variable(name)))
+    }
+
+    /// One line about a profile.
+    pub fn describe(&self, selection: &Selection) -> Result<String, Faults> {
+        self.within(|directories| profile::describe(selection, directories))
+    }
+
+    /// All profiles by name, each with its highest layer.
+    pub fn profiles(&self) -> Vec<(String, Layer)> {
+        let (system, user) = (self.places.system_profiles(), self.places.profiles());
+        Directories { system: &system, user: &user }.list()
+    }
+
+    /// The names of the profiles that are in files of the machine's or the user's.
+    pub fn own_profiles(&self) -> Vec<String> {
+        self.profiles().into_iter().filter(|(_, layer)| *layer != Layer::BuiltIn).map(|(name, _)| name).collect()
+    }
+
+    fn within<T>(&self, act: impl FnOnce(Directories<'_>) -> T) -> T {
+        act(Directories { system: &self.places.system_profiles(), user: &self.places.profiles() })
+    }
+}

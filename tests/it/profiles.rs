@@ -1,0 +1,157 @@
+//! Profiles through the program: what a user sees, and what a destination gets.
+
+use crate::support::backend::Backend;
+use crate::support::emitter::ids;
+use crate::support::sandbox::{DEADLINE, Sandbox, text, wait_until};
+use crate::support::session::Session;
+
+#[test]
+fn profiles_are_listed_with_their_layer_and_the_default_is_marked() {
+    let sandbox = Sandbox::new();
+    sandbox.profile("team", "description = \"ours\"\nextends = \"otlp\"\n");
+    sandbox.profile("broken", "description = [\n");
+    sandbox.write("home/.config/ccrun/config.toml", "profile = \"team\"\n");
+    let output = sandbox.run(["profile", "list", "--json"]);
+    let list: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let find = |name: &str| list.iter().find(|entry| entry["name"] == name).unwrap();
+    assert_eq!((&find("team")["layer"], &find("team")["default"]), (&"user".into(), &true.into()));
+    assert_eq!((&find("local")["layer"], &find("local")["default"]), (&"built-in".into(), &false.into()));
+    assert!(find("broken")["description"].as_str().unwrap().starts_with("invalid: "), "{list:?}");
+    let table = text(&sandbox.run(["profile", "list"]).stdout);
+    let marked: Vec<_> = table.lines().filter(|line| line.trim_start().starts_with("* ")).collect();
+    assert!(marked.len() == 2 && marked[0].contains("team"), "{table}");
+    let started = sandbox.run(["sh", "-c", "echo $OTEL_RESOURCE_ATTRIBUTES"]);
+    assert_eq!(text(&started.stderr), "", "the default is used");
+}
+
+#[test]
+fn a_profile_shows_each_value_with_its_place_and_no_secret() {
+    let sandbox = Sandbox::new();
+    sandbox.profile(
+        "team",
+        "extends = \"otlp\"\n[destination.otlp.headers]\nX-Key = \"sk-secret\"\nAuthorization = { env = \"TOKEN\" }\n",
+    );
+    let output = sandbox.run(["profile", "show", "team", "--var", "endpoint=https://h", "-r", "a.b=c", "--json"]);
+    assert_eq!(text(&output.stderr), "");
+    assert!(!text(&output.stdout).contains("sk-secret"));
+    let lines: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let line = |key: &str| {
+        let line = lines.iter().find(|line| line["key"] == key).unwrap_or_else(|| panic!("{key} in {lines:?}"));
+        (line["value"].as_str().unwrap().to_owned(), line["origin"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(line("destination.otlp.endpoint"), ("\"https://h\"".into(), "built-in profile `otlp`:10:12".into()));
+    assert_eq!(line("vars.endpoint"), ("\"https://h\"".into(), "--var:2:14".into()));
+    assert_eq!(line("resource.\"a.b\""), ("\"c\"".into(), "--resource:2:9".into()));
+    let (value, origin) = line("destination.otlp.headers.authorization");
+    assert!(value == "{ env = \"TOKEN\" }" && origin.ends_with("/team.toml:4:17"), "{value} {origin}");
+}
+
+#[test]
+fn a_check_names_every_fault_and_exits_2() {
+    let sandbox = Sandbox::new();
+    sandbox.profile("good", "extends = \"otlp\"\n[destination.otlp.headers]\nx-key = { env = \"UNSET\" }\n");
+    let output = sandbox.run(["profile", "check"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("good: ok\n  destination otlp: there is no value"), "{output:?}");
+    let file = sandbox.write("project/bad.toml", "[signal]\nmetrics = true\n[content]\nuser_prompts = 1\n");
+    let output = sandbox.run(["profile".as_ref(), "check".as_ref(), file.as_os_str()]);
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("bad.toml:1:2") && stderr.contains("did you mean `signals`?"), "{stderr}");
+    assert!(stderr.contains("bad.toml:4:16"), "{stderr}");
+}
+
+#[test]
+fn a_new_profile_is_valid_and_never_overwrites_another() {
+    let sandbox = Sandbox::new();
+    let arguments = ["profile", "new", "mine", "--extends", "otlp", "--var", "endpoint=https://h"];
+    let output = sandbox.run(arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&sandbox.run(["profile", "check", "mine"]).stdout), "mine: ok\n");
+    let output = sandbox.run(arguments);
+    assert!(output.status.code() == Some(1) && text(&output.stderr).contains("File exists"), "{output:?}");
+    let path = text(&sandbox.run(["profile", "path", "mine"]).stdout);
+    assert!(std::fs::read_to_string(path.trim()).unwrap().contains("extends = \"otlp\""));
+    let schema: serde_json::Value = serde_json::from_slice(&sandbox.run(["profile", "schema"]).stdout).unwrap();
+    assert_eq!(schema["type"], "object");
+}
+
+#[test]
+fn values_come_from_variables_and_files_and_the_program_keeps_no_token() {
+    let (mut sandbox, backend) = (Sandbox::new(), Backend::start());
+    sandbox.set("TOKEN", "sk-1").set("WHO", "platform");
+    sandbox.write("home/.config/ccrun/profiles/password", "sesame\n");
+    let endpoint = backend.endpoint();
+    sandbox.profile(
+        "team",
+        format!(
+            "[team]\nid = {{ env = \"WHO\" }}\n[env]\nGREETING = \"hello\"\n[destination.d]\nendpoint = \"{endpoint}\"\n\
+             [destination.d.headers]\nx-token = [{{ env = \"UNSET\" }}, {{ env = \"TOKEN\", format = \"Bearer {{}}\" }}]\n\
+             authorization = {{ basic = {{ user = \"me\", password = {{ file = \"password\" }} }} }}\n"
+        ),
+    );
+    let session = Session::start(&sandbox, &["-p", "team", "-e", "OWN=1"]);
+    session.client().export(&ids("record", 1));
+    let received = backend.wait_for(|received| !received.is_empty(), DEADLINE);
+    assert_eq!(received[0].header("x-token"), "Bearer sk-1");
+    assert_eq!(received[0].header("authorization"), "Basic bWU6c2VzYW1l");
+    let environment = std::fs::read(format!("/proc/{}/environ", session.pid())).unwrap();
+    let environment = text(&environment);
+    assert!(environment.contains("GREETING=hello\0") && environment.contains("OWN=1\0"), "{environment}");
+    assert!(environment.contains("team.id=platform"), "{environment}");
+    assert!(!environment.contains("sk-1") && !environment.contains("TOKEN="), "{environment}");
+}
+
+#[test]
+fn what_has_no_credentials_waits_and_one_line_says_so() {
+    let (mut sandbox, backend) = (Sandbox::new(), Backend::start());
+    let endpoint = backend.endpoint();
+    let destination = format!("[destination.d]\nendpoint = \"{endpoint}\"\nheaders.x-key = {{ env = \"KEY\" }}\n");
+    sandbox.profile("team", &destination);
+    let output = sandbox.run(["-p", "team", "true"]);
+    assert_eq!(
+        text(&output.stderr),
+        "ccrun: what is for destination `d` waits: there is no value for the header `x-key`: the variable KEY is not set\n"
+    );
+    let mut child = sandbox.ccrun(["-p", "team", "sh", "-c", "echo $OTEL_EXPORTER_OTLP_ENDPOINT; cat"]);
+    let mut child = child.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.as_mut().unwrap()), &mut line).unwrap();
+    crate::support::emitter::Emitter::new(line.trim()).export(&ids("record", 1));
+    wait_until("the reason", || sandbox.queue().iter().any(|entry| entry["last_error"].is_string()));
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    assert!(backend.received().is_empty());
+    // With another value it would be another account: only the same one may have it, and that was none.
+    sandbox.set("KEY", "sk-1");
+    sandbox.wait_for_end();
+    assert_eq!(sandbox.queue()[0]["state"], "orphaned");
+}
+
+#[test]
+fn settings_of_the_profile_reach_claude_under_the_users_own() {
+    let sandbox = Sandbox::new();
+    sandbox.program("claude", "#!/bin/sh\ncat \"$2\"\n");
+    sandbox.profile("local", "[settings]\nmodel = \"profile\"\napiKeyHelper = \"/bin/helper\"\n");
+    let output = sandbox.run(["claude", "--settings", r#"{"model":"user"}"#]);
+    let settings: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&settings["model"], &settings["apiKeyHelper"]), (&"user".into(), &"/bin/helper".into()));
+}
+
+#[test]
+fn config_can_switch_everything_off_and_name_the_state_directory() {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/.config/ccrun/config.toml", "state_dir = \"state\"\n");
+    assert!(sandbox.run(["true"]).status.success());
+    assert!(sandbox.home().join(".config/ccrun/state/locks").exists() && !sandbox.state().exists());
+    sandbox.wait_for_end();
+    sandbox.write("home/.config/ccrun/config.toml", "off = true\n");
+    assert!(!text(&sandbox.run(["env"]).stdout).contains("CCRUN_SESSION"));
+    sandbox.write("home/.config/ccrun/config.toml", "of = true\n");
+    let output = sandbox.run(["true"]);
+    let stderr = text(&output.stderr);
+    assert!(
+        output.status.success() && stderr.contains("did you mean `off`?") && stderr.lines().count() == 1,
+        "{stderr}"
+    );
+}

@@ -156,7 +156,7 @@ fn truth(on: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::{Config, Directories, Selection, resolve};
+    use crate::profile::{Config, Directories, Selection, merge};
 
     fn inherited(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -167,7 +167,11 @@ mod tests {
         let profile = {
             let nowhere = std::path::Path::new("/nonexistent");
             let directories = Directories { system: nowhere, user: nowhere };
-            resolve(&Selection::default(), &Config::default(), directories, &|_| None).unwrap().profile
+            merge(&Selection::default(), &Config::default(), None, directories)
+                .unwrap()
+                .meaning(&|_| None)
+                .unwrap()
+                .profile
         };
         let endpoint = Endpoint { port: 4711, token: "secret".to_owned() };
         let changes = on(

@@ -7,7 +7,7 @@
 //! 1. [`surroundings`]: the environment and the places, read once; [`setting`] is what of them decides what a profile
 //!    means.
 //! 2. [`profile`]: which files say what, and what they mean together. A [`credential`] is where a header's value comes
-//!    from.
+//!    from. [`trust`]: what of a cloned repository may take part in that.
 //! 3. [`environment`]: what profile and endpoint make of the program's environment; [`claude`]: what Claude Code reads
 //!    besides; [`background`]: who of its background service was given that.
 //! 4. [`launch`]: binds a port, starts the collector on it, and becomes the program. A [`sentinel`] tells a program that
@@ -42,4 +42,5 @@ pub mod setting;
 pub mod state;
 pub mod store;
 pub mod surroundings;
+pub mod trust;
 pub mod usage;

@@ -1,6 +1,7 @@
 //! Everything outside of the profiles' own files that decides what they mean.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,8 +10,12 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::bounded;
-use crate::profile::{self, Config, Diagnostic, Directories, Document, Faults, Layer, Resolved, Selection};
+use crate::profile::project::{self, ProjectFile};
+use crate::profile::{
+    self, Config, Diagnostic, Directories, Document, Faults, Layer, Plan, Resolved, Search, Selection, named_files,
+};
 use crate::surroundings::{Places, Surroundings};
+use crate::trust::{Named, Subject, Trust, Verdict};
 
 /// How much is read of a file that is to be checked, in bytes.
 const MAXIMUM_FILE: u64 = 256 * 1024;
@@ -47,10 +52,51 @@ impl Setting {
         self.variables.get(name).filter(|value| !value.is_empty()).cloned()
     }
 
-    /// Resolves a selection.
-    pub fn resolve(&self, selection: &Selection) -> Result<Resolved, Faults> {
+    /// Resolves a selection, with the project's file if that is trusted. Gives what the user should know besides.
+    pub fn resolve(&self, selection: &Selection) -> Result<(Resolved, Option<String>), Faults> {
         let config = profile::read_config(&self.places.config, &self.places.system)?;
-        self.within(|directories| profile::resolve(selection, &config, directories, &|name| self.variable(name)))
+        let (project, notice) = match self.project(selection, &config) {
+            Ok(project) => (project, None),
+            Err(notice) => (None, Some(notice)),
+        };
+        let merged = self.within(|directories| profile::merge(selection, &config, project.as_ref(), directories))?;
+        Ok((merged.meaning(&|name| self.variable(name))?, notice))
+    }
+
+    /// The project's file, if there is one and it is trusted; why it is not heard, if there is one and it is not.
+    fn project(&self, selection: &Selection, config: &Config) -> Result<Option<ProjectFile>, String> {
+        let Some(directory) = &selection.directory else { return Ok(None) };
+        let found = project::find(directory, &self.places.home).map_err(|fault| format!("{fault}: it is ignored"))?;
+        let Some(project) = found else { return Ok(None) };
+        let path = project.path.display().to_string();
+        let trust = Trust::new(self.places.trust());
+        // Asked first, so that a stranger's file costs nothing.
+        if !trust.is_known(&project) {
+            return Err(format!("`{path}` is not trusted and ignored: `ccrun trust` shows what it would do"));
+        }
+        let (subject, _) =
+            self.subject(&project, selection, config).map_err(|faults| format!("{faults}: it is ignored"))?;
+        match trust.verdict(&subject) {
+            Verdict::Trusted => Ok(Some(project)),
+            _ => Err(format!(
+                "`{path}` has changed since it was trusted and is ignored: `ccrun trust` shows what it does"
+            )),
+        }
+    }
+
+    /// All that is to be trusted of a project, and what it would do.
+    pub fn subject(
+        &self,
+        project: &ProjectFile,
+        selection: &Selection,
+        config: &Config,
+    ) -> Result<(Subject, Plan), Faults> {
+        let path = self.variables.get("PATH").map(OsStr::new);
+        let files = named_files(project, Search { home: &self.places.home, path })?;
+        let merged = self.within(|directories| profile::merge(selection, config, Some(project), directories))?;
+        let plan = merged.plan(project);
+        let named = Named { files, pairs: plan.secrets.clone() };
+        Ok((Subject::read(project, &named)?, plan))
     }
 
     /// Resolves a file that is no profile of any layer.

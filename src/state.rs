@@ -17,7 +17,8 @@ pub fn prepare(places: &Places) -> Result<()> {
     Ok(())
 }
 
-fn private_directory(path: &Path) -> Result<()> {
+/// Creates a directory that only its owner can look into, and refuses one that is somebody else's.
+pub fn private_directory(path: &Path) -> Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     let metadata =
         fs::symlink_metadata(path).and_then(|found| if found.is_symlink() { fs::metadata(path) } else { Ok(found) })?;

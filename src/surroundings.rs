@@ -29,6 +29,12 @@ impl Surroundings {
         })
     }
 
+    /// The user's home directory.
+    pub fn home(&self) -> Result<PathBuf> {
+        let base = directories::BaseDirs::new().context("there is no home directory: set HOME")?;
+        Ok(base.home_dir().to_owned())
+    }
+
     /// A variable that is set and not empty.
     pub fn variable(&self, name: &str) -> Option<&OsStr> {
         self.variables.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
@@ -55,6 +61,7 @@ impl Surroundings {
         let base = directories::BaseDirs::new().context("there is no home directory: set HOME")?;
         let state = base.state_dir().unwrap_or_else(|| base.data_local_dir());
         Ok(Places {
+            home: base.home_dir().to_owned(),
             config: base.config_dir().join("ccrun"),
             system: Path::new(SYSTEM).to_owned(),
             state: self.variable("CCRUN_STATE_DIR").map_or_else(|| state.join("ccrun"), PathBuf::from),
@@ -80,6 +87,8 @@ pub fn identity(path: &Path) -> Option<Identity> {
 /// Where things are kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Places {
+    /// The home directory.
+    pub home: PathBuf,
     /// The user's configuration.
     pub config: PathBuf,
     /// The machine's configuration.
@@ -125,6 +134,11 @@ impl Places {
     /// The `--settings` file of a session.
     pub fn settings(&self, session: &str) -> PathBuf {
         self.settings_directory().join(format!("{session}.json"))
+    }
+
+    /// Where it is noted which projects' files were accepted.
+    pub fn trust(&self) -> PathBuf {
+        self.state.join("trust")
     }
 
     /// The key of fingerprints.

@@ -38,3 +38,5 @@ mod support;
 mod transport;
 #[path = "it/transport_failures.rs"]
 mod transport_failures;
+#[path = "it/trust.rs"]
+mod trust;

@@ -80,8 +80,8 @@ fn locked(places: &Places) -> impl Iterator<Item = String> {
 /// by the same name and with the same fingerprint. Another one may be somebody else's.
 pub fn owner(setting: &Setting, session: &Session, recipient: &Recipient) -> Option<Destination> {
     let key = state::key(&setting.places.key()).ok()?;
-    let profile = setting.resolve(&session.selection).ok()?.profile;
-    let mut destinations = profile.destinations.into_iter();
+    let (resolved, _) = setting.resolve(&session.selection).ok()?;
+    let mut destinations = resolved.profile.destinations.into_iter();
     destinations.find(|destination| {
         destination.name == recipient.destination && fingerprint(&key, destination, setting) == recipient.fingerprint
     })

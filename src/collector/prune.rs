@@ -30,8 +30,13 @@ mod tests {
     fn a_file_goes_after_ninety_days_unless_a_job_names_it() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
-        let places =
-            Places { config: root.join("p"), system: root.join("e"), state: root.join("s"), claude: root.join("c") };
+        let places = Places {
+            home: root.join("h"),
+            config: root.join("p"),
+            system: root.join("e"),
+            state: root.join("s"),
+            claude: root.join("c"),
+        };
         for path in [places.settings_directory(), places.claude.join("jobs/1")] {
             std::fs::create_dir_all(path).unwrap();
         }

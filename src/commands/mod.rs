@@ -4,6 +4,7 @@ mod profile;
 mod queue;
 mod report;
 mod run;
+mod trust;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -22,6 +23,8 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Profile(profile) => profile::run(profile.command, &Surroundings::gather()?),
         Command::Report(report) => report::run(report, &Surroundings::gather()?),
         Command::Queue(queue) => queue::run(&queue.command, &Surroundings::gather()?),
+        Command::Trust(trust) => trust::trust(&trust, &Surroundings::gather()?),
+        Command::Untrust(untrust) => trust::untrust(&untrust, &Surroundings::gather()?),
     }
 }
 

@@ -65,7 +65,12 @@ fn list(setting: &Setting, default: &str, json: bool) -> Result<ExitCode> {
 
 fn show(setting: &Setting, selection: &Selection, json: bool, surroundings: &Surroundings) -> Result<ExitCode> {
     let resolved = match setting.resolve(selection) {
-        Ok(resolved) => resolved,
+        Ok((resolved, notice)) => {
+            if let Some(notice) = notice {
+                complain(&visible(&notice));
+            }
+            resolved
+        }
         Err(faults) => return Ok(invalid(&faults, surroundings)),
     };
     let lines = resolved.lines();
@@ -89,7 +94,9 @@ fn check(setting: &Setting, names: Vec<String>, surroundings: &Surroundings) -> 
         let resolved = if name.contains('/') || Path::new(&name).extension().is_some() {
             setting.resolve_file(&surroundings.directory.join(&name))
         } else {
-            setting.resolve(&Selection { profiles: vec![name.clone()], ..Selection::default() })
+            setting
+                .resolve(&Selection { profiles: vec![name.clone()], ..Selection::default() })
+                .map(|(resolved, _)| resolved)
         };
         match resolved {
             Ok(resolved) => print(&format!("{}: ok{}\n", printable(&name), missing(&resolved, setting)))?,

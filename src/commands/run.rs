@@ -90,13 +90,16 @@ fn prepare(program: &Program, launch: cli::Launch, surroundings: &Surroundings) 
             return Ok(launch::untouched(program));
         }
         let mut selection = selection(launch, surroundings);
-        let profile = setting.resolve(&selection)?.profile;
+        let (resolved, notice) = setting.resolve(&selection)?;
+        let profile = resolved.profile;
         required |= profile.require;
         if selection.profiles.is_empty() {
             // Whatever is the default by the time that what is left is delivered.
             selection.profiles.push(profile.name.clone());
         }
-        launch::prepare(program, profile, selection, setting, surroundings)
+        let mut prepared = launch::prepare(program, profile, selection, setting, surroundings)?;
+        prepared.warnings.extend(notice);
+        Ok(prepared)
     })();
     result.map_err(|error| Failure { error, required })
 }
@@ -107,7 +110,7 @@ pub(super) fn selection(launch: cli::Launch, surroundings: &Surroundings) -> Sel
     if profiles.is_empty() {
         profiles.extend(surroundings.text("CCRUN_PROFILE").map(str::to_owned));
     }
-    Selection { profiles, variables, resource, env }
+    Selection { profiles, variables, resource, env, directory: Some(surroundings.directory.clone()) }
 }
 
 /// Says at length why the program was not started.

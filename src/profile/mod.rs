@@ -1,7 +1,7 @@
 //! Profiles: which files say what, and what they mean together.
 //!
-//! For what the user chose, [`resolve`](resolve()) finds the documents of a name (`sources`), merges their trees
-//! (`tree`), fetches what is not written there (`values`), puts variables in (`expand`), checks every key (`schema`) and
+//! For what the user chose, [`merge`] finds the documents of a name (`sources`) and merges their trees (`tree`);
+//! [`Merged::meaning`] fetches what is not written there (`values`), puts variables in (`expand`), checks every key (`schema`) and
 //! reads what it all means (`read`) into a [`Profile`].
 
 mod config;
@@ -10,6 +10,9 @@ mod document;
 mod expand;
 mod json_schema;
 mod model;
+mod named;
+mod plan;
+pub mod project;
 mod read;
 mod resolve;
 mod schema;
@@ -25,8 +28,10 @@ pub use diagnostic::{Diagnostic, Faults};
 pub use document::{Document, Origin};
 pub use json_schema::json_schema;
 pub use model::{Cardinality, Collector, Content, Destination, Profile, Protocol, Signals};
+pub use named::{Search, named_files};
+pub use plan::Plan;
 pub use read::attribute_key;
-pub use resolve::{DEFAULT, Resolved, Selection, describe, resolve, resolve_document};
+pub use resolve::{DEFAULT, Merged, Resolved, Selection, describe, merge, resolve_document};
 pub use sources::{Directories, Layer};
 
 /// Checks a name of a profile, a destination or a session: `[A-Za-z0-9][A-Za-z0-9._-]*`, at most 128 characters,

@@ -1,5 +1,6 @@
 //! Which profile applies, and what all its layers say together.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,8 @@ use super::diagnostic::{Diagnostic, Faults};
 use super::document::Document;
 use super::expand::expand;
 use super::model::Profile;
+use super::plan::{Plan, plan};
+use super::project::ProjectFile;
 use super::sources::{self, Directories};
 use super::tree::{self, Node, Value};
 use super::{read, schema, values};
@@ -28,6 +31,8 @@ pub struct Selection {
     pub resource: Vec<(String, String)>,
     /// `--env NAME=VALUE`, in order.
     pub env: Vec<(String, String)>,
+    /// The directory from which a project's file is looked for.
+    pub directory: Option<PathBuf>,
 }
 
 /// A profile, and what was written to make it so.
@@ -39,16 +44,40 @@ pub struct Resolved {
     pub(super) root: Node,
 }
 
-/// Resolves a selection. `variable` gives the launcher's environment, which values may be taken from.
-pub fn resolve(
+/// Everything that is written for a selection, with a project's file if one takes part.
+#[derive(Clone, Debug)]
+pub struct Merged {
+    name: String,
+    root: Node,
+}
+
+impl Merged {
+    /// What it would do because of a project's file. Nothing is fetched for that.
+    pub fn plan(&self, project: &ProjectFile) -> Plan {
+        plan(&self.root, &project.document)
+    }
+
+    /// What it means. `variable` gives the launcher's environment, which values may be taken from.
+    pub fn meaning(self, variable: &impl Fn(&str) -> Option<String>) -> Result<Resolved, Faults> {
+        meaning(&self.name, self.root, variable)
+    }
+}
+
+/// Merges all layers of a selection.
+pub fn merge(
     selection: &Selection,
     config: &Config,
+    project: Option<&ProjectFile>,
     directories: Directories<'_>,
-    variable: &impl Fn(&str) -> Option<String>,
-) -> Result<Resolved, Faults> {
+) -> Result<Merged, Faults> {
+    let project = project.map(|project| tree::parse(&project.document)).transpose()?;
+    let theirs = project.as_ref().and_then(|project| project.get("profile")).and_then(Node::text);
     let mut names = selection.profiles.iter().map(String::as_str);
-    let name = names.next().or(config.profile.as_deref()).unwrap_or(DEFAULT);
-    let mut root = sources::load(name, directories)?;
+    let name = names.next().or(theirs).or(config.profile.as_deref()).unwrap_or(DEFAULT).to_owned();
+    let mut root = sources::load(&name, directories)?;
+    if let Some(project) = project {
+        root = tree::merge(root, sources::flatten(project, directories)?);
+    }
     for overlay in names {
         root = tree::merge(root, sources::load(overlay, directories)?);
     }
@@ -61,7 +90,7 @@ pub fn resolve(
         root = tree::merge(root, tree::parse(&option_document(option, table, pairs)?)?);
     }
     enforce(&mut root, config, directories)?;
-    meaning(name, root, variable)
+    Ok(Merged { name, root })
 }
 
 /// What a profile says of itself, whether or not the rest of it is right.

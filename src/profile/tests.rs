@@ -21,7 +21,8 @@ fn directory(files: &[(&str, &str)]) -> TempDir {
 fn resolve(selection: &Selection, user: &Path) -> Result<Profile, Faults> {
     let directories = Directories { system: Path::new("/nonexistent"), user };
     let variable = |name: &str| (name == "SET").then(|| "value".to_owned());
-    super::resolve(selection, &Config::default(), directories, &variable).map(|resolved| resolved.profile)
+    let merged = super::merge(selection, &Config::default(), None, directories)?;
+    merged.meaning(&variable).map(|resolved| resolved.profile)
 }
 
 fn selection(profiles: &[&str]) -> Selection {
@@ -108,6 +109,7 @@ fn options_come_last_and_the_last_of_them_counts() {
         variables: pairs(&[("endpoint", "http://a:1"), ("endpoint", "http://b:2")]),
         resource: pairs(&[("odd", "\"\\\n\u{7f}😀")]),
         env: pairs(&[("A", "1")]),
+        directory: None,
     };
     let profile = resolve(&selection, Path::new("/nonexistent")).unwrap();
     assert_eq!(profile.destinations[0].endpoint, "http://b:2");
@@ -361,7 +363,7 @@ fn the_machines_layer_lies_under_the_users_and_can_be_enforced() {
             ..Config::default()
         };
         let selection = selection(name.as_slice());
-        super::resolve(&selection, &config, directories, &|_| None).unwrap().profile
+        super::merge(&selection, &config, None, directories).unwrap().meaning(&|_| None).unwrap().profile
     };
     let free = resolve(None, &[]);
     assert_eq!(

@@ -25,6 +25,9 @@ fn the_readmes_commands_run() {
     sandbox.program("report", "#!/bin/sh\n");
     let endpoint = backend.endpoint();
     sandbox.profile("team", format!("extends = \"otlp\"\n[vars]\nendpoint = \"{endpoint}\"\n"));
+    sandbox.write("project/.ccrun.toml", "[team]\nid = \"platform\"\n");
+    // A project that nobody has said yes to is told of with every launch.
+    sandbox.run(["trust", "--yes"]);
     let commands = commands();
     assert!(commands.len() > 10, "{commands:?}");
     for command in commands {
@@ -33,7 +36,8 @@ fn the_readmes_commands_run() {
         }
         assert!(command.contains("ccrun ") || command.starts_with("claude "), "nothing runs `{command}`");
         let output = sandbox.command("sh").args(["-c", &command]).output().unwrap();
-        assert_eq!(text(&output.stderr), "", "{command}");
+        let said = text(&output.stderr);
+        assert!(said.is_empty() || said.contains("is not trusted and ignored"), "{command}: {said}");
         assert!(output.status.success(), "{command}");
     }
 }

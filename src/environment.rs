@@ -155,7 +155,10 @@ fn truth(on: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::helper::Ground;
     use crate::profile::{Config, Directories, Selection, merge};
 
     fn inherited(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -164,15 +167,11 @@ mod tests {
 
     #[test]
     fn nothing_inherited_half_applies() {
-        let profile = {
-            let nowhere = std::path::Path::new("/nonexistent");
-            let directories = Directories { system: nowhere, user: nowhere };
-            merge(&Selection::default(), &Config::default(), None, directories)
-                .unwrap()
-                .meaning(&|_| None)
-                .unwrap()
-                .profile
-        };
+        let nowhere = Path::new("/nonexistent");
+        let directories = Directories { system: nowhere, user: nowhere };
+        let merged = merge(&Selection::default(), &Config::default(), None, directories).unwrap();
+        let variables = BTreeMap::new();
+        let profile = merged.meaning(Ground { home: nowhere, variables: &variables }).unwrap().profile;
         let endpoint = Endpoint { port: 4711, token: "secret".to_owned() };
         let changes = on(
             &profile,

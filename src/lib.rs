@@ -18,7 +18,7 @@
 //! 8. [`forward`]: each destination's own way through what waits for it.
 //! 9. [`usage::report`]: what the ledger knows.
 //!
-//! Beside that way stand [`process`], [`state`], [`git`], [`bounded`] and [`random`], which each ask the system for one thing, and
+//! Beside that way stand [`process`], [`state`], [`git`], [`helper`], [`bounded`] and [`random`], which each ask the system for one thing, and
 //! [`printable`], which everything foreign passes before it reaches a terminal.
 
 pub mod background;
@@ -31,6 +31,7 @@ pub mod credential;
 pub mod environment;
 pub mod forward;
 pub mod git;
+pub mod helper;
 pub mod launch;
 pub mod otlp;
 pub mod printable;

@@ -10,6 +10,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::bounded;
+use crate::helper::Ground;
 use crate::profile::project::{self, ProjectFile};
 use crate::profile::{
     self, Config, Diagnostic, Directories, Document, Faults, Layer, Plan, Resolved, Search, Selection, named_files,
@@ -49,7 +50,11 @@ impl Setting {
 
     /// A variable of the launcher's that is not empty.
     pub fn variable(&self, name: &str) -> Option<String> {
-        self.variables.get(name).filter(|value| !value.is_empty()).cloned()
+        self.ground().variable(name)
+    }
+
+    fn ground(&self) -> Ground<'_> {
+        Ground { home: &self.places.home, variables: &self.variables }
     }
 
     /// Resolves a selection, with the project's file if that is trusted. Gives what the user should know besides.
@@ -60,7 +65,7 @@ impl Setting {
             Err(notice) => (None, Some(notice)),
         };
         let merged = self.within(|directories| profile::merge(selection, &config, project.as_ref(), directories))?;
-        Ok((merged.meaning(&|name| self.variable(name))?, notice))
+        Ok((merged.meaning(self.ground())?, notice))
     }
 
     /// The project's file, if there is one and it is trusted; why it is not heard, if there is one and it is not.
@@ -112,7 +117,7 @@ impl Setting {
     /// Resolves what a file says, or would say.
     pub fn resolve_text(&self, path: &Path, text: &str) -> Result<Resolved, Faults> {
         let document = Arc::new(Document { label: path.display().to_string(), text: text.to_owned() });
-        self.within(|directories| profile::resolve_document(&document, directories, &|name| self.variable(name)))
+        self.within(|directories| profile::resolve_document(&document, directories, self.ground()))
     }
 
     /// One line about a profile.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::claude;
 use crate::forward::{Forwarder, fingerprint};
@@ -34,9 +34,8 @@ pub async fn deliver_leftovers(setting: &Setting, store: &Store) -> Result<bool,
         // A session that lives delivers its own.
         let Ok(Some(lock)) = SessionLock::take(&path) else { continue };
         let session = end(places, store, &id).await?;
-        let mine = recipients.iter().filter(|recipient| recipient.session == id);
-        let owned = mine.filter_map(|mine| Some((mine.clone(), owner(setting, session.as_ref()?, mine)?)));
-        let owned: Vec<_> = owned.collect();
+        let mine = recipients.iter().filter(|recipient| recipient.session == id).cloned().collect();
+        let owned = owned(setting.clone(), session, mine).await;
         if owned.is_empty() {
             // At once: it may be the lock of a session that begins and waits for it.
             lock.remove(&path);
@@ -74,6 +73,18 @@ async fn deliver(
 fn locked(places: &Places) -> impl Iterator<Item = String> {
     let entries = std::fs::read_dir(places.locks()).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().into_string().ok())
+}
+
+/// The recipients that still have their destination. On a thread of its own: a profile may want a command to be run.
+async fn owned(setting: Setting, session: Option<Session>, mine: Vec<Recipient>) -> Vec<(Recipient, Destination)> {
+    let find = move || {
+        let owned = mine.into_iter().filter_map(|mine| {
+            let destination = owner(&setting, session.as_ref()?, &mine)?;
+            Some((mine, destination))
+        });
+        owned.collect()
+    };
+    spawn_blocking(find).await.unwrap_or_default()
 }
 
 /// The destination that a delivery was meant for, if the ended session's own profile, resolved again, still names it:

@@ -15,6 +15,7 @@ use super::project::ProjectFile;
 use super::sources::{self, Directories};
 use super::tree::{self, Node, Value};
 use super::{read, schema, values};
+use crate::helper::Ground;
 
 /// The profile that applies where nobody chose one.
 pub const DEFAULT: &str = "local";
@@ -57,9 +58,9 @@ impl Merged {
         plan(&self.root, &project.document)
     }
 
-    /// What it means. `variable` gives the launcher's environment, which values may be taken from.
-    pub fn meaning(self, variable: &impl Fn(&str) -> Option<String>) -> Result<Resolved, Faults> {
-        meaning(&self.name, self.root, variable)
+    /// What it means. Values may be taken from the `ground`'s variables, and commands run on it.
+    pub fn meaning(self, ground: Ground<'_>) -> Result<Resolved, Faults> {
+        meaning(&self.name, self.root, ground)
     }
 }
 
@@ -104,20 +105,16 @@ pub fn describe(selection: &Selection, directories: Directories<'_>) -> Result<S
 pub fn resolve_document(
     document: &Arc<Document>,
     directories: Directories<'_>,
-    variable: &impl Fn(&str) -> Option<String>,
+    ground: Ground<'_>,
 ) -> Result<Resolved, Faults> {
     let root = sources::flatten(tree::parse(document)?, directories)?;
-    meaning(&document.label, root, variable)
+    meaning(&document.label, root, ground)
 }
 
 /// What a merged tree means: values fetched, variables put in, everything checked, then read. All faults come at once.
-pub(super) fn meaning(
-    name: &str,
-    mut root: Node,
-    variable: &impl Fn(&str) -> Option<String>,
-) -> Result<Resolved, Faults> {
+pub(super) fn meaning(name: &str, mut root: Node, ground: Ground<'_>) -> Result<Resolved, Faults> {
     let mut faults = Vec::new();
-    values::fetch(&mut root, variable, &mut faults);
+    values::fetch(&mut root, ground, &mut faults);
     expand(&mut root, &mut faults);
     schema::check(root.entries().unwrap_or(&tree::Entries::new()), schema::PROFILE, "", &mut faults);
     let profile = read::read(name, &root, &mut faults);

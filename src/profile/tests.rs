@@ -1,5 +1,6 @@
 //! Profiles as their authors meet them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use tempfile::TempDir;
 
 use super::{Config, Directories, Faults, Profile, Protocol, Selection, check_name};
 use crate::credential::Source;
+use crate::helper::Ground;
 use crate::otlp::Signal;
 
 fn directory(files: &[(&str, &str)]) -> TempDir {
@@ -20,9 +22,11 @@ fn directory(files: &[(&str, &str)]) -> TempDir {
 /// Resolves with the user's profiles in `user` and none of the machine's.
 fn resolve(selection: &Selection, user: &Path) -> Result<Profile, Faults> {
     let directories = Directories { system: Path::new("/nonexistent"), user };
-    let variable = |name: &str| (name == "SET").then(|| "value".to_owned());
+    let variables =
+        BTreeMap::from([("SET".to_owned(), "value".to_owned()), ("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
+    let ground = Ground { home: Path::new("/"), variables: &variables };
     let merged = super::merge(selection, &Config::default(), None, directories)?;
-    merged.meaning(&variable).map(|resolved| resolved.profile)
+    merged.meaning(ground).map(|resolved| resolved.profile)
 }
 
 fn selection(profiles: &[&str]) -> Selection {
@@ -291,14 +295,14 @@ fn lower_layers_can_be_unset_and_values_fetched() {
     let secret = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(secret.path(), "from a file\n").unwrap();
     let base = format!(
-        "[resource]\n\"a.b\" = \"1\"\nc = \"2\"\nfile = {{ file = {:?} }}\nenv = {{ env = \"SET\" }}\n\
+        "[resource]\n\"a.b\" = \"1\"\nc = \"2\"\nfile = {{ file = {:?} }}\nenv = {{ env = \"SET\" }}\nrun = {{ command = [\"printf\", \"a\\\\nb\\\\n\"] }}\n\
          [destination.x]\nendpoint = \"https://x\"\n[destination.y]\nendpoint = \"https://y\"\n",
         secret.path()
     );
     let mine = "extends = \"base\"\nunset = [\"destination.x\", \"resource.a.b\"]\n";
     let profile = profile(&[("base", &base), ("mine", mine)], &["mine"]).unwrap();
     let attributes: Vec<_> = profile.resource.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    assert_eq!(attributes, [("c", "2"), ("env", "value"), ("file", "from a file")]);
+    assert_eq!(attributes, [("c", "2"), ("env", "value"), ("file", "from a file"), ("run", "a\nb")]);
     assert_eq!(profile.destinations.iter().map(|found| found.name.as_str()).collect::<Vec<_>>(), ["y"]);
 }
 
@@ -355,6 +359,8 @@ fn the_machines_layer_lies_under_the_users_and_can_be_enforced() {
         ("other", "[content]\nuser_prompts = true\n"),
     ]);
     let directories = Directories { system: system.path(), user: user.path() };
+    let variables = BTreeMap::new();
+    let ground = Ground { home: Path::new("/"), variables: &variables };
     let resolve = |name: Option<&str>, enforce: &[&str]| {
         let config = Config {
             profile: Some("team".to_owned()),
@@ -363,7 +369,7 @@ fn the_machines_layer_lies_under_the_users_and_can_be_enforced() {
             ..Config::default()
         };
         let selection = selection(name.as_slice());
-        super::merge(&selection, &config, None, directories).unwrap().meaning(&|_| None).unwrap().profile
+        super::merge(&selection, &config, None, directories).unwrap().meaning(ground).unwrap().profile
     };
     let free = resolve(None, &[]);
     assert_eq!(

@@ -34,7 +34,7 @@ pub struct Cli {
 }
 
 /// What applies to a launch.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub struct Launch {
     /// The profile to use; further ones are laid over it
     #[arg(short, long = "profile", value_name = "NAME")]

@@ -11,11 +11,15 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Launch};
 use crate::surroundings::Surroundings;
 
 /// Does what the command line says.
 pub fn dispatch(cli: Cli) -> Result<ExitCode> {
+    if cli.launch != Launch::default() && !matches!(cli.command, Command::Program(_)) {
+        complain("options of a launch stand before a program, or after the verb that takes them");
+        return Ok(ExitCode::from(2));
+    }
     match cli.command {
         Command::Collector => Ok(exit_code(crate::collector::run())),
         Command::Program(words) => Ok(run::run(cli.launch, words, &Surroundings::gather()?)),

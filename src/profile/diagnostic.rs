@@ -5,7 +5,7 @@ use std::fmt;
 use annotate_snippets::{AnnotationKind, Element, Level, Renderer, Snippet};
 
 use super::document::Origin;
-use crate::printable::printable;
+use crate::printable::{printable, visible};
 
 /// One fault of a profile.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ impl Diagnostic {
     /// control and bidirectional characters of the line as visible symbols.
     pub fn render(&self, colour: bool) -> String {
         let message = printable(&self.message);
-        let help = self.help.as_deref().map(printable);
+        let help = self.help.as_deref().map(visible);
         let mut group = Level::ERROR.primary_title(message).elements(Vec::<Element<'_>>::new());
         if let Some(origin) = self.origin.as_ref().filter(|_| self.is_secret) {
             let (line, column) = origin.position();
@@ -78,7 +78,7 @@ impl fmt::Display for Diagnostic {
         }
         formatter.write_str(&printable(&self.message))?;
         match &self.help {
-            Some(help) => write!(formatter, " ({})", printable(help)),
+            Some(help) => write!(formatter, " ({})", visible(help)),
             None => Ok(()),
         }
     }

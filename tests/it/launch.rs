@@ -317,3 +317,14 @@ fn a_shim_that_runs_us_without_end_is_told_so() {
         assert!(sandbox.settings().len() <= sessions, "{shim}");
     }
 }
+
+#[test]
+fn an_option_that_would_be_passed_over_is_an_error() {
+    let sandbox = Sandbox::new();
+    for arguments in [&["-p", "local", "report"][..], &["--require", "queue", "status"], &["--no-such-option", "true"]]
+    {
+        let output = sandbox.run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&output.stdout).is_empty() && !text(&output.stderr).is_empty(), "{arguments:?}");
+    }
+}

@@ -54,20 +54,23 @@ enum State {
     Ended,
     /// Nobody: its profile or destination has changed or gone since.
     Orphaned,
+    /// Nobody: the destination refused it for good.
+    Refused,
 }
 
 fn entries(setting: &Setting) -> Result<Vec<Entry>> {
     let Some(connection) = store::open_to_read(&setting.places.store()).context("cannot open the store")? else {
         return Ok(Vec::new());
     };
-    let entry = |waiting: Waiting| {
+    let entry = |waiting: Waiting, given_up: bool| {
         let session = sessions::find(&connection, &waiting.recipient.session)?;
         let running = SessionLock::is_held(&setting.places.lock(&waiting.recipient.session));
         let owned = || session.as_ref().and_then(|session| owner(setting, session, &waiting.recipient)).is_some();
-        let state = match running {
-            true => State::Running,
-            false if owned() => State::Ended,
-            false => State::Orphaned,
+        let state = match (given_up, running) {
+            (true, _) => State::Refused,
+            (false, true) => State::Running,
+            (false, false) if owned() => State::Ended,
+            (false, false) => State::Orphaned,
         };
         Ok(Entry {
             state,
@@ -80,7 +83,8 @@ fn entries(setting: &Setting) -> Result<Vec<Entry>> {
             last_error: waiting.last_error,
         })
     };
-    batches::waiting(&connection)?.into_iter().map(entry).collect()
+    let waiting = batches::waiting(&connection)?.into_iter().map(|waiting| entry(waiting, false));
+    waiting.chain(batches::given_up(&connection)?.into_iter().map(|refused| entry(refused, true))).collect()
 }
 
 fn status(setting: &Setting, json: bool) -> Result<ExitCode> {
@@ -100,9 +104,10 @@ fn table(entries: &[Entry]) -> Table {
     table.load_style(presets::NOTHING).set_header(["PROFILE", "DESTINATION", "SESSION", "BATCHES", "SINCE", "WHY"]);
     for entry in entries {
         let why = match (entry.state, entry.last_error.as_deref()) {
-            (State::Orphaned, _) => "its profile or destination has changed since",
-            (_, Some(error)) => error,
-            (_, None) => "not tried yet",
+            (State::Orphaned, _) => "its profile or destination has changed since".to_owned(),
+            (State::Refused, error) => format!("refused for good: {}", error.unwrap_or_default()),
+            (_, Some(error)) => error.to_owned(),
+            (_, None) => "not tried yet".to_owned(),
         };
         table.add_row([
             printable(&entry.profile),
@@ -110,7 +115,7 @@ fn table(entries: &[Entry]) -> Table {
             printable(&entry.session),
             entry.batches.to_string(),
             entry.since.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string(),
-            printable(why),
+            printable(&why),
         ]);
     }
     table
@@ -134,8 +139,8 @@ fn flush(setting: &Setting) -> Result<ExitCode> {
     });
     runtime.shutdown_background();
     result?;
-    let (running, left): (Vec<_>, Vec<_>) =
-        entries(setting)?.into_iter().partition(|entry| entry.state == State::Running);
+    let waiting = entries(setting)?.into_iter().filter(|entry| entry.state != State::Refused);
+    let (running, left): (Vec<_>, Vec<_>) = waiting.partition(|entry| entry.state == State::Running);
     if !left.is_empty() {
         complain("not everything could be delivered");
         print(&format!("{}\n", table(&left)))?;

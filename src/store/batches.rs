@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::otlp::Signal;
 
@@ -222,14 +222,24 @@ pub fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Waiting>> {
          FROM delivery JOIN batch ON batch.id = delivery.batch
          GROUP BY delivery.session, destination, fingerprint ORDER BY min(received_at)",
     )?;
-    let rows = statement.query_map([], |row| {
-        Ok(Waiting {
-            recipient: Recipient { session: row.get(0)?, destination: row.get(1)?, fingerprint: row.get(2)? },
-            batches: row.get::<_, i64>(3)?.cast_unsigned(),
-            bytes: row.get::<_, i64>(4)?.cast_unsigned(),
-            since: row.get(5)?,
-            last_error: row.get(6)?,
-        })
-    })?;
-    rows.collect()
+    statement.query_map([], waiting_row)?.collect()
+}
+
+/// What was given up, by recipient, in the same form: the reason of the latest is the last error.
+pub fn given_up(connection: &Connection) -> rusqlite::Result<Vec<Waiting>> {
+    let mut statement = connection.prepare(
+        "SELECT session, destination, fingerprint, count(*), sum(length(body)), min(at), reason, max(id)
+         FROM dead_letter GROUP BY session, destination, fingerprint ORDER BY min(at)",
+    )?;
+    statement.query_map([], waiting_row)?.collect()
+}
+
+fn waiting_row(row: &Row<'_>) -> rusqlite::Result<Waiting> {
+    Ok(Waiting {
+        recipient: Recipient { session: row.get(0)?, destination: row.get(1)?, fingerprint: row.get(2)? },
+        batches: row.get::<_, i64>(3)?.cast_unsigned(),
+        bytes: row.get::<_, i64>(4)?.cast_unsigned(),
+        since: row.get(5)?,
+        last_error: row.get(6)?,
+    })
 }

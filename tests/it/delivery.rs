@@ -118,9 +118,10 @@ fn what_is_refused_for_good_is_set_aside_with_the_backends_message() {
     drop(client);
     session.end();
     sandbox.wait_for_end();
-    assert!(sandbox.queue().is_empty());
-    let store = rusqlite::Connection::open(sandbox.state().join("store-1.db")).unwrap();
-    let reason: String = store.query_row("SELECT reason FROM dead_letter", [], |row| row.get(0)).unwrap();
+    let queue = sandbox.queue();
+    assert_eq!((queue.len(), &queue[0]["state"], &queue[0]["batches"]), (1, &"refused".into(), &1.into()));
+    let reason = queue[0]["last_error"].as_str().unwrap();
+    assert!(text(&sandbox.run(["queue", "flush"]).stdout).contains("everything is delivered"));
     assert!(reason.contains("400") && reason.contains("no such \\u{1b}[31mfield"), "{reason}");
 }
 

@@ -15,7 +15,8 @@ fn the_demo_shows_a_session_and_its_report() {
     let output = Command::new("bash").arg(script).env("PATH", path).output().unwrap();
     let (shown, said) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{said}");
-    for part in ["$ ccrun claude -p \"say hi\"", "a stand-in for the model", "$ ccrun report", "1,200 input, 40 output"] {
+    for part in ["$ ccrun claude -p \"say hi\"", "a stand-in for the model", "$ ccrun report", "1,200 input, 40 output"]
+    {
         assert!(shown.contains(part), "{part} is not in {shown}");
     }
     assert!(said.contains("stand-ins: the model") && said.contains("real: ccrun, its collector, and Claude Code"));

@@ -18,7 +18,7 @@ macro_rules! built_in {
 }
 
 /// The profiles that come with the program, by name.
-pub(super) const BUILT_IN: [(&str, &str); 26] = built_in![
+pub(super) const BUILT_IN: [(&str, &str); 27] = built_in![
     "axiom",
     "bedrock",
     "betterstack",
@@ -41,6 +41,7 @@ pub(super) const BUILT_IN: [(&str, &str); 26] = built_in![
     "otlp",
     "prometheus",
     "signoz",
+    "splunk",
     "signoz-selfhosted",
     "uptrace",
     "vertex",

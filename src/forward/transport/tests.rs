@@ -31,6 +31,8 @@ fn paths_are_joined() {
         ("https://host/v1/logs", HttpProtobuf, Logs, "https://host/v1/logs".to_owned()),
         ("https://host/v1/logs", HttpProtobuf, Metrics, "https://host/v1/logs/v1/metrics".to_owned()),
         ("https://host/my-v1/logs", HttpProtobuf, Logs, "https://host/my-v1/logs/v1/logs".to_owned()),
+        ("https://host/v2/datapoint/otlp", HttpProtobuf, Metrics, "https://host/v2/datapoint/otlp".to_owned()),
+        ("https://host/v2/datapoint/otlp", HttpProtobuf, Logs, "https://host/v2/datapoint/otlp/v1/logs".to_owned()),
         ("https://[::1]:4318/a%20b", HttpProtobuf, Logs, "https://[::1]:4318/a%20b/v1/logs".to_owned()),
         ("https://host:443", Grpc, Metrics, format!("https://host:443{export}")),
         ("https://host/prefix/", Grpc, Metrics, format!("https://host/prefix{export}")),

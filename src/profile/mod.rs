@@ -9,6 +9,8 @@ mod diagnostic;
 mod document;
 mod expand;
 mod json_schema;
+#[cfg(test)]
+mod merge_tests;
 mod model;
 mod named;
 mod plan;

@@ -1,5 +1,6 @@
 //! Which profile applies, and what all its layers say together.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::config::Config;
 use super::diagnostic::{Diagnostic, Faults};
 use super::document::Document;
-use super::expand::expand;
+use super::expand::{self, expand};
 use super::model::Profile;
 use super::plan::{Plan, plan};
 use super::project::ProjectFile;
 use super::sources::{self, Directories};
-use super::tree::{self, Node, Value};
+use super::tree::{self, Node};
 use super::{read, schema, values};
 use crate::helper::Ground;
 
@@ -122,36 +123,25 @@ pub(super) fn meaning(name: &str, mut root: Node, ground: Ground<'_>) -> Result<
     if faults.is_empty() { Ok(Resolved { profile, root }) } else { Err(Faults(faults)) }
 }
 
-/// Puts the system default profile's word in place of everybody else's, for the keys that its administrator names.
+/// Puts the system default profile's word in place of everybody else's, for the keys that its administrator names. The
+/// variables in it are that profile's too: with another's value they would say something else.
 fn enforce(root: &mut Node, config: &Config, directories: Directories<'_>) -> Result<(), Faults> {
     if config.enforce.is_empty() {
         return Ok(());
     }
     let system = Directories { user: directories.system, ..directories };
     let theirs = sources::load(config.system_profile.as_deref().unwrap_or(DEFAULT), system)?;
+    let mut variables = BTreeSet::new();
     for path in &config.enforce {
         tree::remove(root, path);
-        if let Some(node) = tree::find(&theirs, path) {
-            put(root, path, node.clone());
+        for node in tree::graft(root, &theirs, path) {
+            expand::names(node, &mut variables);
         }
+    }
+    for name in variables {
+        tree::graft(root, &theirs, &format!("vars.{name}"));
     }
     Ok(())
-}
-
-/// Puts a node at a dotted path; tables on the way are made where they are missing. Only the last part may hold dots.
-fn put(root: &mut Node, path: &str, node: Node) {
-    let Value::Table(entries) = &mut root.value else { return };
-    match path.split_once('.') {
-        None => drop(entries.insert(path.to_owned(), node)),
-        Some((table, rest)) => {
-            let below = entries.entry(table.to_owned()).or_insert_with(|| Node {
-                value: Value::Table(tree::Entries::new()),
-                origin: node.origin.clone(),
-                key: node.key.clone(),
-            });
-            put(below, rest, node);
-        }
-    }
 }
 
 /// Options of the command line as the document that they stand for, so that they merge, and fail, as files do.

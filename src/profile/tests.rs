@@ -383,3 +383,63 @@ fn the_machines_layer_lies_under_the_users_and_can_be_enforced() {
     let bound = resolve(Some("other"), &enforced);
     assert!(!bound.content.user_prompts && bound.resource["team.id"] == "t", "whatever profile is chosen");
 }
+
+#[test]
+fn what_is_enforced_says_the_same_whatever_variables_others_set() {
+    let system = directory(&[(
+        "team",
+        "extends = \"otlp\"\n[vars]\nendpoint = \"https://team.example\"\n[resource]\n\"team.id\" = \"t\"\n\
+         [destination.otlp.headers]\nX-Key = \"theirs\"\n",
+    )]);
+    let user = directory(&[(
+        "mine",
+        "extends = \"team\"\n[vars]\nendpoint = \"https://mine.example\"\n[resource]\n\"team.id\" = \"m\"\nx = \"1\"\n\
+         [destination.otlp.headers]\nX-Key = \"mine\"\nX-Own = \"mine\"\n",
+    )]);
+    let resolve = |enforce: &[&str]| {
+        let config = Config {
+            system_profile: Some("team".to_owned()),
+            enforce: enforce.iter().map(|path| (*path).to_owned()).collect(),
+            ..Config::default()
+        };
+        let variables = vec![("endpoint".to_owned(), "https://option.example".to_owned())];
+        let selection = Selection { variables, ..selection(&["mine"]) };
+        let directories = Directories { system: system.path(), user: user.path() };
+        super::merge(&selection, &config, None, directories).unwrap().meaning(&|_| None).unwrap().profile
+    };
+    assert_eq!(resolve(&[]).destinations[0].endpoint, "https://option.example");
+    assert_eq!(resolve(&["destination"]).destinations[0].endpoint, "https://team.example");
+    let bound = resolve(&["resource.team.id", "destination.otlp.headers.X-KEY", "nothing.there"]);
+    assert_eq!((bound.resource["team.id"].as_str(), bound.resource["x"].as_str()), ("t", "1"));
+    let headers: Vec<_> =
+        bound.destinations[0].headers.iter().map(|(name, value)| (name.as_str(), &value[0])).collect();
+    let literal = |text: &str| Source::Literal(text.to_owned());
+    assert_eq!(headers, [("x-key", &literal("theirs")), ("x-own", &literal("mine"))]);
+}
+
+#[test]
+fn a_header_is_unset_in_whatever_case_and_never_written_twice() {
+    let base = "[destination.d]\nendpoint = \"https://h\"\nheaders = { X-Key = \"sk-1\" }\n";
+    let mine = "extends = \"base\"\nunset = [\"destination.d.headers.X-KEY\"]\n";
+    let profile = profile(&[("base", base), ("mine", mine)], &["mine"]).unwrap();
+    assert!(profile.destinations[0].headers.is_empty());
+    let twice =
+        "[destination.d]\nendpoint = \"https://h\"\n[destination.d.headers]\nx-key = \"sk-1\"\nX-Key = \"sk-2\"\n";
+    insta::assert_snapshot!(complaint(&[("twice", twice)], &["twice"]), @r#"
+    error: header `x-key` stands there twice: header names ignore case
+    --> twice.toml:5:1
+    "#);
+}
+
+#[test]
+fn what_an_extended_profile_unsets_is_unset_of_lower_layers_too() {
+    let system = directory(&[("team", "[resource]\na = \"1\"\nb = \"2\"\nc = \"3\"\n")]);
+    let user = directory(&[
+        ("base", "unset = [\"resource.a\"]\n"),
+        ("team", "extends = \"base\"\nunset = [\"resource.b\"]\n"),
+    ]);
+    let directories = Directories { system: system.path(), user: user.path() };
+    let merged = super::merge(&selection(&["team"]), &Config::default(), None, directories).unwrap();
+    let profile = merged.meaning(&|_| None).unwrap().profile;
+    assert_eq!(profile.resource.keys().collect::<Vec<_>>(), ["c"]);
+}

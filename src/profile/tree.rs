@@ -1,11 +1,12 @@
 //! What was written: a tree of values that each remember where they stand, and how layers of it merge.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use toml::Spanned;
-use toml::de::{DeString, DeTable, DeValue};
+use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Faults};
 use super::document::{Document, Origin};
@@ -84,84 +85,143 @@ impl Value {
 /// Reads a document. All faults of its syntax come at once.
 pub(super) fn parse(document: &Arc<Document>) -> Result<Node, Faults> {
     let (root, errors) = DeTable::parse_recoverable(&document.text);
-    let place = |span: Range<usize>| Origin { document: Arc::clone(document), span };
+    let mut reader = Reader { document, faults: Vec::new() };
     if !errors.is_empty() {
         let fault = |error: &toml::de::Error| {
-            let origin = place(error.span().unwrap_or(0..0));
+            let origin = reader.place(error.span().unwrap_or(0..0));
             Diagnostic::at(&origin, format!("invalid TOML: {}", error.message()))
         };
         return Err(Faults(errors.iter().map(fault).collect()));
     }
-    let origin = place(0..0);
-    Ok(Node { value: table(root.into_inner(), &place, Path::Root), key: origin.clone(), origin })
+    let origin = reader.place(0..0);
+    let value = reader.table(root.into_inner(), Path::Root);
+    if reader.faults.is_empty() { Ok(Node { value, key: origin.clone(), origin }) } else { Err(Faults(reader.faults)) }
 }
 
-fn table(entries: DeTable<'_>, place: &impl Fn(Range<usize>) -> Origin, path: Path) -> Value {
-    let entry = |(key, value): (Spanned<DeString<'_>>, Spanned<DeValue<'_>>)| {
-        let key_origin = place(key.span());
-        let name = path.canonical(key.get_ref());
-        let node = node(value, place, key_origin, path.below(&name));
-        (name, node)
-    };
-    Value::Table(entries.into_iter().map(entry).collect())
+struct Reader<'a> {
+    document: &'a Arc<Document>,
+    faults: Vec<Diagnostic>,
 }
 
-fn node(value: Spanned<DeValue<'_>>, place: &impl Fn(Range<usize>) -> Origin, key: Origin, path: Path) -> Node {
-    let origin = place(value.span());
-    let value = match value.into_inner() {
-        DeValue::String(text) => Value::Text(text.into_owned()),
-        DeValue::Boolean(truth) => Value::Bool(truth),
-        DeValue::Table(entries) => table(entries, place, path),
-        DeValue::Array(items) => Value::List(
-            items
-                .into_iter()
-                .map(|item| {
-                    let origin = place(item.span());
-                    node(item, place, origin, Path::Value)
-                })
-                .collect(),
-        ),
-        DeValue::Integer(number) => {
-            Value::Integer(i64::from_str_radix(number.as_str(), number.radix()).unwrap_or(i64::MAX))
+impl Reader<'_> {
+    fn place(&self, span: Range<usize>) -> Origin {
+        Origin { document: Arc::clone(self.document), span }
+    }
+
+    fn table(&mut self, written: DeTable<'_>, path: Path) -> Value {
+        let mut entries = Entries::new();
+        for (key, value) in written {
+            let name = path.canonical(key.get_ref());
+            let node = self.node(value, key.span(), path.below(&name));
+            if let Some(other) = entries.get(name.as_ref()) {
+                self.faults.push(twice(&name, other, &node));
+            }
+            entries.insert(name.into_owned(), node);
         }
-        DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
-        DeValue::Datetime(date) => Value::Date(date.to_string()),
-    };
-    Node { value, origin, key }
+        Value::Table(entries)
+    }
+
+    fn node(&mut self, value: Spanned<DeValue<'_>>, key: Range<usize>, path: Path) -> Node {
+        let (origin, key) = (self.place(value.span()), self.place(key));
+        let value = match value.into_inner() {
+            DeValue::String(text) => Value::Text(text.into_owned()),
+            DeValue::Boolean(truth) => Value::Bool(truth),
+            DeValue::Table(entries) => self.table(entries, path),
+            DeValue::Array(items) => Value::List(
+                items
+                    .into_iter()
+                    .map(|item| {
+                        let span = item.span();
+                        self.node(item, span, Path::Value)
+                    })
+                    .collect(),
+            ),
+            DeValue::Integer(number) => {
+                Value::Integer(i64::from_str_radix(number.as_str(), number.radix()).unwrap_or(i64::MAX))
+            }
+            DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
+            DeValue::Datetime(date) => Value::Date(date.to_string()),
+        };
+        Node { value, origin, key }
+    }
+}
+
+/// The TOML of a header that is written twice is right, for its names differ in case: which is meant, nobody knows.
+fn twice(name: &str, one: &Node, other: &Node) -> Diagnostic {
+    let second = if one.key.span.start < other.key.span.start { other } else { one };
+    Diagnostic::at(&second.key, format!("header `{name}` stands there twice: header names ignore case")).secret()
 }
 
 /// Lays `upper` over `lower`: what `upper` unsets goes first, then tables merge key by key, and everything else is
 /// replaced whole.
 ///
-/// A value of `[vars]`, `[team]`, `[resource]` or a header is one value even where it is written as a table,
-/// for a key of one source says nothing beside a key of another.
-pub(super) fn merge(mut lower: Node, upper: Node) -> Node {
-    for (path, _) in upper.get("unset").into_iter().flat_map(Node::texts) {
+/// A value of `[vars]`, `[team]`, `[resource]`, `[env]` or a header is one value even where it is written as a table,
+/// for a key of one source says nothing beside a key of another. What each layer unsets is kept, because the result may
+/// be laid over further layers, which hold it too.
+pub(super) fn merge(mut lower: Node, mut upper: Node) -> Node {
+    for (path, _) in upper.get("unset").into_iter().flat_map(Node::texts).filter(|(path, _)| *path != "unset") {
         remove(&mut lower, path);
+    }
+    if let (Some(Value::List(before)), Some(Value::List(after))) = (unset(&mut lower), unset(&mut upper)) {
+        after.splice(0..0, before.drain(..));
     }
     merge_at(lower, upper, Path::Root)
 }
 
+/// What a layer unsets.
+fn unset(node: &mut Node) -> Option<&mut Value> {
+    let Value::Table(entries) = &mut node.value else { return None };
+    entries.get_mut("unset").map(|unset| &mut unset.value)
+}
+
 /// Takes out what a dotted path names. Keys may hold dots themselves, so that every way to read the path is tried.
 pub(super) fn remove(node: &mut Node, path: &str) {
+    remove_at(node, path, Path::Root);
+}
+
+fn remove_at(node: &mut Node, path: &str, at: Path) {
     let Value::Table(entries) = &mut node.value else { return };
-    entries.remove(path);
+    entries.remove(at.canonical(path).as_ref());
     for (key, below) in entries.iter_mut() {
-        if let Some(rest) = path.strip_prefix(key.as_str()).and_then(|rest| rest.strip_prefix('.')) {
-            remove(below, rest);
+        if let Some(rest) = at.rest(path, key) {
+            remove_at(below, rest, at.below(key));
         }
     }
 }
 
-/// What a dotted path names, read the same way.
-pub(super) fn find<'a>(node: &'a Node, path: &str) -> Option<&'a Node> {
-    let entries = node.entries()?;
-    entries.get(path).or_else(|| {
-        entries.iter().find_map(|(key, below)| {
-            let rest = path.strip_prefix(key.as_str())?.strip_prefix('.')?;
-            find(below, rest)
-        })
-    })
+/// Puts what a dotted path names in `from` at the same place in `onto`; gives what it has put there.
+pub(super) fn graft<'a>(onto: &mut Node, from: &'a Node, path: &str) -> Vec<&'a Node> {
+    let mut grafted = Vec::new();
+    graft_at(onto, from, path, Path::Root, &mut grafted);
+    grafted
+}
+
+fn graft_at<'a>(onto: &mut Node, from: &'a Node, path: &str, at: Path, grafted: &mut Vec<&'a Node>) {
+    let (Value::Table(table), Some(entries)) = (&mut onto.value, from.entries()) else { return };
+    let name = at.canonical(path);
+    if let Some(node) = entries.get(name.as_ref()) {
+        table.insert(name.into_owned(), node.clone());
+        grafted.push(node);
+    }
+    for (key, node) in entries {
+        let Some(rest) = at.rest(path, key).filter(|rest| holds(node, rest, at.below(key))) else { continue };
+        let empty = || Node { value: Value::Table(Entries::new()), ..node.clone() };
+        let below = table.entry(key.clone()).or_insert_with(empty);
+        if below.entries().is_none() {
+            *below = empty();
+        }
+        graft_at(below, node, rest, at.below(key), grafted);
+    }
+}
+
+/// Whether a dotted path names something.
+fn holds(node: &Node, path: &str, at: Path) -> bool {
+    let entries = node.entries();
+    entries.is_some_and(|entries| entries.contains_key(at.canonical(path).as_ref()))
+        || entries
+            .into_iter()
+            .flatten()
+            .any(|(key, below)| at.rest(path, key).is_some_and(|rest| holds(below, rest, at.below(key))))
 }
 
 fn merge_at(lower: Node, upper: Node, path: Path) -> Node {
@@ -210,7 +270,14 @@ impl Path {
         }
     }
 
-    fn canonical(self, key: &str) -> String {
-        if self == Self::Headers { key.to_ascii_lowercase() } else { key.to_owned() }
+    /// A key as it is compared.
+    fn canonical(self, key: &str) -> Cow<'_, str> {
+        if self == Self::Headers { key.to_ascii_lowercase().into() } else { key.into() }
+    }
+
+    /// What a dotted path goes on with behind a key.
+    fn rest<'a>(self, path: &'a str, key: &str) -> Option<&'a str> {
+        let (start, rest) = path.split_at_checked(key.len())?;
+        (self.canonical(start) == key).then(|| rest.strip_prefix('.'))?
     }
 }

@@ -12,6 +12,8 @@ mod endings;
 mod failures;
 #[path = "needs_claude/print.rs"]
 mod print;
+#[path = "needs_claude/profiles.rs"]
+mod profiles;
 #[path = "needs_claude/secrets.rs"]
 mod secrets;
 #[path = "needs_claude/sessions.rs"]

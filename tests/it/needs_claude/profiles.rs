@@ -1,0 +1,179 @@
+//! A team's profile from the system's layer, a user's over it, a project's and an overlay: what `ccrun profile show`
+//! says is what arrives.
+//!
+//! The system's layer is below `/etc`. Each command sees an `/etc` of its own, in a mount namespace that goes with its
+//! last process, so that the machine's is untouched.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use super::complete;
+use crate::support::backend::{Backend, Received};
+use crate::support::claude::{Client, USAGE, finish};
+use crate::support::model::Script;
+use crate::support::sandbox::{DEADLINE, text};
+use crate::support::telemetry::{Item, events, items};
+
+/// The team's, for everybody on the machine.
+const TEAM: &str = r#"
+description = "the platform team"
+[vars]
+region = "eu"
+[team]
+id = "platform"
+cost_center = "eng-123"
+[resource]
+"deployment.environment.name" = "laptop"
+where = "in ${region}"
+[destination.team]
+endpoint = "https://ingest.${region}.team.example"
+[destination.team.headers]
+Authorization = { env = "TEAM_TOKEN", format = "Bearer {}" }
+X-Tenant = "everybody"
+"#;
+
+/// Every character that stands for something in the variable that carries attributes, or in TOML.
+const ODD: &str = "spaces, commas = equals % %41 \"quotes\" 'single' \\ tab\there é😀\u{202e}";
+
+/// A user's own.
+const MINE: &str = r#"
+extends = "team"
+[vars]
+region = "us"
+[team]
+cost_center = "eng-456"
+[resource]
+"team.id" = "platform-ada"
+[destination.team.headers]
+x-tenant = { env = "TENANT" }
+"#;
+
+/// A client whose machine has a team's profile and this `config.toml`, and which has secrets to take; nothing, and the
+/// reason printed, where no namespace can be made.
+#[expect(clippy::print_stderr, reason = "whoever runs this should know that it proved nothing")]
+fn client(config: &str) -> Option<Client> {
+    let unshared = Command::new("unshare").args(["-m", "true"]).output();
+    if !unshared.as_ref().is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: no mount namespace can be made here: {unshared:?}");
+        return None;
+    }
+    let mut client = Client::new(Script::text("the answer").usage(USAGE));
+    client.write("system/profiles/team.toml", TEAM);
+    client.write("system/config.toml", config);
+    client.set("TEAM_TOKEN", "sk-team").set("TENANT", "tenant-9");
+    Some(client)
+}
+
+/// `ccrun` where the system's layer is the sandbox's. All else in `/etc` is what it was.
+fn ccrun(client: &Client, arguments: &[&str]) -> Output {
+    let root = client.home().parent().unwrap().display().to_string();
+    let script = format!(
+        "set -e; mkdir -p '{root}/etc'; mount --rbind /etc '{root}/etc'; mount -t tmpfs tmpfs /etc
+         ln -s '{root}'/etc/* /etc/; rm -f /etc/ccrun; ln -s '{root}/system' /etc/ccrun; exec ccrun \"$@\""
+    );
+    let mut command = client.command("unshare");
+    finish(command.args(["-m", "sh", "-c", &script, "sh"]).args(arguments).spawn().unwrap())
+}
+
+/// What a profile is said to be: value and place by key.
+fn shown(client: &Client, options: &[&str]) -> BTreeMap<String, (String, String)> {
+    let output = ccrun(client, &[&["profile", "show", "--json"], options].concat());
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+    let lines: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let field = |line: &Value, name: &str| line[name].as_str().unwrap().to_owned();
+    lines.iter().map(|line| (field(line, "key"), (field(line, "value"), field(line, "origin")))).collect()
+}
+
+/// The resource attributes that those are; `[resource]` beats `[team]`.
+fn attributes(shown: &BTreeMap<String, (String, String)>) -> BTreeMap<String, String> {
+    let below = |table: &'static str| {
+        shown.iter().filter_map(move |(key, (value, _))| {
+            let name = key.strip_prefix(table)?;
+            let name = serde_json::from_str(name).unwrap_or_else(|_| name.to_owned());
+            Some((name, serde_json::from_str::<String>(value).unwrap()))
+        })
+    };
+    let team = below("team.").map(|(key, value)| (if key == "id" { "team.id".to_owned() } else { key }, value));
+    team.chain(below("resource.")).collect()
+}
+
+/// Asks through `ccrun`, and gives what has arrived when all has.
+fn asked(client: &Client, backend: &Backend, options: &[&str]) -> Vec<Received> {
+    let output = ccrun(client, &[options, &["claude", "-p", "what is canary-7391?"]].concat());
+    assert_eq!((text(&output.stdout), text(&output.stderr)), ("the answer\n".to_owned(), String::new()));
+    backend.wait_for(|received| complete(received, client.questions()), DEADLINE)
+}
+
+/// A profile that brings the team's destination here.
+fn bring_here(client: &Client, backend: &Backend) {
+    client.profile("here", format!("[destination.team]\nendpoint = \"{}\"\n", backend.endpoint()));
+}
+
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn what_arrives_is_what_was_shown_of_all_layers_together() {
+    let Some(client) = client("") else { return };
+    let backend = Backend::start();
+    client.profile("mine", MINE);
+    bring_here(&client, &backend);
+    // More than the client itself would take.
+    let long = "é😀, =".repeat(200);
+    client.write("project/.ccrun.toml", format!("[resource]\nodd = {}\nlong = {long:?}\n", Value::from(ODD)));
+    let output = ccrun(&client, &["trust", "--yes"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+
+    let options = ["-p", "mine", "-p", "here", "-r", "by.option=1"];
+    let shown = shown(&client, &options);
+    let place = |key: &str| {
+        let (value, origin) = shown.get(key).unwrap_or_else(|| panic!("{key} in {shown:?}"));
+        (value.as_str(), origin.rsplit('/').next().unwrap().split(':').next().unwrap())
+    };
+    let endpoint = format!("{:?}", backend.endpoint());
+    assert_eq!(place("destination.team.endpoint"), (endpoint.as_str(), "here.toml"));
+    assert_eq!(
+        place("destination.team.headers.authorization"),
+        ("{ env = \"TEAM_TOKEN\", format = \"Bearer {}\" }", "team.toml")
+    );
+    assert_eq!(place("destination.team.headers.x-tenant"), ("{ env = \"TENANT\" }", "mine.toml"));
+    assert_eq!(place("resource.\"deployment.environment.name\""), ("\"laptop\"", "team.toml"));
+    assert_eq!(place("resource.where"), ("\"in us\"", "team.toml"));
+    assert_eq!(place("team.cost_center"), ("\"eng-456\"", "mine.toml"));
+    assert_eq!(place("resource.odd").1, ".ccrun.toml");
+    let attributes = attributes(&shown);
+    assert_eq!((&attributes["odd"], &attributes["long"]), (&ODD.to_owned(), &long));
+    assert_eq!((attributes["team.id"].as_str(), attributes["by.option"].as_str()), ("platform-ada", "1"));
+    assert_eq!(attributes.len(), 7, "{attributes:?}");
+
+    let received = asked(&client, &backend, &options);
+    for request in &received {
+        assert_eq!((request.header("authorization"), request.header("x-tenant")), ("Bearer sk-team", "tenant-9"));
+    }
+    for Item { name, resource, .. } in items(&received) {
+        for (key, value) in &attributes {
+            assert_eq!(resource.get(key), Some(value), "{key} of {name}");
+        }
+        assert_eq!(resource["ccrun.profile"], "mine");
+    }
+}
+
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn what_the_system_enforces_holds_whatever_a_users_profile_says() {
+    let enforced = r#"["content", "team", "resource.team.id", "destination.team.headers"]"#;
+    let Some(client) = client(&format!("profile = \"team\"\nenforce = {enforced}\n")) else { return };
+    let backend = Backend::start();
+    client.profile("mine", MINE.to_owned() + "X-Own = \"mine\"\n[content]\nuser_prompts = true\n");
+    bring_here(&client, &backend);
+    let received = asked(&client, &backend, &["-p", "mine", "-p", "here", "-r", "team.id=forged"]);
+    for request in &received {
+        assert_eq!((request.header("authorization"), request.header("x-tenant")), ("Bearer sk-team", "everybody"));
+        assert!(!request.headers.contains_key("x-own"));
+    }
+    for Item { name, resource, attributes, .. } in items(&received) {
+        assert_eq!((resource["team.id"].as_str(), resource["cost_center"].as_str()), ("platform", "eng-123"), "{name}");
+        assert!(!attributes.values().any(|value| value.contains("canary-7391")), "{attributes:?}");
+    }
+    assert_eq!(events(&received, "user_prompt").len(), 1);
+}

@@ -1,5 +1,7 @@
 //! What Claude Code itself reads: the `--settings` file that beats every other source but managed settings.
 
+mod files;
+
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -9,6 +11,8 @@ use serde_json::{Map, Value, json};
 
 use crate::environment::{self, Changes};
 use crate::{bounded, state};
+
+pub use files::{SettingsFile, settings_files};
 
 /// How large a settings file of the user's may be, in bytes.
 const MAXIMUM_SIZE: u64 = 4 * 1024 * 1024;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Launches Claude Code with its OpenTelemetry switched on and delivered.
 #[derive(Debug, Parser)]
@@ -60,6 +60,8 @@ pub enum Command {
     Run(Run),
     /// See, check and make profiles
     Profile(Profile),
+    /// Show what a program would be given, and from which layer
+    Env(Env),
     /// Show what this machine knows of tokens, cost, models and projects
     Report(Report),
     /// Look after what is not delivered yet
@@ -138,6 +140,48 @@ pub enum ProfileCommand {
     },
     /// Print the JSON Schema of a profile, for editors
     Schema,
+}
+
+/// `ccrun env`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ccrun env -p team --explain                    what comes from where, and what it overrides
+  eval \"$(ccrun env -p gateway --format shell)\"  sh, bash, zsh: a profile without a destination
+  ccrun env -p gateway --format fish | source
+
+It starts nothing. The program `env` is run by `ccrun run env`.")]
+pub struct Env {
+    /// What a launch would be given.
+    #[command(flatten)]
+    pub launch: Launch,
+    /// How to write it; the last three do without a collector
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: EnvFormat,
+    /// The same as `--format json`
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+    /// Say where each value comes from, and what it overrides
+    #[arg(long)]
+    pub explain: bool,
+    /// Show secrets
+    #[arg(long)]
+    pub reveal: bool,
+}
+
+/// How `ccrun env` writes variables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum EnvFormat {
+    /// For people
+    #[default]
+    Table,
+    /// For programs
+    Json,
+    /// For eval in sh, bash and zsh
+    Shell,
+    /// For source in fish
+    Fish,
+    /// For what reads .env files
+    Dotenv,
 }
 
 /// `ccrun report`.

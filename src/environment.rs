@@ -1,9 +1,11 @@
 //! What a profile and a collector's endpoint make of the program's environment. Pure: nothing is read, nothing is set.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+use crate::credential::Source;
 use crate::otlp::Signal;
 use crate::profile::{Profile, attribute_key};
 
@@ -54,39 +56,97 @@ impl Endpoint {
     }
 }
 
+/// A variable that says what a key of the profile says: its name, the key, and the value.
+type Said = (&'static str, &'static str, fn(&Profile) -> String);
+
+/// What the client hears of a profile, and which key to change for it.
+const SAID: [Said; 18] = [
+    ("CLAUDE_CODE_ENHANCED_TELEMETRY_BETA", "signals.traces", |profile| flag(emits(profile, Signal::Traces))),
+    ("OTEL_TRACES_EXPORTER", "signals.traces", |profile| exporter(profile, Signal::Traces)),
+    ("OTEL_METRICS_EXPORTER", "signals.metrics", |profile| exporter(profile, Signal::Metrics)),
+    ("OTEL_LOGS_EXPORTER", "signals.logs", |profile| exporter(profile, Signal::Logs)),
+    ("OTEL_METRIC_EXPORT_INTERVAL", "signals.metric_interval", |profile| milliseconds(profile.signals.metric_interval)),
+    ("OTEL_LOGS_EXPORT_INTERVAL", "signals.log_interval", |profile| milliseconds(profile.signals.log_interval)),
+    ("OTEL_TRACES_EXPORT_INTERVAL", "signals.trace_interval", |profile| milliseconds(profile.signals.trace_interval)),
+    ("OTEL_METRICS_INCLUDE_SESSION_ID", "cardinality.session_id", |profile| truth(profile.cardinality.session_id)),
+    ("OTEL_METRICS_INCLUDE_ACCOUNT_UUID", "cardinality.account_uuid", |profile| {
+        truth(profile.cardinality.account_uuid)
+    }),
+    ("OTEL_METRICS_INCLUDE_VERSION", "cardinality.version", |profile| truth(profile.cardinality.version)),
+    ("OTEL_METRICS_INCLUDE_ENTRYPOINT", "cardinality.entrypoint", |profile| truth(profile.cardinality.entrypoint)),
+    ("OTEL_METRICS_INCLUDE_RESOURCE_ATTRIBUTES", "cardinality.resource_attributes", |profile| {
+        truth(profile.cardinality.resource_attributes)
+    }),
+    ("OTEL_METRICS_INCLUDE_REPOSITORY", "cardinality.repository", |profile| truth(profile.cardinality.repository)),
+    ("OTEL_LOG_USER_PROMPTS", "content.user_prompts", |profile| flag(profile.content.user_prompts)),
+    ("OTEL_LOG_ASSISTANT_RESPONSES", "content.assistant_responses", |profile| {
+        flag(profile.content.assistant_responses)
+    }),
+    ("OTEL_LOG_TOOL_DETAILS", "content.tool_details", |profile| flag(profile.content.tool_details)),
+    ("OTEL_LOG_TOOL_CONTENT", "content.tool_content", |profile| flag(profile.content.tool_content)),
+    ("OTEL_LOG_RAW_API_BODIES", "content.raw_api_bodies", |profile| flag(profile.content.raw_api_bodies)),
+];
+
+/// Variables that are the same for every profile, for the collector wants it so.
+const FIXED: [(&str, &str); 3] = [
+    ("CLAUDE_CODE_ENABLE_TELEMETRY", "1"),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+    ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
+];
+
+/// The variable that names the service.
+pub const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
+
+/// The variable that carries resource attributes.
+pub const RESOURCE_ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
+
+/// The profile's key that decides a variable's value, if a single one does.
+pub fn key(variable: &str) -> Option<&'static str> {
+    SAID.iter().find(|(name, ..)| *name == variable).map(|(_, key, _)| *key)
+}
+
+/// Whether whatever somebody else set a variable to may be shown: it is a switch or a number, and no place for a key.
+pub fn is_plain(variable: &str) -> bool {
+    key(variable).is_some() || variable == RESOURCE_ATTRIBUTES || FIXED.iter().any(|(name, _)| *name == variable)
+}
+
 /// Telemetry on, to this endpoint. Every selector is set, so that nothing inherited can half-apply.
 pub fn on(profile: &Profile, endpoint: &Endpoint, session: &str, inherited: &BTreeMap<String, String>) -> Changes {
     let mut set = BTreeMap::new();
     let mut put = |name: &str, value: String| drop(set.insert(name.to_owned(), value));
-    put("CLAUDE_CODE_ENABLE_TELEMETRY", flag(true));
-    put("CLAUDE_CODE_ENHANCED_TELEMETRY_BETA", flag(profile.signals.emitted.contains(&Signal::Traces)));
-    for signal in Signal::ALL {
-        let exporter = if profile.signals.emitted.contains(&signal) { "otlp" } else { "none" };
-        put(&format!("OTEL_{}_EXPORTER", signal.name().to_uppercase()), exporter.to_owned());
+    for (name, _, value) in SAID {
+        put(name, value(profile));
     }
-    put("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf".to_owned());
+    for (name, value) in FIXED {
+        put(name, value.to_owned());
+    }
     put("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.url());
     put("OTEL_EXPORTER_OTLP_HEADERS", format!("{TOKEN_HEADER}={}", endpoint.token));
-    let milliseconds = |interval: std::time::Duration| interval.as_millis().to_string();
-    put("OTEL_METRIC_EXPORT_INTERVAL", milliseconds(profile.signals.metric_interval));
-    put("OTEL_LOGS_EXPORT_INTERVAL", milliseconds(profile.signals.log_interval));
-    put("OTEL_TRACES_EXPORT_INTERVAL", milliseconds(profile.signals.trace_interval));
-    put("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta".to_owned());
-    put("OTEL_METRICS_INCLUDE_SESSION_ID", truth(profile.cardinality.session_id));
-    put("OTEL_METRICS_INCLUDE_ACCOUNT_UUID", truth(profile.cardinality.account_uuid));
-    put("OTEL_METRICS_INCLUDE_VERSION", truth(profile.cardinality.version));
-    put("OTEL_METRICS_INCLUDE_ENTRYPOINT", truth(profile.cardinality.entrypoint));
-    put("OTEL_METRICS_INCLUDE_RESOURCE_ATTRIBUTES", truth(profile.cardinality.resource_attributes));
-    put("OTEL_METRICS_INCLUDE_REPOSITORY", truth(profile.cardinality.repository));
-    put("OTEL_LOG_USER_PROMPTS", flag(profile.content.user_prompts));
-    put("OTEL_LOG_ASSISTANT_RESPONSES", flag(profile.content.assistant_responses));
-    put("OTEL_LOG_TOOL_DETAILS", flag(profile.content.tool_details));
-    put("OTEL_LOG_TOOL_CONTENT", flag(profile.content.tool_content));
-    put("OTEL_LOG_RAW_API_BODIES", flag(profile.content.raw_api_bodies));
-    let own = inherited.get("OTEL_RESOURCE_ATTRIBUTES").map(String::as_str).unwrap_or_default();
-    put("OTEL_RESOURCE_ATTRIBUTES", resource_attributes(own, &profile.resource));
+    let own = inherited.get(RESOURCE_ATTRIBUTES).map(String::as_str).unwrap_or_default();
+    put(RESOURCE_ATTRIBUTES, resource_attributes(own, &profile.resource));
     put(SESSION, session.to_owned());
     Changes { removed: leftovers(inherited, &set), set }
+}
+
+/// The same before there is a session: what it decides is named instead.
+pub fn on_in_general(profile: &Profile, inherited: &BTreeMap<String, String>) -> Changes {
+    let nobody = Endpoint { port: 0, token: "<token>".to_owned() };
+    let mut changes = on(profile, &nobody, "<session>", inherited);
+    changes.set.insert("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), "http://127.0.0.1:<port>/<token>".to_owned());
+    changes
+}
+
+/// `[env]`, each value as `value` has it, and without the variables that a destination's headers were taken from: the
+/// program has no use for them.
+pub fn own<E>(profile: &Profile, value: impl Fn(&str, &[Source]) -> Result<String, E>) -> Result<Changes, E> {
+    let mut changes = Changes::default();
+    let headers = profile.destinations.iter().flat_map(|destination| destination.headers.values().flatten());
+    changes.removed.extend(headers.flat_map(Source::variables).map(str::to_owned));
+    for (name, sources) in &profile.env {
+        changes.removed.remove(name);
+        changes.set.insert(name.clone(), value(name, sources)?);
+    }
+    Ok(changes)
 }
 
 /// Telemetry off, whatever was inherited.
@@ -142,6 +202,18 @@ pub fn resource_attributes(own: &str, profile: &BTreeMap<String, String>) -> Str
 /// Everything but the characters that no reader of the variable could take for something else.
 const RESERVED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/').remove(b':');
+
+fn emits(profile: &Profile, signal: Signal) -> bool {
+    profile.signals.emitted.contains(&signal)
+}
+
+fn exporter(profile: &Profile, signal: Signal) -> String {
+    if emits(profile, signal) { "otlp" } else { "none" }.to_owned()
+}
+
+fn milliseconds(interval: Duration) -> String {
+    interval.as_millis().to_string()
+}
 
 /// How Claude Code writes its own switches.
 fn flag(on: bool) -> String {

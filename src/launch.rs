@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::claude::{self, UserSettings};
 use crate::collector::{self, Plan, Role, Token};
-use crate::credential::{self, Secret, Source};
+use crate::credential::{self, Secret};
 use crate::environment::{self, Changes, Endpoint};
 use crate::process::Process;
 use crate::profile::{self, Profile, Selection};
@@ -122,19 +122,13 @@ pub fn prepare(
     Ok(Prepared { changes, arguments, warnings })
 }
 
-/// `[env]`, and without the variables that a destination's headers were taken from: the program has no use for them.
-fn variables(profile: &Profile, setting: &Setting) -> Result<Changes> {
-    let variable = |name: &str| setting.variable(name);
-    let mut changes = Changes::default();
-    let headers = profile.destinations.iter().flat_map(|destination| destination.headers.values().flatten());
-    changes.removed.extend(headers.flat_map(Source::variables).map(str::to_owned));
-    for (name, sources) in &profile.env {
-        let value = credential::fetch(sources, &variable);
+/// The profile's own variables, fetched.
+pub fn variables(profile: &Profile, setting: &Setting) -> Result<Changes> {
+    environment::own(profile, |name, sources| {
+        let value = credential::fetch(sources, &|name: &str| setting.variable(name));
         let Secret(value) = value.map_err(|reason| anyhow!("there is no value for `env.{name}`: {reason}"))?;
-        changes.removed.remove(name);
-        changes.set.insert(name.clone(), value);
-    }
-    Ok(changes)
+        Ok(value)
+    })
 }
 
 /// Destinations that cannot be given anything yet, each with the reason.

@@ -9,7 +9,8 @@
 //! 2. [`profile`]: which files say what, and what they mean together. A [`credential`] is where a header's value comes
 //!    from. [`trust`]: what of a cloned repository may take part in that.
 //! 3. [`environment`]: what profile and endpoint make of the program's environment; [`claude`]: what Claude Code reads
-//!    besides; [`background`]: who of its background service was given that.
+//!    besides; [`background`]: who of its background service was given that. [`explanation`]: where each variable comes
+//!    from, and what it overrides; [`quoting`]: variables for a shell to evaluate.
 //! 4. [`launch`]: binds a port, starts the collector on it, and becomes the program. A [`sentinel`] tells a program that
 //!    runs `ccrun` again.
 //! 5. [`collector`]: a keeper that holds the port, and a worker that receives, stamps, stores and forwards.
@@ -29,6 +30,7 @@ pub mod collector;
 pub mod commands;
 pub mod credential;
 pub mod environment;
+pub mod explanation;
 pub mod forward;
 pub mod git;
 pub mod helper;
@@ -37,6 +39,7 @@ pub mod otlp;
 pub mod printable;
 pub mod process;
 pub mod profile;
+pub mod quoting;
 pub mod random;
 pub mod sentinel;
 pub mod setting;

@@ -12,6 +12,8 @@
 mod delivery;
 #[path = "it/durability.rs"]
 mod durability;
+#[path = "it/env.rs"]
+mod env;
 #[path = "it/install.rs"]
 mod install;
 #[path = "it/launch.rs"]

@@ -1,11 +1,13 @@
 //! One verb a file: glue between the command line and the library, and all that is printed.
 
+mod env;
 mod profile;
 mod queue;
 mod report;
 mod run;
 mod trust;
 
+use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -25,6 +27,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Program(words) => Ok(run::run(cli.launch, words, &Surroundings::gather()?)),
         Command::Run(run) => Ok(run::run(run.launch, run.program, &Surroundings::gather()?)),
         Command::Profile(profile) => profile::run(profile.command, &Surroundings::gather()?),
+        Command::Env(env) => env::run(cli.launch, env, &Surroundings::gather()?),
         Command::Report(report) => report::run(report, &Surroundings::gather()?),
         Command::Queue(queue) => queue::run(&queue.command, &Surroundings::gather()?),
         Command::Trust(trust) => trust::trust(&trust, &Surroundings::gather()?),
@@ -42,6 +45,14 @@ fn print(text: &str) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
     }
+}
+
+/// Claude's own shell may be led by what it reads, and gets no help from us.
+fn refuse_inside_claude(verb: &str, surroundings: &Surroundings) -> Option<ExitCode> {
+    surroundings.variables.contains_key(OsStr::new("CLAUDECODE")).then(|| {
+        complain(&format!("`{verb}` does nothing inside a session of Claude's: run it in a terminal of your own"));
+        ExitCode::FAILURE
+    })
 }
 
 /// Whether to colour what goes to a stream: it is a terminal, and nobody asked for no colour (no-color.org).

@@ -116,7 +116,7 @@ fn missing(resolved: &Resolved, setting: &Setting) -> String {
 }
 
 /// Says what is wrong, at length; the exit code is that of an invalid profile that was asked about.
-fn invalid(faults: &Faults, surroundings: &Surroundings) -> ExitCode {
+pub(super) fn invalid(faults: &Faults, surroundings: &Surroundings) -> ExitCode {
     complain(&format!("invalid profile\n{}", faults.render(colour(&std::io::stderr(), surroundings))));
     ExitCode::from(2)
 }

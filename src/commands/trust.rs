@@ -2,7 +2,6 @@
 
 mod view;
 
-use std::ffi::OsStr;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 
-use super::{colour, complain, print, run};
+use super::{colour, complain, print, refuse_inside_claude, run};
 use crate::cli;
 use crate::printable::printable;
 use crate::profile::project::{self, FILE_NAME};
@@ -88,14 +87,6 @@ pub(super) fn untrust(options: &cli::Untrust, surroundings: &Surroundings) -> Re
     let what = if trust.revoke(&path)? { "is not trusted any more" } else { "was not trusted" };
     print(&format!("`{}` {what}\n", shown(&path)))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Claude's own shell may be led by what it reads, and gets no help from us.
-fn refuse_inside_claude(verb: &str, surroundings: &Surroundings) -> Option<ExitCode> {
-    surroundings.variables.contains_key(OsStr::new("CLAUDECODE")).then(|| {
-        complain(&format!("`{verb}` does nothing inside a session of Claude's: run it in a terminal of your own"));
-        ExitCode::FAILURE
-    })
 }
 
 /// The directory that is meant, by itself or by the project's file in it, without links where it is there.

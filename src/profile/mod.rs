@@ -32,7 +32,7 @@ pub use json_schema::json_schema;
 pub use model::{Cardinality, Collector, Content, Destination, Profile, Protocol, Signals};
 pub use named::{Search, named_files};
 pub use plan::Plan;
-pub use read::attribute_key;
+pub use read::{SHORTHAND, attribute_key};
 pub use resolve::{DEFAULT, Merged, Resolved, Selection, describe, merge, resolve_document};
 pub use sources::{Directories, Layer};
 

@@ -93,10 +93,13 @@ fn duration(table: Option<&Node>, key: &str, default: Duration) -> Duration {
     text(table, key).and_then(schema::duration).unwrap_or(default)
 }
 
+/// The keys of `[team]`, and the resource attribute that each stands for.
+pub const SHORTHAND: [(&str, &str); 3] =
+    [("id", "team.id"), ("department", "department"), ("cost_center", "cost_center")];
+
 /// The team and the resource attributes; `[resource]` beats `[team]`, which is its shorthand.
 fn resource(root: &Node, faults: &mut Vec<Diagnostic>) -> (Option<String>, BTreeMap<String, String>) {
-    let shorthand = [("id", "team.id"), ("department", "department"), ("cost_center", "cost_center")];
-    let team = shorthand.into_iter().filter_map(|(key, attribute)| Some((attribute, text(root.get("team"), key)?)));
+    let team = SHORTHAND.into_iter().filter_map(|(key, attribute)| Some((attribute, text(root.get("team"), key)?)));
     let mut attributes: BTreeMap<_, _> = team.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     for (key, node) in root.get("resource").and_then(Node::entries).into_iter().flatten() {
         if let Err(reason) = attribute_key(key) {

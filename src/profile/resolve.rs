@@ -46,6 +46,14 @@ pub struct Resolved {
     pub(super) root: Node,
 }
 
+impl Resolved {
+    /// Where a value stands, by the keys that lead to it: `FILE:LINE:COLUMN`, or the option that said it.
+    pub fn origin<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Option<String> {
+        let node = path.into_iter().try_fold(&self.root, Node::get)?;
+        Some(node.origin.to_string())
+    }
+}
+
 /// Everything that is written for a selection, with a project's file if one takes part.
 #[derive(Clone, Debug)]
 pub struct Merged {

@@ -79,7 +79,7 @@ fn the_environment_is_complete_and_nothing_inherited_half_applies() {
     sandbox.set("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "https://elsewhere").set("OTEL_SDK_DISABLED", "true");
     sandbox.set("OTEL_EXPORTER_OTLP_HEADERS", "key=theirs").set("OTEL_RESOURCE_ATTRIBUTES", "team.id=forged,mine=1");
     sandbox.profile("local", "[team]\nid = \"plat form\"\n[content]\nuser_prompts = true\n");
-    let output = sandbox.run(["env"]);
+    let output = sandbox.run(["--", "env"]);
     let environment = text(&output.stdout);
     let value = |name: &str| {
         let line = environment.lines().find_map(|line| line.strip_prefix(&format!("{name}=")));
@@ -206,7 +206,7 @@ fn closed_streams_are_no_reason_not_to_start() {
 fn off_means_a_plain_exec() {
     let mut sandbox = Sandbox::new();
     sandbox.set("CCRUN_OFF", "1").set("OTEL_EXPORTER_OTLP_ENDPOINT", "https://mine");
-    let environment = text(&sandbox.run(["env"]).stdout);
+    let environment = text(&sandbox.run(["--", "env"]).stdout);
     assert!(environment.contains("OTEL_EXPORTER_OTLP_ENDPOINT=https://mine\n"), "{environment}");
     assert!(!environment.contains("CCRUN_SESSION"), "{environment}");
     assert!(sandbox.collectors().is_empty());

@@ -146,7 +146,7 @@ fn config_can_switch_everything_off_and_name_the_state_directory() {
     assert!(sandbox.home().join(".config/ccrun/state/locks").exists() && !sandbox.state().exists());
     sandbox.wait_for_end();
     sandbox.write("home/.config/ccrun/config.toml", "off = true\n");
-    assert!(!text(&sandbox.run(["env"]).stdout).contains("CCRUN_SESSION"));
+    assert!(!text(&sandbox.run(["--", "env"]).stdout).contains("CCRUN_SESSION"));
     sandbox.write("home/.config/ccrun/config.toml", "of = true\n");
     let output = sandbox.run(["true"]);
     let stderr = text(&output.stderr);

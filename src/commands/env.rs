@@ -1,0 +1,201 @@
+//! `ccrun env`: what a program would be given. Nothing is started, and nothing is written.
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow, bail};
+use serde_json::{Value, json};
+
+use super::{complain, print, profile, refuse_inside_claude, run};
+use crate::cli::{self, EnvFormat};
+use crate::credential::Source;
+use crate::environment::{self, Changes};
+use crate::explanation::{Elsewhere, Explained, Parties, explain};
+use crate::printable::visible;
+use crate::profile::{Profile, Resolved};
+use crate::setting::Setting;
+use crate::surroundings::Surroundings;
+use crate::{claude, launch, quoting, sentinel};
+
+pub(super) fn run(before: cli::Launch, options: cli::Env, surroundings: &Surroundings) -> Result<ExitCode> {
+    if options.reveal
+        && let Some(refusal) = refuse_inside_claude("env --reveal", surroundings)
+    {
+        return Ok(refusal);
+    }
+    let (setting, config) = Setting::gather(surroundings)?;
+    let selection = run::selection(joined(before, options.launch), surroundings);
+    let (resolved, notice) = match setting.resolve(&selection) {
+        Ok(found) => found,
+        Err(faults) => return Ok(profile::invalid(&faults, surroundings)),
+    };
+    if let Some(notice) = notice {
+        complain(&visible(&notice));
+    }
+    if config.off || surroundings.switch("CCRUN_OFF") {
+        complain("it is off, and the program gets what is inherited: this is what it would get otherwise");
+    }
+    let own = if options.reveal {
+        launch::variables(&resolved.profile, &setting)?
+    } else {
+        environment::own(&resolved.profile, |_, sources| Ok::<_, anyhow::Error>(masked(sources)))?
+    };
+    let format = if options.json { EnvFormat::Json } else { options.format };
+    if matches!(format, EnvFormat::Table | EnvFormat::Json) {
+        let telemetry = environment::on_in_general(&resolved.profile, &setting.variables);
+        let files = if options.explain { files(&setting, surroundings) } else { Vec::new() };
+        let parties = Parties {
+            resolved: &resolved,
+            enforced: &config.enforce,
+            inherited: &setting.variables,
+            files: &files,
+            reveal: options.reveal,
+        };
+        let changes = with_launchs(own.and(telemetry.clone()));
+        let variables = if options.explain { explain(&changes, &telemetry, parties) } else { plain(changes) };
+        print(&if format == EnvFormat::Json { as_json(&variables, options.explain)? } else { as_text(&variables) })?;
+    } else {
+        if options.explain {
+            bail!("`--explain` is for people and programs: use it with `--format table` or `json`");
+        }
+        let text = direct(format, &resolved, own, &setting, options.reveal)?;
+        if io::stdout().is_terminal() && text.split('\n').any(|line| visible(line) != line) {
+            bail!("a value holds what would act on this terminal: evaluate it, or write it to a file");
+        }
+        print(&text)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Options before the verb, and then those after it.
+fn joined(mut before: cli::Launch, after: cli::Launch) -> cli::Launch {
+    before.profiles.extend(after.profiles);
+    before.variables.extend(after.variables);
+    before.resource.extend(after.resource);
+    before.env.extend(after.env);
+    before
+}
+
+/// A literal, or where the value would come from. Nothing is fetched for that, for fetching may start something.
+fn masked(sources: &[Source]) -> String {
+    match sources {
+        [Source::Literal(value), ..] => value.clone(),
+        sources => format!("<{}>", sources.iter().map(Source::to_string).collect::<Vec<_>>().join(", else ")),
+    }
+}
+
+/// With what a launch adds for itself.
+fn with_launchs(mut changes: Changes) -> Changes {
+    changes.set.insert(sentinel::VARIABLE.to_owned(), "<launch>".to_owned());
+    changes.set.insert(claude::RESUME_OPTIONS.to_owned(), "<Claude Code's options>".to_owned());
+    changes
+}
+
+fn files(setting: &Setting, surroundings: &Surroundings) -> Vec<claude::SettingsFile> {
+    let (files, notes) = claude::settings_files(&setting.places.claude, &surroundings.directory);
+    for note in notes {
+        complain(&visible(&note));
+    }
+    files
+}
+
+/// Variables without a word on them.
+fn plain(changes: Changes) -> Vec<Explained> {
+    let bare = |name, value| Explained { name, value, origins: Vec::new(), overrides: Vec::new(), overruled_by: None };
+    let set = changes.set.into_iter().map(|(name, value)| bare(name, Some(value)));
+    set.chain(changes.removed.into_iter().map(|name| bare(name, None))).collect()
+}
+
+fn as_text(variables: &[Explained]) -> String {
+    let mut out = String::new();
+    let mut line = |text: String| out.extend([visible(&text).as_str(), "\n"]);
+    for variable in variables {
+        match &variable.value {
+            Some(value) => line(format!("{}={value}", variable.name)),
+            None => line(format!("{} is taken out", variable.name)),
+        }
+        for origin in &variable.origins {
+            line(format!("    from {origin}"));
+        }
+        for other in &variable.overrides {
+            line(format!("    over {}: {}", other.place, other.value));
+        }
+        if let Some(other) = &variable.overruled_by {
+            line(format!("    but Claude Code takes {}: {}", other.place, other.value));
+        }
+    }
+    out
+}
+
+fn as_json(variables: &[Explained], explained: bool) -> Result<String> {
+    let other = |other: &Elsewhere| json!({ "place": other.place, "value": other.value });
+    let entry = |variable: &Explained| -> Value {
+        let mut entry = json!({ "name": variable.name, "value": variable.value });
+        if explained {
+            entry["origins"] = json!(variable.origins);
+            entry["overrides"] = variable.overrides.iter().map(other).collect();
+            entry["overruled_by"] = variable.overruled_by.as_ref().map(other).into();
+        }
+        entry
+    };
+    let entries: Vec<_> = variables.iter().map(entry).collect();
+    Ok(escaped(&serde_json::to_string_pretty(&entries)?) + "\n")
+}
+
+/// JSON whose strings hold nothing that acts on a terminal.
+fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for character in json.chars() {
+        let written = character.to_string();
+        if character == '\n' || visible(&written) == written {
+            out.push(character);
+        } else {
+            out.extend(character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    out
+}
+
+/// `[env]` and telemetry off, for the shell that reads it.
+fn direct(format: EnvFormat, resolved: &Resolved, own: Changes, setting: &Setting, reveal: bool) -> Result<String> {
+    let profile = &resolved.profile;
+    check_direct(profile, reveal)?;
+    if !profile.settings.is_empty() {
+        complain("`[settings]` are no variables: they are not among these");
+    }
+    let changes = own.and(environment::off(&setting.variables));
+    let mut out = String::new();
+    for (name, value) in &changes.set {
+        let written = match format {
+            EnvFormat::Fish => quoting::fish(name, Some(value)),
+            EnvFormat::Dotenv => quoting::dotenv(name, value),
+            _ => quoting::shell(name, Some(value)),
+        };
+        out += &written.map_err(|reason| anyhow!(visible(&reason)))?;
+    }
+    // A .env file says what is set. What no shell could name was never in one.
+    let removed = changes.removed.iter().filter(|name| format != EnvFormat::Dotenv && quoting::check(name).is_ok());
+    for name in removed {
+        let written = if format == EnvFormat::Fish { quoting::fish(name, None) } else { quoting::shell(name, None) };
+        out += &written.unwrap_or_default();
+    }
+    Ok(out)
+}
+
+/// Without a collector nothing is delivered, and what is printed is no secret unless it was asked for.
+fn check_direct(profile: &Profile, reveal: bool) -> Result<()> {
+    if !profile.destinations.is_empty() {
+        let names: Vec<_> = profile.destinations.iter().map(|destination| destination.name.as_str()).collect();
+        bail!(
+            "a shell's variables do without a collector, which this version of ccrun does not do for a profile with \
+             destinations: all that is for {} would be lost; start the program by `ccrun -p {} PROGRAM`",
+            visible(&names.join(", ")),
+            visible(&profile.name)
+        );
+    }
+    let secret = |sources: &[Source]| !matches!(sources, [Source::Literal(_), ..]);
+    let Some((name, sources)) = profile.env.iter().find(|(_, sources)| secret(sources) && !reveal) else {
+        return Ok(());
+    };
+    bail!("`{}` is {}: `--reveal` writes its value", visible(name), visible(&masked(sources)))
+}

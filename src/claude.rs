@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 
 use crate::environment::{self, Changes};
-use crate::{bounded, state};
+use crate::{bounded, profile, state};
 
 pub use files::{SettingsFile, settings_files};
 
@@ -47,6 +47,21 @@ pub fn known_places(home: &Path) -> Vec<PathBuf> {
     let own = [".local/bin/claude", ".claude/local/claude", ".npm-global/bin/claude"].map(|place| home.join(place));
     let shared = ["/usr/local/bin/claude", "/opt/homebrew/bin/claude"].map(PathBuf::from);
     own.into_iter().chain(shared).collect()
+}
+
+/// What of the user's settings concerns telemetry: the variables in `env`, and the headers helper by its own name.
+/// Settings that cannot be read say nothing here; Claude Code itself complains.
+pub fn user_telemetry(directory: &Path) -> BTreeMap<String, String> {
+    let text = bounded::read(&directory.join("settings.json"), MAXIMUM_SIZE).unwrap_or_default();
+    let Ok(Value::Object(settings)) = serde_json::from_slice(&text) else { return BTreeMap::new() };
+    let helper = settings.get(profile::HELPER).map(|helper| (profile::HELPER.to_owned(), helper.clone()));
+    let text = |value: Value| match value {
+        Value::String(text) => Some(text),
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        _ => None,
+    };
+    let named = user_variables(&settings).into_iter().chain(helper);
+    named.filter_map(|(name, value)| Some((name, text(value)?))).collect()
 }
 
 /// The user's own `--settings`, taken out of the arguments, for only the last one given counts.

@@ -132,6 +132,9 @@ pub enum ProfileCommand {
         /// Sets a variable in it
         #[arg(long = "var", value_name = "NAME=VALUE", value_parser = pair)]
         variables: Vec<(String, String)>,
+        /// Make it of what is set up for Claude Code in the environment and in its user settings
+        #[arg(long, conflicts_with_all = ["extends", "variables"])]
+        from_env: bool,
     },
     /// Print where your profiles are, or the file of one
     Path {

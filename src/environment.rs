@@ -110,6 +110,17 @@ pub fn is_plain(variable: &str) -> bool {
     key(variable).is_some() || variable == RESOURCE_ATTRIBUTES || FIXED.iter().any(|(name, _)| *name == variable)
 }
 
+/// Whether an environment was made by us: its endpoint is a collector's of a session, which is no setup of the user's.
+pub fn is_of_a_session(variables: &BTreeMap<String, String>) -> bool {
+    let endpoint = variables.get("OTEL_EXPORTER_OTLP_ENDPOINT");
+    let rest = endpoint.and_then(|endpoint| endpoint.strip_prefix("http://127.0.0.1:"));
+    let parts = rest.and_then(|rest| rest.split_once('/'));
+    let is_ours = parts.is_some_and(|(port, token)| {
+        port.parse::<u16>().is_ok() && token.len() == 32 && token.chars().all(|c| c.is_ascii_hexdigit())
+    });
+    is_ours && variables.contains_key(SESSION)
+}
+
 /// Telemetry on, to this endpoint. Every selector is set, so that nothing inherited can half-apply.
 pub fn on(profile: &Profile, endpoint: &Endpoint, session: &str, inherited: &BTreeMap<String, String>) -> Changes {
     let mut set = BTreeMap::new();
@@ -240,7 +251,7 @@ mod tests {
     #[test]
     fn nothing_inherited_half_applies() {
         let nowhere = Path::new("/nonexistent");
-        let directories = Directories { system: nowhere, user: nowhere };
+        let directories = Directories { system: nowhere, user: nowhere, inherited: None };
         let merged = merge(&Selection::default(), &Config::default(), None, directories).unwrap();
         let variables = BTreeMap::new();
         let profile = merged.meaning(Ground { home: nowhere, variables: &variables }).unwrap().profile;

@@ -162,7 +162,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::profile::{Directories, Document, resolve_document};
+    use crate::profile::{Directories, Document, check_document};
 
     fn strings(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -176,8 +176,8 @@ mod tests {
     fn explained(text: &str, inherited: &[(&str, &str)], files: &[SettingsFile]) -> BTreeMap<String, Explained> {
         let nowhere = Path::new("/nonexistent");
         let document = Arc::new(Document { label: "p.toml".to_owned(), text: text.to_owned() });
-        let directories = Directories { system: nowhere, user: nowhere };
-        let resolved = resolve_document(&document, directories, &|_| None).unwrap();
+        let directories = Directories { system: nowhere, user: nowhere, inherited: None };
+        let resolved = check_document(&document, directories).unwrap();
         let inherited = strings(inherited);
         let telemetry = environment::on_in_general(&resolved.profile, &inherited);
         let own = environment::own(&resolved.profile, |_, sources| match sources {

@@ -9,14 +9,15 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use crate::bounded;
 use crate::helper::Ground;
 use crate::profile::project::{self, ProjectFile};
 use crate::profile::{
-    self, Config, Diagnostic, Directories, Document, Faults, Layer, Plan, Resolved, Search, Selection, named_files,
+    self, Config, Diagnostic, Directories, Document, Faults, Inherited, Layer, Plan, Resolved, Search, Selection,
+    named_files,
 };
 use crate::surroundings::{Places, Surroundings};
 use crate::trust::{Named, Subject, Trust, Verdict};
+use crate::{bounded, claude, environment};
 
 /// How much is read of a file that is to be checked, in bytes.
 const MAXIMUM_FILE: u64 = 256 * 1024;
@@ -104,20 +105,20 @@ impl Setting {
         Ok((Subject::read(project, &named)?, plan))
     }
 
-    /// Resolves a file that is no profile of any layer.
-    pub fn resolve_file(&self, path: &Path) -> Result<Resolved, Faults> {
+    /// Checks a file that is no profile of any layer; nothing is fetched or run.
+    pub fn check_file(&self, path: &Path) -> Result<Resolved, Faults> {
         let text = bounded::read(path, MAXIMUM_FILE).map_err(|error| error.to_string());
         let text = text.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()));
         match text {
-            Ok(text) => self.resolve_text(path, &text),
+            Ok(text) => self.check_text(path, &text),
             Err(reason) => Err(Diagnostic::nowhere(format!("cannot read `{}`: {reason}", path.display())).into()),
         }
     }
 
-    /// Resolves what a file says, or would say.
-    pub fn resolve_text(&self, path: &Path, text: &str) -> Result<Resolved, Faults> {
+    /// Checks what a file says, or would say; nothing is fetched or run.
+    pub fn check_text(&self, path: &Path, text: &str) -> Result<Resolved, Faults> {
         let document = Arc::new(Document { label: path.display().to_string(), text: text.to_owned() });
-        self.within(|directories| profile::resolve_document(&document, directories, self.ground()))
+        self.within(|directories| profile::check_document(&document, directories))
     }
 
     /// One line about a profile.
@@ -127,16 +128,38 @@ impl Setting {
 
     /// All profiles by name, each with its highest layer.
     pub fn profiles(&self) -> Vec<(String, Layer)> {
-        let (system, user) = (self.places.system_profiles(), self.places.profiles());
-        Directories { system: &system, user: &user }.list()
+        self.within(|directories| directories.list())
     }
 
     /// The names of the profiles that are in files of the machine's or the user's.
     pub fn own_profiles(&self) -> Vec<String> {
-        self.profiles().into_iter().filter(|(_, layer)| *layer != Layer::BuiltIn).map(|(name, _)| name).collect()
+        self.profiles().into_iter().filter(|(_, layer)| *layer >= Layer::System).map(|(name, _)| name).collect()
+    }
+
+    /// What was set up for Claude Code without us, in the environment or in the user's settings, which win: never in a
+    /// repository's, and never by a session of ours.
+    pub fn inherited(&self) -> Option<Inherited> {
+        let switches =
+            ["CLAUDE_CODE_ENABLE_TELEMETRY", "CLAUDE_CODE_ENHANCED_TELEMETRY_BETA", "CLAUDE_CODE_CLIENT_CERT"];
+        let concerns = |name: &str| name.starts_with("OTEL_") || name == profile::HELPER || switches.contains(&name);
+        let path = Places::shortened(&self.places.claude.join("settings.json"));
+        let own = environment::is_of_a_session(&self.variables);
+        let around = self.variables.iter().filter(|_| !own).map(|(name, value)| (name, value, "the environment"));
+        let user = claude::user_telemetry(&self.places.claude);
+        let named = around.chain(user.iter().map(|(name, value)| (name, value, path.as_str())));
+        let named = named.filter(|(name, ..)| concerns(name));
+        let variables = named.map(|(name, value, place)| (name.clone(), (value.clone(), place.to_owned())));
+        Inherited::find(&variables.collect())
+    }
+
+    /// The profile that applies where neither an option nor a variable nor a project chooses one.
+    pub fn default_profile(&self, config: &Config) -> String {
+        let found = || self.inherited().filter(Inherited::is_profile).map(|_| profile::INHERITED.to_owned());
+        config.profile.clone().or_else(found).unwrap_or_else(|| profile::DEFAULT.to_owned())
     }
 
     fn within<T>(&self, act: impl FnOnce(Directories<'_>) -> T) -> T {
-        act(Directories { system: &self.places.system_profiles(), user: &self.places.profiles() })
+        let (system, user, inherited) = (self.places.system_profiles(), self.places.profiles(), self.inherited());
+        act(Directories { system: &system, user: &user, inherited: inherited.as_ref() })
     }
 }

@@ -41,6 +41,16 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether a text is still to be said: not if it is the last that was, as the file at `path` notes from now on.
+pub fn once(path: &Path, text: &str) -> bool {
+    let is_new = !fs::read(path).is_ok_and(|said| said == text.as_bytes());
+    // One that cannot be noted is said again.
+    is_new && {
+        drop(write(path, text.as_bytes()));
+        true
+    }
+}
+
 /// The lock that says that a session has a collector. Held as long as the value, or a forked process's copy of it,
 /// lives: the kernel lets go of it, however the holders end.
 #[derive(Debug)]

@@ -141,6 +141,11 @@ impl Places {
         self.state.join("trust")
     }
 
+    /// Where it is noted what was said of the profile `inherited`.
+    pub fn inherited(&self) -> PathBuf {
+        self.state.join("inherited")
+    }
+
     /// The key of fingerprints.
     pub fn key(&self) -> PathBuf {
         self.state.join("key")

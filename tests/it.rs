@@ -14,6 +14,8 @@ mod delivery;
 mod durability;
 #[path = "it/env.rs"]
 mod env;
+#[path = "it/inherited.rs"]
+mod inherited;
 #[path = "it/install.rs"]
 mod install;
 #[path = "it/launch.rs"]

@@ -10,11 +10,11 @@ use anyhow::{Context, Result, bail};
 use comfy_table::{Table, presets};
 use serde_json::json;
 
-use super::{colour, complain, print, run};
+use super::{colour, complain, print, refuse_inside_claude, run};
 use crate::cli::{self, ProfileCommand};
 use crate::credential;
 use crate::printable::{printable, visible};
-use crate::profile::{self, Faults, Layer, Resolved, Selection, check_name, json_schema, show};
+use crate::profile::{Faults, Layer, Resolved, Selection, check_name, json_schema, show};
 use crate::setting::Setting;
 use crate::surroundings::{Places, Surroundings};
 
@@ -22,15 +22,23 @@ pub(super) fn run(command: ProfileCommand, surroundings: &Surroundings) -> Resul
     let (setting, config) = Setting::gather(surroundings)?;
     match command {
         ProfileCommand::List { json } => {
-            let default = surroundings.text("CCRUN_PROFILE").map(str::to_owned).or(config.profile);
-            list(&setting, default.as_deref().unwrap_or(profile::DEFAULT), json)
+            let chosen = surroundings.text("CCRUN_PROFILE").map(str::to_owned);
+            list(&setting, &chosen.unwrap_or_else(|| setting.default_profile(&config)), json)
         }
         ProfileCommand::Show { name, launch, json } => {
             let launch = cli::Launch { profiles: name.into_iter().chain(launch.profiles).collect(), ..launch };
             show(&setting, &run::selection(launch, surroundings), json, surroundings)
         }
         ProfileCommand::Check { names } => check(&setting, names, surroundings),
-        ProfileCommand::New { name, extends, variables } => new(&setting, &name, &extends, &variables, surroundings),
+        ProfileCommand::New { name, extends, variables, from_env } => {
+            if let Some(refusal) = refuse_inside_claude("profile new", surroundings) {
+                return Ok(refusal);
+            }
+            if from_env {
+                return from_env_new(&setting, &name, surroundings);
+            }
+            new(&setting, &name, &template(&extends, &variables), surroundings)
+        }
         ProfileCommand::Path { name } => path(&setting, name.as_deref()),
         ProfileCommand::Schema => {
             print(&format!("{}\n", serde_json::to_string_pretty(&json_schema())?))?;
@@ -92,7 +100,7 @@ fn check(setting: &Setting, names: Vec<String>, surroundings: &Surroundings) -> 
     let mut worst = ExitCode::SUCCESS;
     for name in names {
         let resolved = if name.contains('/') || Path::new(&name).extension().is_some() {
-            setting.resolve_file(&surroundings.directory.join(&name))
+            setting.check_file(&surroundings.directory.join(&name))
         } else {
             setting
                 .resolve(&Selection { profiles: vec![name.clone()], ..Selection::default() })
@@ -138,25 +146,40 @@ fn file(places: &Places, name: &str) -> Result<PathBuf> {
 }
 
 /// Writes a commented profile, unless there is one of that name or it would not be valid.
-fn new(
-    setting: &Setting,
-    name: &str,
-    extends: &[String],
-    variables: &[(String, String)],
-    surroundings: &Surroundings,
-) -> Result<ExitCode> {
+fn new(setting: &Setting, name: &str, text: &str, surroundings: &Surroundings) -> Result<ExitCode> {
     let path = file(&setting.places, name)?;
-    let text = template(extends, variables);
-    if let Err(faults) = setting.resolve_text(&path, &text) {
+    if let Err(faults) = setting.check_text(&path, text) {
         return Ok(invalid(&faults, surroundings));
     }
-    let directory = setting.places.profiles();
-    std::fs::create_dir_all(&directory).with_context(|| format!("cannot make `{}`", directory.display()))?;
-    let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-    let mut file = created.with_context(|| format!("cannot create `{}`", path.display()))?;
-    file.write_all(text.as_bytes()).with_context(|| format!("cannot write `{}`", path.display()))?;
+    create(setting, &path, text)?;
     print(&format!("wrote {}: use it with `ccrun -p {name} claude`\n", path.display()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes what was set up for Claude Code as a profile.
+fn from_env_new(setting: &Setting, name: &str, surroundings: &Surroundings) -> Result<ExitCode> {
+    let found = setting.inherited().unwrap_or_default();
+    found.remarks().iter().for_each(|remark| complain(&visible(remark)));
+    let Some(text) = found.text() else {
+        bail!(
+            "no telemetry is set up: neither the environment nor Claude Code's user settings have \
+             CLAUDE_CODE_ENABLE_TELEMETRY=1 and an OTLP endpoint that a profile can name"
+        );
+    };
+    let code = new(setting, name, &text, surroundings)?;
+    if code == ExitCode::SUCCESS && found.has_headers() {
+        complain("the file holds the headers as they were found, keys and all: keep it to yourself");
+    }
+    Ok(code)
+}
+
+/// Writes a file of the user's that is not there yet.
+fn create(setting: &Setting, path: &Path, text: &str) -> Result<()> {
+    let directory = setting.places.profiles();
+    std::fs::create_dir_all(&directory).with_context(|| format!("cannot make `{}`", directory.display()))?;
+    let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = created.with_context(|| format!("cannot create `{}`", path.display()))?;
+    file.write_all(text.as_bytes()).with_context(|| format!("cannot write `{}`", path.display()))
 }
 
 fn template(extends: &[String], variables: &[(String, String)]) -> String {

@@ -11,9 +11,10 @@ use crate::claude::is_claude;
 use crate::cli;
 use crate::launch::{self, ExecError, Prepared, Program};
 use crate::printable::visible;
-use crate::profile::{Faults, Selection};
+use crate::profile::{DEFAULT, Faults, INHERITED, Selection};
 use crate::sentinel::{self, Launch, Sentinel};
 use crate::setting::Setting;
+use crate::state;
 use crate::surroundings::{Surroundings, identity};
 
 /// Becomes the program; gives an exit code only if that failed.
@@ -90,6 +91,7 @@ fn prepare(program: &Program, launch: cli::Launch, surroundings: &Surroundings) 
             return Ok(launch::untouched(program));
         }
         let mut selection = selection(launch, surroundings);
+        let is_unchosen = selection.profiles.is_empty() && config.profile.is_none();
         let (resolved, notice) = setting.resolve(&selection)?;
         let profile = resolved.profile;
         required |= profile.require;
@@ -97,11 +99,24 @@ fn prepare(program: &Program, launch: cli::Launch, surroundings: &Surroundings) 
             // Whatever is the default by the time that what is left is delivered.
             selection.profiles.push(profile.name.clone());
         }
-        let mut prepared = launch::prepare(program, profile, selection, setting, surroundings)?;
+        let news = Some(()).filter(|()| is_unchosen).and_then(|()| news(&setting, &profile.name));
+        let mut prepared = launch::prepare(program, profile, selection, setting.clone(), surroundings)?;
         prepared.warnings.extend(notice);
+        if let Some(news) = news
+            && state::once(&setting.places.inherited(), &news)
+        {
+            prepared.warnings.push(news);
+        }
         Ok(prepared)
     })();
     result.map_err(|error| Failure { error, required })
+}
+
+/// What is to be known of telemetry that was set up without us, where nobody chose a profile.
+fn news(setting: &Setting, profile: &str) -> Option<String> {
+    let found = setting.inherited()?;
+    let applies = profile == if found.is_profile() { INHERITED } else { DEFAULT };
+    found.notice().filter(|_| applies)
 }
 
 /// What was chosen: by option, else by `CCRUN_PROFILE`.

@@ -35,6 +35,10 @@ impl Origin {
 /// `FILE:LINE:COLUMN`, as editors and terminals understand it.
 impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.document.text.is_empty() {
+            // A value that was found elsewhere than in a text.
+            return formatter.write_str(&self.document.label);
+        }
         let (line, column) = self.position();
         write!(formatter, "{}:{line}:{column}", self.document.label)
     }

@@ -12,7 +12,7 @@ use proptest::sample::{Index, select};
 use super::document::Document;
 use super::sources::BUILT_IN;
 use super::tree::{Node, Value, merge, parse};
-use super::{Directories, resolve_document};
+use super::{Directories, check_document};
 
 /// Places where a value may stand: a name with a dot, one that ignores case, a source that is one value. No layer has a table where another has a value: where one does, merging is not
 /// associative, for the value in between parts the tables around it or does not.
@@ -163,8 +163,8 @@ fn whole(node: &Node) -> String {
 fn read(text: String) {
     let document = Arc::new(Document { label: "random".to_owned(), text });
     let nowhere = Path::new("/nonexistent");
-    let directories = Directories { system: nowhere, user: nowhere };
-    match resolve_document(&document, directories, &|_| None) {
+    let directories = Directories { system: nowhere, user: nowhere, inherited: None };
+    match check_document(&document, directories) {
         Ok(resolved) => drop(resolved.lines()),
         Err(faults) => assert!(!faults.render(true).is_empty() && !faults.to_string().is_empty()),
     }

@@ -8,6 +8,7 @@ mod config;
 mod diagnostic;
 mod document;
 mod expand;
+mod inherited;
 mod json_schema;
 #[cfg(test)]
 mod merge_tests;
@@ -28,12 +29,13 @@ mod values;
 pub use config::{Config, read as read_config};
 pub use diagnostic::{Diagnostic, Faults};
 pub use document::{Document, Origin};
+pub use inherited::{HELPER, Inherited, NAME as INHERITED, Variables};
 pub use json_schema::json_schema;
 pub use model::{Cardinality, Collector, Content, Destination, Profile, Protocol, Signals};
 pub use named::{Search, named_files};
 pub use plan::Plan;
 pub use read::{SHORTHAND, attribute_key};
-pub use resolve::{DEFAULT, Merged, Resolved, Selection, describe, merge, resolve_document};
+pub use resolve::{DEFAULT, Merged, Resolved, Selection, check_document, describe, merge};
 pub use sources::{Directories, Layer};
 
 /// Checks a name of a profile, a destination or a session: `[A-Za-z0-9][A-Za-z0-9._-]*`, at most 128 characters,

@@ -54,8 +54,12 @@ fn secrets(root: &Node, project: &Arc<Document>) -> BTreeSet<(String, String)> {
     let mut pairs = BTreeSet::new();
     for (_, destination) in entries(root, "destination") {
         let Some(endpoint) = destination.get("endpoint") else { continue };
-        for (header, source) in entries(destination, "headers").filter(|(_, source)| source.text().is_none()) {
-            if any_variable || theirs(endpoint) || theirs(source) {
+        for (header, source) in entries(destination, "headers") {
+            let is_literal = source.text().is_some();
+            if is_literal && theirs(endpoint) && !theirs(source) {
+                // What somebody wrote, or what was found with the profile `inherited`, may be a key.
+                pairs.insert((format!("{header}: what {} says", source.origin.document.label), written(endpoint)));
+            } else if !is_literal && (any_variable || theirs(endpoint) || theirs(source)) {
                 pairs.insert((format!("{header}: {}", written(source)), written(endpoint)));
             }
         }

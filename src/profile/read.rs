@@ -231,6 +231,12 @@ fn headers(node: &Node, faults: &mut Vec<Diagnostic>) -> BTreeMap<String, Vec<So
     headers.collect()
 }
 
+/// Whether a header can stand in a request of ours.
+pub(super) fn can_be_sent(name: &str, value: &str) -> bool {
+    let is_ours = FRAMING.contains(&name) || name.starts_with("grpc-");
+    !is_ours && HeaderName::try_from(name).is_ok() && HeaderValue::try_from(value).is_ok()
+}
+
 /// Checks a header. No message shows its line, for people do write keys there.
 fn check_header(name: &str, node: &Node, faults: &mut Vec<Diagnostic>) {
     if HeaderName::try_from(name).is_err() {
@@ -305,7 +311,7 @@ fn in_the_clear(url: &str) -> bool {
     uri.scheme_str() == Some("http") && !is_here
 }
 
-fn check_endpoint(endpoint: &str) -> Result<(), &'static str> {
+pub(super) fn check_endpoint(endpoint: &str) -> Result<(), &'static str> {
     let uri = endpoint.parse::<Uri>().map_err(|_| "it is no URL")?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
         return Err("it begins neither with http:// nor with https://");

@@ -10,6 +10,7 @@ use super::config::Config;
 use super::diagnostic::{Diagnostic, Faults};
 use super::document::Document;
 use super::expand::{self, expand};
+use super::inherited::NAME as INHERITED;
 use super::model::Profile;
 use super::plan::{Plan, plan};
 use super::project::ProjectFile;
@@ -83,7 +84,11 @@ pub fn merge(
     let project = project.map(|project| tree::parse(&project.document)).transpose()?;
     let theirs = project.as_ref().and_then(|project| project.get("profile")).and_then(Node::text);
     let mut names = selection.profiles.iter().map(String::as_str);
-    let name = names.next().or(theirs).or(config.profile.as_deref()).unwrap_or(DEFAULT).to_owned();
+    // A project's file that is a profile by itself leaves nothing to be chosen.
+    let is_one = |project: &Node| ["extends", "destination"].iter().any(|key| project.get(key).is_some());
+    let found = directories.inherited.filter(|found| found.is_profile() && !project.as_ref().is_some_and(is_one));
+    let chosen = names.next().or(theirs).or(config.profile.as_deref()).or(found.map(|_| INHERITED));
+    let name = chosen.unwrap_or(DEFAULT).to_owned();
     let mut root = sources::load(&name, directories)?;
     if let Some(project) = project {
         root = tree::merge(root, sources::flatten(project, directories)?);
@@ -110,20 +115,22 @@ pub fn describe(selection: &Selection, directories: Directories<'_>) -> Result<S
     Ok(root.get("description").and_then(Node::text).unwrap_or_default().to_owned())
 }
 
-/// Resolves a document that has no name of its own, a file that somebody hands over say.
-pub fn resolve_document(
-    document: &Arc<Document>,
-    directories: Directories<'_>,
-    ground: Ground<'_>,
-) -> Result<Resolved, Faults> {
-    let root = sources::flatten(tree::parse(document)?, directories)?;
-    meaning(&document.label, root, ground)
+/// Checks a document that somebody hands over. Nothing is fetched or run: a value that would be stands as `fetched`.
+pub fn check_document(document: &Arc<Document>, directories: Directories<'_>) -> Result<Resolved, Faults> {
+    let mut root = sources::flatten(tree::parse(document)?, directories)?;
+    values::leave_out(&mut root);
+    interpret(&document.label, root, Vec::new())
 }
 
 /// What a merged tree means: values fetched, variables put in, everything checked, then read. All faults come at once.
 pub(super) fn meaning(name: &str, mut root: Node, ground: Ground<'_>) -> Result<Resolved, Faults> {
     let mut faults = Vec::new();
     values::fetch(&mut root, ground, &mut faults);
+    interpret(name, root, faults)
+}
+
+/// What is meant once every value is there.
+fn interpret(name: &str, mut root: Node, mut faults: Vec<Diagnostic>) -> Result<Resolved, Faults> {
     expand(&mut root, &mut faults);
     schema::check(root.entries().unwrap_or(&tree::Entries::new()), schema::PROFILE, "", &mut faults);
     let profile = read::read(name, &root, &mut faults);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Faults};
 use super::document::Document;
+use super::inherited::Inherited;
 use super::schema::guess;
 use super::tree::{self, Node, Value};
 
@@ -59,6 +60,8 @@ const MAXIMUM_DEPTH: usize = 32;
 pub enum Layer {
     /// Embedded in the program.
     BuiltIn,
+    /// Made of what was set up for Claude Code.
+    Found,
     /// The machine's.
     System,
     /// The user's.
@@ -70,6 +73,7 @@ impl Layer {
     pub fn name(self) -> &'static str {
         match self {
             Self::BuiltIn => "built-in",
+            Self::Found => "found",
             Self::System => "system",
             Self::User => "user",
         }
@@ -83,14 +87,18 @@ pub struct Directories<'a> {
     pub system: &'a Path,
     /// The user's profiles.
     pub user: &'a Path,
+    /// What was set up for Claude Code: a profile below all files of its name.
+    pub inherited: Option<&'a Inherited>,
 }
 
 impl Directories<'_> {
     /// All profiles by name, each with its highest layer.
-    pub fn list(self) -> Vec<(String, Layer)> {
+    pub fn list(&self) -> Vec<(String, Layer)> {
         let built_in = BUILT_IN.iter().map(|(name, _)| ((*name).to_owned(), Layer::BuiltIn));
         let of = |directory: &Path, layer| names(directory).into_iter().map(move |name| (name, layer));
-        let all = built_in.chain(of(self.system, Layer::System)).chain(of(self.user, Layer::User));
+        let found = self.inherited.filter(|inherited| inherited.is_profile());
+        let found = found.map(|_| (super::INHERITED.to_owned(), Layer::Found));
+        let all = built_in.chain(found).chain(of(self.system, Layer::System)).chain(of(self.user, Layer::User));
         // A map keeps the last of each name: the highest layer.
         all.collect::<std::collections::BTreeMap<_, _>>().into_iter().collect()
     }
@@ -132,7 +140,8 @@ impl Loader<'_> {
     fn named(&mut self, name: &str, below: usize) -> Result<Node, Faults> {
         super::check_name(name)
             .map_err(|reason| Diagnostic::nowhere(format!("`{name}` is no profile's name: {reason}")))?;
-        let mut merged: Option<Node> = None;
+        let found = self.directories.inherited.filter(|_| name == super::INHERITED);
+        let mut merged = found.and_then(Inherited::node);
         for (level, document) in self.directories.layers(name)?.into_iter().enumerate() {
             let Some(document) = document.filter(|_| level < below) else { continue };
             let flat = self.flatten(tree::parse(&document)?, name, level)?;

@@ -21,7 +21,7 @@ fn directory(files: &[(&str, &str)]) -> TempDir {
 
 /// Resolves with the user's profiles in `user` and none of the machine's.
 fn resolve(selection: &Selection, user: &Path) -> Result<Profile, Faults> {
-    let directories = Directories { system: Path::new("/nonexistent"), user };
+    let directories = Directories { system: Path::new("/nonexistent"), user, inherited: None };
     let variables =
         BTreeMap::from([("SET".to_owned(), "value".to_owned()), ("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
     let ground = Ground { home: Path::new("/"), variables: &variables };
@@ -358,7 +358,7 @@ fn the_machines_layer_lies_under_the_users_and_can_be_enforced() {
         ("team", "[content]\nuser_prompts = true\n[resource]\nx = \"user\"\n"),
         ("other", "[content]\nuser_prompts = true\n"),
     ]);
-    let directories = Directories { system: system.path(), user: user.path() };
+    let directories = Directories { system: system.path(), user: user.path(), inherited: None };
     let variables = BTreeMap::new();
     let ground = Ground { home: Path::new("/"), variables: &variables };
     let resolve = |name: Option<&str>, enforce: &[&str]| {
@@ -396,6 +396,8 @@ fn what_is_enforced_says_the_same_whatever_variables_others_set() {
         "extends = \"team\"\n[vars]\nendpoint = \"https://mine.example\"\n[resource]\n\"team.id\" = \"m\"\nx = \"1\"\n\
          [destination.otlp.headers]\nX-Key = \"mine\"\nX-Own = \"mine\"\n",
     )]);
+    let variables = BTreeMap::new();
+    let ground = Ground { home: Path::new("/"), variables: &variables };
     let resolve = |enforce: &[&str]| {
         let config = Config {
             system_profile: Some("team".to_owned()),
@@ -404,8 +406,8 @@ fn what_is_enforced_says_the_same_whatever_variables_others_set() {
         };
         let variables = vec![("endpoint".to_owned(), "https://option.example".to_owned())];
         let selection = Selection { variables, ..selection(&["mine"]) };
-        let directories = Directories { system: system.path(), user: user.path() };
-        super::merge(&selection, &config, None, directories).unwrap().meaning(&|_| None).unwrap().profile
+        let directories = Directories { system: system.path(), user: user.path(), inherited: None };
+        super::merge(&selection, &config, None, directories).unwrap().meaning(ground).unwrap().profile
     };
     assert_eq!(resolve(&[]).destinations[0].endpoint, "https://option.example");
     assert_eq!(resolve(&["destination"]).destinations[0].endpoint, "https://team.example");
@@ -438,8 +440,10 @@ fn what_an_extended_profile_unsets_is_unset_of_lower_layers_too() {
         ("base", "unset = [\"resource.a\"]\n"),
         ("team", "extends = \"base\"\nunset = [\"resource.b\"]\n"),
     ]);
-    let directories = Directories { system: system.path(), user: user.path() };
+    let directories = Directories { system: system.path(), user: user.path(), inherited: None };
     let merged = super::merge(&selection(&["team"]), &Config::default(), None, directories).unwrap();
-    let profile = merged.meaning(&|_| None).unwrap().profile;
+    let variables = BTreeMap::new();
+    let ground = Ground { home: Path::new("/"), variables: &variables };
+    let profile = merged.meaning(ground).unwrap().profile;
     assert_eq!(profile.resource.keys().collect::<Vec<_>>(), ["c"]);
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::diagnostic::Diagnostic;
+use super::schema::DYNAMIC;
 use super::tree::{Node, Value};
 use crate::credential;
 use crate::helper::{self, Ground};
@@ -33,6 +34,18 @@ pub(super) fn fetch(root: &mut Node, ground: Ground<'_>, faults: &mut Vec<Diagno
                 Ok(text) => node.value = Value::Text(text),
                 Err(reason) => faults.push(Diagnostic::at(&node.origin, format!("`{table}.{name}`: {reason}"))),
             }
+        }
+    }
+}
+
+/// Puts a word in the place of every value that would be fetched.
+pub(super) fn leave_out(root: &mut Node) {
+    let Value::Table(entries) = &mut root.value else { return };
+    for table in ["vars", "team", "resource"] {
+        let Some(Node { value: Value::Table(values), .. }) = entries.get_mut(table) else { continue };
+        let fetched = |node: &&mut Node| DYNAMIC.iter().any(|source| node.get(source).is_some());
+        for node in values.values_mut().filter(fetched) {
+            node.value = Value::Text("fetched".to_owned());
         }
     }
 }

@@ -10,6 +10,8 @@ mod demo;
 mod endings;
 #[path = "needs_claude/failures.rs"]
 mod failures;
+#[path = "needs_claude/inherited.rs"]
+mod inherited;
 #[path = "needs_claude/print.rs"]
 mod print;
 #[path = "needs_claude/profiles.rs"]

@@ -107,7 +107,9 @@ pub fn key(variable: &str) -> Option<&'static str> {
 
 /// Whether whatever somebody else set a variable to may be shown: it is a switch or a number, and no place for a key.
 pub fn is_plain(variable: &str) -> bool {
-    key(variable).is_some() || variable == RESOURCE_ATTRIBUTES || FIXED.iter().any(|(name, _)| *name == variable)
+    key(variable).is_some()
+        || [RESOURCE_ATTRIBUTES, SERVICE_NAME].contains(&variable)
+        || FIXED.iter().any(|(name, _)| *name == variable)
 }
 
 /// Whether an environment was made by us: its endpoint is a collector's of a session, which is no setup of the user's.

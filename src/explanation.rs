@@ -89,9 +89,23 @@ fn origins(name: &str, touched: bool, telemetry: &Changes, parties: Parties<'_>)
     if let Some(place) = place {
         return vec![said(&own.join("."), &place, parties)];
     }
+    if let Some(header) = header(name, parties).filter(|_| touched) {
+        return vec![header];
+    }
     let inherited = !touched && parties.inherited.get(name).is_some_and(|value| !value.is_empty());
     let is_service = inherited && name == environment::SERVICE_NAME;
     vec![if is_service { "the environment" } else { "ccrun" }.to_owned()]
+}
+
+/// The header that is made of a variable, which the program has no use for then.
+fn header(variable: &str, parties: Parties<'_>) -> Option<String> {
+    let destinations = parties.resolved.profile.destinations.iter();
+    let mut headers =
+        destinations.flat_map(|one| one.headers.iter().map(|(header, sources)| (&one.name, header, sources)));
+    let (destination, header, _) =
+        headers.find(|(.., sources)| sources.iter().any(|source| source.variables().contains(&variable)))?;
+    let place = parties.resolved.origin(["destination", destination, "headers", header])?;
+    Some(said(&format!("destination.{destination}.headers.{header}"), &place, parties))
 }
 
 /// Resource attributes each have a place of their own; entries that were inherited stay.
@@ -129,8 +143,11 @@ fn overrides(
     });
     let mut found: Vec<_> =
         inherited.map(|value| elsewhere("the environment", name, value, parties)).into_iter().collect();
-    let own = parties.resolved.origin(["env", name]).filter(|_| telemetry.set.contains_key(name));
-    found.extend(own.map(|place| Elsewhere { place: format!("{place} (env.{name})"), value: "…".to_owned() }));
+    for own in [["env", name].as_slice(), &["settings", "env", name]] {
+        let place = parties.resolved.origin(own.iter().copied()).filter(|_| telemetry.set.contains_key(name));
+        let key = own.join(".");
+        found.extend(place.map(|place| Elsewhere { place: said(&key, &place, parties), value: "…".to_owned() }));
+    }
     let files = parties.files.iter().filter(|file| in_settings && !file.managed);
     let files = files.filter_map(|file| Some((file, file.variables.get(name)?)));
     found.extend(files.map(|(file, value)| elsewhere(&file.path.to_string_lossy(), name, value, parties)));
@@ -146,7 +163,7 @@ fn overruled(name: &str, value: Option<&String>, there: Option<&String>, parties
     let other = there.filter(|there| value.is_some_and(|value| value != *there))?;
     let place = match parties.resolved.origin(["settings", "env", name]) {
         Some(place) => said(&format!("settings.env.{name}"), &place, parties),
-        None => "the settings that ccrun gives it".to_owned(),
+        None => "ccrun's `--settings`".to_owned(),
     };
     Some(elsewhere(&place, name, other, parties))
 }
@@ -235,6 +252,20 @@ mod tests {
         assert_eq!(all["OTEL_EXPORTER_OTLP_METRICS_HEADERS"].value, None);
         assert_eq!(overrides("OTEL_EXPORTER_OTLP_METRICS_HEADERS"), [("/u", "…")]);
         assert!(!all.contains_key("OTEL_EXPORTER_OTLP_TRACES_HEADERS"));
+    }
+
+    #[test]
+    fn what_the_profile_says_against_itself_is_told() {
+        let text = "[env]\nOTEL_LOG_TOOL_DETAILS = \"1\"\n[settings.env]\nOTEL_LOG_TOOL_DETAILS = \"1\"\n\
+            [destination.a]\nendpoint = \"https://h\"\nheaders.x = { env = \"TOKEN\" }\n";
+        let all = explained(text, &[("TOKEN", "sk-1")], &[]);
+        let overrides: Vec<_> = all["OTEL_LOG_TOOL_DETAILS"].overrides.iter().map(shown).collect();
+        let expected = ["p.toml:2:25 (env.OTEL_LOG_TOOL_DETAILS)", "p.toml:4:25 (settings.env.OTEL_LOG_TOOL_DETAILS)"];
+        assert_eq!(overrides, expected.map(|place| (place, "…")));
+        assert_eq!(
+            (&all["TOKEN"].value, all["TOKEN"].origins[0].as_str()),
+            (&None, "p.toml:7:13 (destination.a.headers.x)")
+        );
     }
 
     #[test]

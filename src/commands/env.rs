@@ -121,7 +121,7 @@ fn as_text(variables: &[Explained]) -> String {
             line(format!("    over {}: {}", other.place, other.value));
         }
         if let Some(other) = &variable.overruled_by {
-            line(format!("    but Claude Code takes {}: {}", other.place, other.value));
+            line(format!("    but Claude Code has it from {}: {}", other.place, other.value));
         }
     }
     out

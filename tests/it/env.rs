@@ -116,7 +116,7 @@ fn each_variable_is_explained() {
         format!("OTEL_LOG_USER_PROMPTS=1\n    from {team}:2:16 (content.user_prompts)\n    over {user}: 0\n"),
         "OTEL_LOG_TOOL_DETAILS=0\n    from default\n    over the environment: 1\n".to_owned(),
         format!(
-            "ANTHROPIC_MODEL=opus\n    from {team}:4:19 (env.ANTHROPIC_MODEL)\n    but Claude Code takes {user}: …\n"
+            "ANTHROPIC_MODEL=opus\n    from {team}:4:19 (env.ANTHROPIC_MODEL)\n    but Claude Code has it from {user}: …\n"
         ),
         "OTEL_SDK_DISABLED is taken out\n    from ccrun\n    over the environment: …\n".to_owned(),
         "OTEL_RESOURCE_ATTRIBUTES=a=b\n    from --resource:2:7 (resource.a)\n".to_owned(),
@@ -145,8 +145,8 @@ fn what_is_foreign_does_not_act_on_a_terminal() {
     }
 }
 
+/// Has a shell take the variables in, and looks at what a program that it starts is given.
 #[expect(clippy::print_stderr, reason = "whoever runs the tests has to see what was skipped")]
-/// Has a shell take the variables in, and then says what a program that it starts is given.
 fn read_back(sandbox: &Sandbox, shell: &str, script: &str) {
     if sandbox.command("sh").args(["-c", &format!("command -v {shell}")]).output().unwrap().stdout.is_empty() {
         eprintln!("skipped for {shell}: it is not installed");

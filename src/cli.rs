@@ -136,6 +136,19 @@ pub enum ProfileCommand {
         #[arg(long, conflicts_with_all = ["extends", "variables"])]
         from_env: bool,
     },
+    /// Take a colleague's file among your profiles, once you have seen what it does
+    Add {
+        /// The file, `NAME.toml`
+        file: PathBuf,
+        /// Add it without being asked
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Open a profile of yours in $VISUAL or $EDITOR; it stays as it was until what you write is valid
+    Edit {
+        /// Its name
+        name: String,
+    },
     /// Print where your profiles are, or the file of one
     Path {
         /// Its name

@@ -136,7 +136,12 @@ pub fn on(profile: &Profile, endpoint: &Endpoint, session: &str, inherited: &BTr
     put("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.url());
     put("OTEL_EXPORTER_OTLP_HEADERS", format!("{TOKEN_HEADER}={}", endpoint.token));
     let own = inherited.get(RESOURCE_ATTRIBUTES).map(String::as_str).unwrap_or_default();
-    put(RESOURCE_ATTRIBUTES, resource_attributes(own, &profile.resource));
+    let mut resource = profile.resource.clone();
+    if let Some(service) = resource.remove("service.name") {
+        // Among the resource attributes it would be copied onto every data point.
+        put(SERVICE_NAME, service);
+    }
+    put(RESOURCE_ATTRIBUTES, resource_attributes(own, &resource));
     put(SESSION, session.to_owned());
     Changes { removed: leftovers(inherited, &set), set }
 }

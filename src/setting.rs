@@ -117,8 +117,19 @@ impl Setting {
 
     /// Checks what a file says, or would say; nothing is fetched or run.
     pub fn check_text(&self, path: &Path, text: &str) -> Result<Resolved, Faults> {
-        let document = Arc::new(Document { label: path.display().to_string(), text: text.to_owned() });
+        let document = document(path, text);
         self.within(|directories| profile::check_document(&document, directories))
+    }
+
+    /// Checks what a file would say as the user's profile of that name; nothing is fetched or run.
+    pub fn check_own(&self, name: &str, path: &Path, text: &str) -> Result<Resolved, Faults> {
+        let document = document(path, text);
+        self.within(|directories| profile::check_own(name, &document, directories))
+    }
+
+    /// What a file would do as the user's profile of that name.
+    pub fn plan_own(&self, name: &str, path: &Path, text: &str) -> Result<Plan, Faults> {
+        self.within(|directories| profile::plan_own(name, &document(path, text), directories))
     }
 
     /// One line about a profile.
@@ -162,4 +173,8 @@ impl Setting {
         let (system, user, inherited) = (self.places.system_profiles(), self.places.profiles(), self.inherited());
         act(Directories { system: &system, user: &user, inherited: inherited.as_ref() })
     }
+}
+
+fn document(path: &Path, text: &str) -> Arc<Document> {
+    Arc::new(Document { label: path.display().to_string(), text: text.to_owned() })
 }

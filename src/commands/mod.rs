@@ -1,7 +1,9 @@
 //! One verb a file: glue between the command line and the library, and all that is printed.
 
+mod ask;
 mod env;
 mod profile;
+mod profile_edit;
 mod queue;
 mod report;
 mod run;

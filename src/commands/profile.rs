@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use comfy_table::{Table, presets};
 use serde_json::json;
 
-use super::{colour, complain, print, refuse_inside_claude, run};
+use super::{colour, complain, print, profile_edit, refuse_inside_claude, run};
 use crate::cli::{self, ProfileCommand};
 use crate::credential;
 use crate::printable::{printable, visible};
@@ -19,6 +19,15 @@ use crate::setting::Setting;
 use crate::surroundings::{Places, Surroundings};
 
 pub(super) fn run(command: ProfileCommand, surroundings: &Surroundings) -> Result<ExitCode> {
+    let writes = match command {
+        ProfileCommand::New { .. } => Some("profile new"),
+        ProfileCommand::Add { .. } => Some("profile add"),
+        ProfileCommand::Edit { .. } => Some("profile edit"),
+        _ => None,
+    };
+    if let Some(refusal) = writes.and_then(|verb| refuse_inside_claude(verb, surroundings)) {
+        return Ok(refusal);
+    }
     let (setting, config) = Setting::gather(surroundings)?;
     match command {
         ProfileCommand::List { json } => {
@@ -31,14 +40,13 @@ pub(super) fn run(command: ProfileCommand, surroundings: &Surroundings) -> Resul
         }
         ProfileCommand::Check { names } => check(&setting, names, surroundings),
         ProfileCommand::New { name, extends, variables, from_env } => {
-            if let Some(refusal) = refuse_inside_claude("profile new", surroundings) {
-                return Ok(refusal);
-            }
             if from_env {
                 return from_env_new(&setting, &name, surroundings);
             }
             new(&setting, &name, &template(&extends, &variables), surroundings)
         }
+        ProfileCommand::Add { file, yes } => profile_edit::add(&setting, &file, yes, surroundings),
+        ProfileCommand::Edit { name } => profile_edit::edit(&setting, &name, surroundings),
         ProfileCommand::Path { name } => path(&setting, name.as_deref()),
         ProfileCommand::Schema => {
             print(&format!("{}\n", serde_json::to_string_pretty(&json_schema())?))?;
@@ -138,7 +146,7 @@ fn path(setting: &Setting, name: Option<&str>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn file(places: &Places, name: &str) -> Result<PathBuf> {
+pub(super) fn file(places: &Places, name: &str) -> Result<PathBuf> {
     if let Err(reason) = check_name(name) {
         bail!("`{name}` is no profile's name: {reason}");
     }
@@ -148,7 +156,7 @@ fn file(places: &Places, name: &str) -> Result<PathBuf> {
 /// Writes a commented profile, unless there is one of that name or it would not be valid.
 fn new(setting: &Setting, name: &str, text: &str, surroundings: &Surroundings) -> Result<ExitCode> {
     let path = file(&setting.places, name)?;
-    if let Err(faults) = setting.check_text(&path, text) {
+    if let Err(faults) = setting.check_own(name, &path, text) {
         return Ok(invalid(&faults, surroundings));
     }
     create(setting, &path, text)?;
@@ -174,7 +182,7 @@ fn from_env_new(setting: &Setting, name: &str, surroundings: &Surroundings) -> R
 }
 
 /// Writes a file of the user's that is not there yet.
-fn create(setting: &Setting, path: &Path, text: &str) -> Result<()> {
+pub(super) fn create(setting: &Setting, path: &Path, text: &str) -> Result<()> {
     let directory = setting.places.profiles();
     std::fs::create_dir_all(&directory).with_context(|| format!("cannot make `{}`", directory.display()))?;
     let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
@@ -182,7 +190,7 @@ fn create(setting: &Setting, path: &Path, text: &str) -> Result<()> {
     file.write_all(text.as_bytes()).with_context(|| format!("cannot write `{}`", path.display()))
 }
 
-fn template(extends: &[String], variables: &[(String, String)]) -> String {
+pub(super) fn template(extends: &[String], variables: &[(String, String)]) -> String {
     let quoted = |text: &str| json!(text).to_string();
     let mut text = String::from("description = \"\"\n");
     if !extends.is_empty() {

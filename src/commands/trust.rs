@@ -1,15 +1,15 @@
 //! `ccrun trust` and `ccrun untrust`: shows what a project's file does before it may.
 
-mod view;
+pub(super) mod view;
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 
-use super::{colour, complain, print, refuse_inside_claude, run};
+use super::{ask, colour, complain, print, refuse_inside_claude, run};
 use crate::cli;
 use crate::printable::printable;
 use crate::profile::project::{self, FILE_NAME};
@@ -61,9 +61,9 @@ fn accepts(options: &cli::Trust, subject: &Subject, text: &str) -> Result<bool> 
         }
         return Ok(true);
     }
-    if !options.yes && io::stdin().is_terminal() && io::stderr().is_terminal() {
+    if !options.yes && ask::is_possible() {
         // What is asked about stands where the question does, wherever stdout goes.
-        return ask(&format!("{text}\nTrust it? [y/N] "));
+        return ask::ask(&format!("{text}\nTrust it? [y/N] "));
     }
     print(text)?;
     if !options.yes {
@@ -119,7 +119,9 @@ fn invalid(error: anyhow::Error, surroundings: &Surroundings) -> Result<ExitCode
 /// The plan, what of it is new, and the hash that stands for it.
 fn text(view: &Plan, subject: &Subject, verdict: &Verdict) -> String {
     let width = terminal_size::terminal_size().map_or(100, |(width, _)| usize::from(width.0));
-    let mut parts = vec![view::plan(view, subject, width)];
+    let path = subject.project.path.to_string_lossy();
+    let files = subject.files.keys().cloned().collect();
+    let mut parts = vec![view::plan(&path, view, Some(files), width)];
     if let Verdict::Changed { accepted } = verdict {
         let date = accepted.granted_at.to_zoned(jiff::tz::TimeZone::system()).date();
         let difference = view::difference(accepted, subject, width);
@@ -129,34 +131,6 @@ fn text(view: &Plan, subject: &Subject, verdict: &Verdict) -> String {
     parts.join("\n\n")
 }
 
-/// Asks on the terminal.
-fn ask(question: &str) -> Result<bool> {
-    write!(io::stderr(), "{question}")?;
-    is_yes(io::stdin().lock())
-}
-
-/// Whatever is not a yes is a no, an end without an answer too.
-fn is_yes(answer: impl BufRead) -> Result<bool> {
-    let mut line = Vec::new();
-    answer.take(64).read_until(b'\n', &mut line)?;
-    Ok([b"y".as_slice(), b"yes"].contains(&line.trim_ascii().to_ascii_lowercase().as_slice()))
-}
-
 fn shown(path: &Path) -> String {
     printable(&Places::shortened(path))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_yes_is_a_yes() {
-        for yes in ["y\n", "Y\n", "yes\n", " Yes \r\n", "y"] {
-            assert!(is_yes(yes.as_bytes()).unwrap(), "{yes:?}");
-        }
-        for no in ["", "\n", "n\n", "no\ny\n", "yesno\n", "y\0\n", "\u{ff}"] {
-            assert!(!is_yes(no.as_bytes()).unwrap(), "{no:?}");
-        }
-    }
 }

@@ -122,6 +122,18 @@ pub fn check_document(document: &Arc<Document>, directories: Directories<'_>) ->
     interpret(&document.label, root, Vec::new())
 }
 
+/// Checks a document as the user's profile of a name, which it is to become; nothing is fetched or run.
+pub fn check_own(name: &str, document: &Arc<Document>, directories: Directories<'_>) -> Result<Resolved, Faults> {
+    let mut root = sources::as_own(name, tree::parse(document)?, directories)?;
+    values::leave_out(&mut root);
+    interpret(name, root, Vec::new())
+}
+
+/// What a document would do as the user's profile of a name.
+pub fn plan_own(name: &str, document: &Arc<Document>, directories: Directories<'_>) -> Result<Plan, Faults> {
+    Ok(plan(&sources::as_own(name, tree::parse(document)?, directories)?, document))
+}
+
 /// What a merged tree means: values fetched, variables put in, everything checked, then read. All faults come at once.
 pub(super) fn meaning(name: &str, mut root: Node, ground: Ground<'_>) -> Result<Resolved, Faults> {
     let mut faults = Vec::new();

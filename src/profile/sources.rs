@@ -52,6 +52,9 @@ pub(super) const BUILT_IN: [(&str, &str); 27] = built_in![
 /// How large a profile's file may be, in bytes.
 const MAXIMUM_SIZE: u64 = 256 * 1024;
 
+/// The number of the user's layer among the documents of a name.
+const USER_LEVEL: usize = 2;
+
 /// How long a chain of `extends` may be.
 const MAXIMUM_DEPTH: usize = 32;
 
@@ -129,6 +132,15 @@ pub(super) fn flatten(node: Node, directories: Directories<'_>) -> Result<Node, 
     Loader { directories, chain: Vec::new() }.flatten(node, "", usize::MAX)
 }
 
+/// A document as the user's layer of a name: laid over what it extends, and over the layers below.
+pub(super) fn as_own(name: &str, node: Node, directories: Directories<'_>) -> Result<Node, Faults> {
+    let level = USER_LEVEL;
+    let mut loader = Loader { directories, chain: Vec::new() };
+    let lower = loader.layers_below(name, level)?;
+    let flat = loader.flatten(node, name, level)?;
+    Ok(over(lower, flat))
+}
+
 struct Loader<'a> {
     directories: Directories<'a>,
     /// The names being loaded, outermost first.
@@ -140,6 +152,10 @@ impl Loader<'_> {
     fn named(&mut self, name: &str, below: usize) -> Result<Node, Faults> {
         super::check_name(name)
             .map_err(|reason| Diagnostic::nowhere(format!("`{name}` is no profile's name: {reason}")))?;
+        self.layers_below(name, below)?.ok_or_else(|| unknown(name, self.directories).into())
+    }
+
+    fn layers_below(&mut self, name: &str, below: usize) -> Result<Option<Node>, Faults> {
         let found = self.directories.inherited.filter(|_| name == super::INHERITED);
         let mut merged = found.and_then(Inherited::node);
         for (level, document) in self.directories.layers(name)?.into_iter().enumerate() {
@@ -147,7 +163,7 @@ impl Loader<'_> {
             let flat = self.flatten(tree::parse(&document)?, name, level)?;
             merged = Some(over(merged, flat));
         }
-        merged.ok_or_else(|| unknown(name, self.directories).into())
+        Ok(merged)
     }
 
     /// A document laid over what it extends.

@@ -155,3 +155,57 @@ fn config_can_switch_everything_off_and_name_the_state_directory() {
         "{stderr}"
     );
 }
+
+#[test]
+fn a_colleagues_file_is_shown_before_it_is_added() {
+    let mut sandbox = Sandbox::new();
+    let profile = "[content]\nuser_prompts = true\n[destination.d]\nendpoint = \"https://h:1\"\n\
+                   headers.x-key = { env = \"KEY\" }\n";
+    let file = sandbox.write("project/team.toml", profile);
+    let output = sandbox.run(["profile", "add", "team.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    let shown = text(&output.stdout);
+    assert!(shown.contains("x-key: { env = KEY } → https://h:1") && shown.contains("  user_prompts"), "{shown}");
+    assert!(!sandbox.home().join(".config/ccrun").exists());
+    let output = sandbox.run(["profile", "add", "team.toml", "--yes"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let added = sandbox.home().join(".config/ccrun/profiles/team.toml");
+    assert_eq!(std::fs::read(&added).unwrap(), std::fs::read(&file).unwrap());
+    let output = sandbox.run(["profile", "add", "team.toml", "--yes"]);
+    assert!(output.status.code() == Some(1) && text(&output.stderr).contains("none is overwritten"), "{output:?}");
+    sandbox.write("project/bad.toml", "[signal]\n");
+    let output = sandbox.run(["profile", "add", "bad.toml", "--yes"]);
+    assert!(output.status.code() == Some(2) && text(&output.stderr).contains("bad.toml:1:2"), "{output:?}");
+    sandbox.set("CLAUDECODE", "1");
+    for verb in [&["profile", "add", "team.toml"][..], &["profile", "edit", "team"]] {
+        let output = sandbox.run(verb);
+        assert!(output.status.code() == Some(1) && text(&output.stderr).contains("inside a session"), "{output:?}");
+    }
+}
+
+#[test]
+fn an_edited_profile_stays_as_it_was_until_it_is_valid() {
+    let mut sandbox = Sandbox::new();
+    sandbox.program("editor", "#!/bin/sh\n[ \"$1\" = --wait ] && cat \"$HOME/typed\" > \"$2\"\n");
+    sandbox.set("EDITOR", "/bin/false").set("VISUAL", "editor --wait");
+    let read = |sandbox: &Sandbox| {
+        std::fs::read_to_string(sandbox.home().join(".config/ccrun/profiles/signoz.toml")).unwrap_or_default()
+    };
+    // A layer over the built-in profile of that name, which gives the endpoint.
+    let valid = "[vars]\nregion = \"eu\"\n[destination.signoz]\ntimeout = \"5s\"\n";
+    sandbox.write("home/typed", valid);
+    let output = sandbox.run(["profile", "edit", "signoz"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(read(&sandbox), valid);
+    sandbox.write("home/typed", "[signal]\n");
+    let output = sandbox.run(["profile", "edit", "signoz"]);
+    assert!(output.status.code() == Some(2) && text(&output.stderr).contains("did you mean `signals`?"), "{output:?}");
+    assert_eq!(read(&sandbox), valid);
+    sandbox.set("VISUAL", "");
+    assert_eq!(sandbox.run(["profile", "edit", "signoz"]).status.code(), Some(1));
+    sandbox.set("EDITOR", "true");
+    assert!(sandbox.run(["profile", "edit", "fresh"]).status.success());
+    assert_eq!(text(&sandbox.run(["profile", "check", "fresh"]).stdout), "fresh: ok\n");
+    let left = std::fs::read_dir(sandbox.home().join(".config/ccrun/profiles")).unwrap().count();
+    assert_eq!(left, 2, "no copy stays");
+}

@@ -15,14 +15,15 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// How many lines that stay are shown around those that do not.
 const CONTEXT: usize = 2;
 
-/// The plan in lines of at most `width` characters.
-pub(super) fn plan(view: &Plan, subject: &Subject, width: usize) -> String {
+/// The plan of what stands at `path` in lines of at most `width` characters, with the files that it depends on where
+/// these are known.
+pub(in crate::commands) fn plan(path: &str, view: &Plan, files: Option<Vec<String>>, width: usize) -> String {
     let pairs = |pairs: &[(String, String)], between: &str| {
         pairs.iter().map(|(left, right)| format!("{left} {between} {right}")).collect::<Vec<_>>()
     };
     let commands =
         view.commands.iter().map(|words| words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "));
-    let sections = [
+    let mut sections = vec![
         ("runs", commands.collect()),
         ("sends telemetry to", pairs(&view.destinations, "→")),
         ("sends secrets to", pairs(&view.secrets.iter().cloned().collect::<Vec<_>>(), "→")),
@@ -30,9 +31,9 @@ pub(super) fn plan(view: &Plan, subject: &Subject, width: usize) -> String {
         ("sets variables", view.variables.clone()),
         ("sets for Claude Code", pairs(&view.settings, "=")),
         ("says of all telemetry", pairs(&view.attributes, "=")),
-        ("depends on", subject.files.keys().cloned().collect()),
     ];
-    let mut out = lines("", &subject.project.path.to_string_lossy(), width);
+    sections.extend(files.map(|files| ("depends on", files)));
+    let mut out = lines("", path, width);
     for (title, entries) in sections.iter().filter(|(_, entries)| !entries.is_empty()) {
         out.push((*title).to_owned());
         out.extend(entries.iter().flat_map(|entry| lines("  ", entry, width)));
@@ -133,10 +134,6 @@ mod tests {
 
     #[test]
     fn a_plan_says_what_it_does_and_what_not() {
-        let home = tempfile::tempdir().unwrap();
-        let mut subject = subject(home.path(), "", &[]);
-        subject.project.path = "/home/me/project/.ccrun.toml".into();
-        subject.files.insert("tools/token".to_owned(), String::new());
         let view = Plan {
             commands: vec![["tools/token", "a b", "", "it's"].map(str::to_owned).to_vec()],
             secrets: texts(&[("keyring `team/key`", "otlp.example")]).into_iter().collect(),
@@ -144,7 +141,7 @@ mod tests {
             attributes: texts(&[("team.id", "platform")]),
             ..Plan::default()
         };
-        insta::assert_snapshot!(plan(&view, &subject, 80), @r#"
+        insta::assert_snapshot!(plan("/home/me/project/.ccrun.toml", &view, Some(vec!["tools/token".to_owned()]), 80), @r#"
         /home/me/project/.ccrun.toml
         runs
           tools/token "a b" "" "it's"
@@ -162,15 +159,13 @@ mod tests {
 
     #[test]
     fn what_is_long_is_not_cut_and_what_is_foreign_does_not_act() {
-        let home = tempfile::tempdir().unwrap();
-        let subject = subject(home.path(), "", &[]);
         let long = format!("{} evil", "x".repeat(300));
         let view = Plan {
             commands: vec![vec!["sh".to_owned(), "-c".to_owned(), long]],
             content: vec!["\u{1b}[2J\u{202e}\nruns\n  ls".to_owned()],
             ..Plan::default()
         };
-        let shown = plan(&view, &subject, 80);
+        let shown = plan("a/file", &view, None, 80);
         assert!(shown.contains(" evil\"") && shown.contains("  \\u{1b}[2J\\u{202e}\\nruns\\n  ls\n"), "{shown}");
         assert!(shown.lines().all(|line| line.chars().count() <= 80));
         assert_eq!(shown.lines().filter(|line| *line == "runs").count(), 1);

@@ -220,3 +220,15 @@ fn a_file_of_a_stranger_is_neither_fetched_nor_waited_for() {
     symlink("/dev/stdin", sandbox.project().join(".ccrun.toml")).unwrap();
     assert!(launched(&sandbox, &[]).1.contains("is a link"));
 }
+
+#[test]
+fn a_key_that_the_user_wrote_out_is_shown_as_going_elsewhere_and_never_itself() {
+    let sandbox = Sandbox::new();
+    let team = "[destination.d]\nendpoint = \"https://ours:1\"\nheaders.x-key = \"sk-secret\"\n";
+    sandbox.profile("team", team);
+    sandbox.write("project/.ccrun.toml", "profile = \"team\"\n[destination.d]\nendpoint = \"https://theirs:1\"\n");
+    let shown = text(&sandbox.run(["trust"]).stdout);
+    let line = shown.lines().find(|line| line.contains("x-key: what ")).unwrap_or_default();
+    assert!(line.contains("team.toml") && !shown.contains("sk-secret"), "{shown}");
+    assert!(shown.contains("→ https://theirs:1"), "{shown}");
+}

@@ -75,8 +75,8 @@ measure() {
   hyperfine --shell=none --warmup 5 --runs "$1" --export-markdown "$scratch/table.md" \
     --command-name "one profile: true" "ccrun -p one true" \
     --command-name "over twenty: true" "ccrun -p twenty true" \
-    --command-name "one profile: read only" "ccrun -p one profile show --json" \
-    --command-name "over twenty: read only" "ccrun -p twenty profile show --json" >&2 </dev/null
+    --command-name "one profile: read only" "ccrun profile show one --json" \
+    --command-name "over twenty: read only" "ccrun profile show twenty --json" >&2 </dev/null
   cat "$scratch/table.md"
 }
 

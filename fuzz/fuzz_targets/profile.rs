@@ -1,0 +1,34 @@
+//! Whatever a profile's file holds: it is read, or every fault of it is shown with its place.
+#![no_main]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ccrun::profile::{Directories, Document, resolve_document};
+use libfuzzer_sys::fuzz_target;
+
+/// What a text is laid over, by its first byte: nothing, or a built-in profile. These have every kind of key.
+const BASES: [&str; 6] = ["", "otlp", "signoz", "grafana-cloud", "litellm", "langfuse"];
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((first, rest)) = bytes.split_first() else { return };
+    let Ok(text) = std::str::from_utf8(rest) else { return };
+    let text = match BASES[usize::from(*first) % BASES.len()] {
+        "" => text.to_owned(),
+        base => format!("extends = \"{base}\"\n{text}"),
+    };
+    let document = Arc::new(Document { label: "fuzz.toml".to_owned(), text });
+    let nowhere = Path::new("/nonexistent");
+    let directories = Directories { system: nowhere, user: nowhere };
+    let variable = |name: &str| (name == "SET").then(|| "value".to_owned());
+    match resolve_document(&document, directories, &variable) {
+        Ok(resolved) => drop(resolved.lines()),
+        Err(faults) => {
+            assert!(!faults.0.is_empty());
+            for fault in &faults.0 {
+                drop(fault.origin.as_ref().map(ToString::to_string));
+                assert!(!fault.render(true).is_empty() && fault.to_string().lines().count() == 1);
+            }
+        }
+    }
+});

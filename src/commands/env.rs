@@ -17,14 +17,14 @@ use crate::setting::Setting;
 use crate::surroundings::Surroundings;
 use crate::{claude, launch, quoting, sentinel};
 
-pub(super) fn run(before: cli::Launch, options: cli::Env, surroundings: &Surroundings) -> Result<ExitCode> {
+pub(super) fn run(options: cli::Env, surroundings: &Surroundings) -> Result<ExitCode> {
     if options.reveal
         && let Some(refusal) = refuse_inside_claude("env --reveal", surroundings)
     {
         return Ok(refusal);
     }
     let (setting, config) = Setting::gather(surroundings)?;
-    let selection = run::selection(joined(before, options.launch), surroundings);
+    let selection = run::selection(options.launch, surroundings);
     let (resolved, notice) = match setting.resolve(&selection) {
         Ok(found) => found,
         Err(faults) => return Ok(profile::invalid(&faults, surroundings)),
@@ -65,15 +65,6 @@ pub(super) fn run(before: cli::Launch, options: cli::Env, surroundings: &Surroun
         print(&text)?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Options before the verb, and then those after it.
-fn joined(mut before: cli::Launch, after: cli::Launch) -> cli::Launch {
-    before.profiles.extend(after.profiles);
-    before.variables.extend(after.variables);
-    before.resource.extend(after.resource);
-    before.env.extend(after.env);
-    before
 }
 
 /// A literal, or where the value would come from. Nothing is fetched for that, for fetching may start something.

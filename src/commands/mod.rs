@@ -29,7 +29,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Program(words) => Ok(run::run(cli.launch, words, &Surroundings::gather()?)),
         Command::Run(run) => Ok(run::run(run.launch, run.program, &Surroundings::gather()?)),
         Command::Profile(profile) => profile::run(profile.command, &Surroundings::gather()?),
-        Command::Env(env) => env::run(cli.launch, env, &Surroundings::gather()?),
+        Command::Env(env) => env::run(env, &Surroundings::gather()?),
         Command::Report(report) => report::run(report, &Surroundings::gather()?),
         Command::Queue(queue) => queue::run(&queue.command, &Surroundings::gather()?),
         Command::Trust(trust) => trust::trust(&trust, &Surroundings::gather()?),

@@ -41,9 +41,12 @@ fn the_program_is_the_process() {
     let mut child = sandbox.ccrun(["sh", "-c", "echo $$; cat"]).stdin(Stdio::piped()).spawn().unwrap();
     let pid = i32::try_from(child.id()).unwrap();
     wait_until("the collector to run", || sandbox.collectors().len() == 2);
-    let children: Vec<_> = pids().filter(|candidate| parent(*candidate) == pid).collect();
-    let names = children.iter().map(|child| std::fs::read_to_string(format!("/proc/{child}/comm")).unwrap_or_default());
-    assert_eq!(names.collect::<Vec<_>>(), ["cat\n"]);
+    let children = || -> Vec<String> {
+        let children = pids().filter(|candidate| parent(*candidate) == pid);
+        children.map(|child| std::fs::read_to_string(format!("/proc/{child}/comm")).unwrap_or_default()).collect()
+    };
+    // Until it has become `cat` the shell's child is a shell.
+    wait_until("the shell's own child", || children() == ["cat\n"]);
     drop(child.stdin.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!(text(&output.stdout), format!("{pid}\n"));

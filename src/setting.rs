@@ -70,7 +70,7 @@ impl Setting {
     }
 
     /// The project's file, if there is one and it is trusted; why it is not heard, if there is one and it is not.
-    fn project(&self, selection: &Selection, config: &Config) -> Result<Option<ProjectFile>, String> {
+    pub fn project(&self, selection: &Selection, config: &Config) -> Result<Option<ProjectFile>, String> {
         let Some(directory) = &selection.directory else { return Ok(None) };
         let found = project::find(directory, &self.places.home).map_err(|fault| format!("{fault}: it is ignored"))?;
         let Some(project) = found else { return Ok(None) };

@@ -14,6 +14,7 @@ use super::{colour, complain, print, profile_edit, refuse_inside_claude, run};
 use crate::cli::{self, ProfileCommand};
 use crate::credential;
 use crate::printable::{printable, visible};
+use crate::profile::project::ProjectFile;
 use crate::profile::{Faults, Layer, Resolved, Selection, check_name, json_schema, show};
 use crate::setting::Setting;
 use crate::surroundings::{Places, Surroundings};
@@ -32,7 +33,8 @@ pub(super) fn run(command: ProfileCommand, surroundings: &Surroundings) -> Resul
     match command {
         ProfileCommand::List { json } => {
             let chosen = surroundings.text("CCRUN_PROFILE").map(str::to_owned);
-            list(&setting, &chosen.unwrap_or_else(|| setting.default_profile(&config)), json)
+            let project = setting.project(&run::selection(cli::Launch::default(), surroundings), &config);
+            list(&setting, &chosen.unwrap_or_else(|| setting.default_profile(&config)), project, json)
         }
         ProfileCommand::Show { name, launch, json } => {
             let launch = cli::Launch { profiles: name.into_iter().chain(launch.profiles).collect(), ..launch };
@@ -55,7 +57,13 @@ pub(super) fn run(command: ProfileCommand, surroundings: &Surroundings) -> Resul
     }
 }
 
-fn list(setting: &Setting, default: &str, json: bool) -> Result<ExitCode> {
+/// `project` is the project's file that applies, or why the one that is there does not.
+fn list(
+    setting: &Setting,
+    default: &str,
+    project: Result<Option<ProjectFile>, String>,
+    json: bool,
+) -> Result<ExitCode> {
     let described = |(name, layer): (String, Layer)| {
         let selection = Selection { profiles: vec![name.clone()], ..Selection::default() };
         // What is wrong with one is told by `check`, at length.
@@ -64,7 +72,10 @@ fn list(setting: &Setting, default: &str, json: bool) -> Result<ExitCode> {
     };
     let profiles: Vec<_> = setting.profiles().into_iter().map(described).collect();
     if json {
-        let entry = |(name, layer, description): &(String, Layer, String)| json!({ "name": name, "layer": layer.name(), "description": description, "default": name == default });
+        let entry = |(name, layer, description): &(String, Layer, String)| {
+            let (layer, is_default) = (layer.name(), name == default);
+            json!({ "name": name, "layer": layer, "description": description, "default": is_default })
+        };
         let entries: Vec<_> = profiles.iter().map(entry).collect();
         print(&format!("{}\n", serde_json::to_string_pretty(&entries)?))?;
         return Ok(ExitCode::SUCCESS);
@@ -76,6 +87,11 @@ fn list(setting: &Setting, default: &str, json: bool) -> Result<ExitCode> {
         table.add_row([mark, &printable(&name), layer.name(), &printable(&description)]);
     }
     print(&format!("{table}\n* is used where none is chosen\n"))?;
+    match project {
+        Ok(Some(project)) => print(&format!("`{}` applies here besides\n", visible(&project.path.to_string_lossy())))?,
+        Ok(None) => {}
+        Err(notice) => print(&format!("{}\n", visible(&notice)))?,
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -180,6 +180,8 @@ fn a_launch_hears_a_project_only_while_it_is_trusted() {
     assert_eq!(launched(&sandbox, &["-p", "local"]).0, "from=project\n", "it adds to any profile");
     let shown = printed(&sandbox.run(["profile", "show"]), 0).0;
     assert!(shown.contains("resource.from = \"project\"") && shown.contains(".ccrun.toml:3:8"), "{shown}");
+    let listed = printed(&sandbox.run(["profile", "list"]), 0).0;
+    assert!(listed.contains(".ccrun.toml` applies here besides\n"), "{listed}");
 
     sandbox.write(FILE, "profile = \"ours\"\n[resource]\nfrom = \"forged\"\n");
     let changed = launched(&sandbox, &[]);

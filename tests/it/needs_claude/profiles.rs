@@ -106,6 +106,14 @@ fn asked(client: &Client, backend: &Backend, options: &[&str]) -> Vec<Received> 
     backend.wait_for(|received| complete(received, client.questions()), DEADLINE)
 }
 
+/// Where `ccrun env --explain` says that the resource attributes come from.
+fn explained_attributes(client: &Client, options: &[&str]) -> Vec<String> {
+    let output = ccrun(client, &[&["env", "--explain", "--format", "json"], options].concat());
+    let entries: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let entry = entries.into_iter().find(|entry| entry["name"] == "OTEL_RESOURCE_ATTRIBUTES").unwrap();
+    entry["origins"].as_array().unwrap().iter().map(|origin| origin.as_str().unwrap().to_owned()).collect()
+}
+
 /// A profile that brings the team's destination here.
 fn bring_here(client: &Client, backend: &Backend) {
     client.profile("here", format!("[destination.team]\nendpoint = \"{}\"\n", backend.endpoint()));
@@ -145,6 +153,14 @@ fn what_arrives_is_what_was_shown_of_all_layers_together() {
     assert_eq!((&attributes["odd"], &attributes["long"]), (&ODD.to_owned(), &long));
     assert_eq!((attributes["team.id"].as_str(), attributes["by.option"].as_str()), ("platform-ada", "1"));
     assert_eq!(attributes.len(), 7, "{attributes:?}");
+
+    let explained = explained_attributes(&client, &options);
+    for (key, file) in
+        [("resource.odd", ".ccrun.toml:"), ("team.cost_center", "mine.toml:"), ("resource.by.option", "--resource:")]
+    {
+        let origin = explained.iter().find(|origin| origin.ends_with(&format!("({key})")));
+        assert!(origin.is_some_and(|origin| origin.contains(file)), "{key} in {explained:?}");
+    }
 
     let received = asked(&client, &backend, &options);
     for request in &received {

@@ -1,8 +1,8 @@
 //! Profiles: which files say what, and what they mean together.
 //!
 //! For what the user chose, [`merge`] finds the documents of a name (`sources`) and merges their trees (`tree`);
-//! [`Merged::meaning`] fetches what is not written there (`values`), puts variables in (`expand`), checks every key (`schema`) and
-//! reads what it all means (`read`) into a [`Profile`].
+//! [`Merged::meaning`] fetches what is not written there (`values`), puts variables in (`expand`), checks every key
+//! (`schema`) and reads what it all means (`read`) into a [`Profile`].
 
 mod config;
 mod diagnostic;

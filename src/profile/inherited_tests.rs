@@ -1,0 +1,119 @@
+use super::*;
+
+fn find(variables: &[(&str, &str)]) -> Option<Inherited> {
+    let place =
+        |(name, value): &(&str, &str)| ((*name).to_owned(), ((*value).to_owned(), "the environment".to_owned()));
+    Inherited::find(&variables.iter().map(place).collect())
+}
+
+const ON: (&str, &str) = ("CLAUDE_CODE_ENABLE_TELEMETRY", "1");
+const METRICS: (&str, &str) = ("OTEL_METRICS_EXPORTER", "otlp");
+const LOGS: (&str, &str) = ("OTEL_LOGS_EXPORTER", "otlp");
+const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://h:1/base");
+
+#[test]
+fn a_general_endpoint_is_one_destination() {
+    let found = find(&[
+        ON,
+        METRICS,
+        LOGS,
+        ENDPOINT,
+        ("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Bearer%20x, X-Key = a=b${c},,bad"),
+        ("OTEL_LOG_USER_PROMPTS", "1"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "60000"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "team.id=a%20b"),
+    ]);
+    let found = found.unwrap();
+    insta::assert_snapshot!(found.text().unwrap(), @r#"
+    description = "what was set up for Claude Code before"
+
+    [signals]
+    metrics = true  # OTEL_METRICS_EXPORTER in the environment
+    logs = true  # OTEL_LOGS_EXPORTER in the environment
+    metric_interval = "60000ms"  # OTEL_METRIC_EXPORT_INTERVAL in the environment
+
+    [destination.inherited]
+    endpoint = "https://h:1/base"  # OTEL_EXPORTER_OTLP_ENDPOINT in the environment
+    signals = ["metrics", "logs"]  # OTEL_EXPORTER_OTLP_ENDPOINT in the environment
+    compression = "none"  # OTEL_EXPORTER_OTLP_ENDPOINT in the environment
+
+    [destination.inherited.headers]
+    authorization = "Bearer%20x"  # OTEL_EXPORTER_OTLP_HEADERS in the environment
+    x-key = "a=b$${c}"  # OTEL_EXPORTER_OTLP_HEADERS in the environment
+
+    [content]
+    user_prompts = true  # OTEL_LOG_USER_PROMPTS in the environment
+    assistant_responses = true  # OTEL_LOG_USER_PROMPTS in the environment
+
+    [resource]
+    "team.id" = "a b"  # OTEL_RESOURCE_ATTRIBUTES in the environment
+    "#);
+    assert!(found.has_headers() && found.remarks().is_empty());
+    let notice = found.notice().unwrap();
+    assert!(notice.contains("(OTEL_EXPORTER_OTLP_ENDPOINT in the environment)"), "{notice}");
+    assert!(!format!("{found:?}{notice}").contains("Bearer"));
+}
+
+#[test]
+fn signals_with_words_of_their_own_are_destinations_of_their_own() {
+    let found = find(&[
+        ON,
+        METRICS,
+        LOGS,
+        ENDPOINT,
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://localhost:4317/ignored"),
+        ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "a=b%20c"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=general,d=e"),
+    ]);
+    insta::assert_snapshot!(found.unwrap().text().unwrap(), @r#"
+    description = "what was set up for Claude Code before"
+
+    [signals]
+    metrics = true  # OTEL_METRICS_EXPORTER in the environment
+    logs = true  # OTEL_LOGS_EXPORTER in the environment
+
+    [destination.metrics]
+    endpoint = "http://localhost:4317"  # OTEL_EXPORTER_OTLP_METRICS_ENDPOINT in the environment
+    protocol = "grpc"  # OTEL_EXPORTER_OTLP_METRICS_PROTOCOL in the environment
+    signals = ["metrics"]  # OTEL_EXPORTER_OTLP_METRICS_ENDPOINT in the environment
+    compression = "none"  # OTEL_EXPORTER_OTLP_METRICS_ENDPOINT in the environment
+
+    [destination.metrics.headers]
+    a = "b c"  # OTEL_EXPORTER_OTLP_METRICS_HEADERS in the environment
+    d = "e"  # OTEL_EXPORTER_OTLP_HEADERS in the environment
+
+    [destination.inherited]
+    endpoint = "https://h:1/base"  # OTEL_EXPORTER_OTLP_ENDPOINT in the environment
+    signals = ["logs"]  # OTEL_EXPORTER_OTLP_ENDPOINT in the environment
+    compression = "none"  # OTEL_EXPORTER_OTLP_ENDPOINT in the environment
+
+    [destination.inherited.headers]
+    a = "general"  # OTEL_EXPORTER_OTLP_HEADERS in the environment
+    d = "e"  # OTEL_EXPORTER_OTLP_HEADERS in the environment
+    "#);
+}
+
+#[test]
+fn what_a_profile_cannot_say_is_said() {
+    let endpoint = ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "https://h/ingest?key=sk-1");
+    let found = find(&[ON, LOGS, endpoint, ("OTEL_METRICS_EXPORTER", "console, prometheus")]).unwrap();
+    assert!(!found.is_profile());
+    let notice = found.notice().unwrap();
+    assert!(notice.contains("9464") && notice.contains("screen") && notice.contains("/v1/logs"), "{notice}");
+    assert!(!notice.contains("sk-1"));
+    let json = ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json");
+    let found = find(&[ON, LOGS, ENDPOINT, json, ("OTEL_EXPORTER_OTLP_HEADERS", "host=x")]).unwrap();
+    assert!(found.is_profile() && found.remarks().len() == 2, "{:?}", found.remarks());
+}
+
+#[test]
+fn what_is_off_is_not_found() {
+    assert!(find(&[METRICS, ENDPOINT]).is_none());
+    assert!(find(&[("CLAUDE_CODE_ENABLE_TELEMETRY", "0"), METRICS, ENDPOINT]).is_none());
+    let none = find(&[ON, METRICS]).unwrap();
+    assert!(!none.is_profile() && none.notice().is_none());
+    assert!(find(&[ON, ENDPOINT]).unwrap().is_profile(), "exporters that were forgotten");
+    let beta = find(&[ON, ENDPOINT, ("OTEL_TRACES_EXPORTER", "otlp")]).unwrap();
+    assert!(!beta.is_profile(), "spans want their beta switch");
+}

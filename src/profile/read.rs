@@ -171,6 +171,10 @@ fn destination(
     }
     let some = Some(node);
     let Some(endpoint) = node.get("endpoint") else {
+        // One that is misspelt is a fault of its own.
+        if node.entries()?.keys().any(|key| schema::guess(key, &["endpoint"]).is_some()) {
+            return None;
+        }
         let fault = Diagnostic::at(&node.key, format!("destination `{name}` has no `endpoint`"));
         faults.push(fault.help("write for example endpoint = \"https://otlp.example.com\""));
         return None;

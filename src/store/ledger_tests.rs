@@ -15,9 +15,9 @@ fn ledger() -> Connection {
             "CREATE TABLE session (id TEXT PRIMARY KEY, parent TEXT, profile TEXT NOT NULL, team TEXT,
                 program TEXT NOT NULL, project TEXT NOT NULL, branch TEXT, started_at INTEGER NOT NULL, ended_at INTEGER);
              INSERT INTO session VALUES
-                ('one', NULL, 'local', NULL, 'claude', '/work/a', 'main', 0, NULL),
-                ('two', 'one', 'team', 'platform', 'claude', '/work/a/b', NULL, 0, NULL),
-                ('three', NULL, 'team', 'platform', 'claude', '/work/ab', 'main', 0, NULL);",
+                ('one', NULL, 'local', NULL, 'claude', '/projects/a', 'main', 0, NULL),
+                ('two', 'one', 'team', 'platform', 'claude', '/projects/a/b', NULL, 0, NULL),
+                ('three', NULL, 'team', 'platform', 'claude', '/projects/ab', 'main', 0, NULL);",
         )
         .unwrap();
     create(&connection).unwrap();
@@ -162,8 +162,8 @@ fn queries_select() {
     let requests = |query: Query| report(&ledger, &query, &TimeZone::UTC).unwrap().total.requests;
     let at = |text: &str| Some(text.parse().unwrap());
     assert_eq!(requests(Query::default()), 7);
-    assert_eq!(requests(Query { project: Some("/work/a".into()), ..Query::default() }), 3);
-    assert_eq!(requests(Query { project: Some("/work/ab/".into()), ..Query::default() }), 3);
+    assert_eq!(requests(Query { project: Some("/projects/a".into()), ..Query::default() }), 3);
+    assert_eq!(requests(Query { project: Some("/projects/ab/".into()), ..Query::default() }), 3);
     assert_eq!(requests(Query { profile: Some("team".into()), ..Query::default() }), 5);
     assert_eq!(requests(Query { team: Some("platform".into()), ..Query::default() }), 5);
     assert_eq!(requests(Query { branch: Some("main".into()), ..Query::default() }), 4);

@@ -122,12 +122,17 @@ fn attributes(parties: Parties<'_>) -> Vec<String> {
     if origins.is_empty() { vec!["default".to_owned()] } else { origins }
 }
 
-/// A key and its place, and whether an administrator put it there.
+/// A key and its place, and whether an administrator put it there, and in place of what.
 fn said(key: &str, place: &str, parties: Parties<'_>) -> String {
     let below =
         |path: &String| key.strip_prefix(path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    let enforced = if parties.enforced.iter().any(below) { ", enforced" } else { "" };
-    format!("{place} ({key}{enforced})")
+    if !parties.enforced.iter().any(below) {
+        return format!("{place} ({key})");
+    }
+    match parties.resolved.overruled(key) {
+        Some(instead) => format!("{place} ({key}, enforced instead of {instead})"),
+        None => format!("{place} ({key}, enforced)"),
+    }
 }
 
 fn overrides(

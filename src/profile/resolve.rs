@@ -45,6 +45,8 @@ pub struct Resolved {
     pub profile: Profile,
     /// All layers merged, variables put in: every value with its origin.
     pub(super) root: Node,
+    /// What was written before the administrator's word, if there is any.
+    before: Option<Node>,
 }
 
 impl Resolved {
@@ -53,6 +55,13 @@ impl Resolved {
         let node = path.into_iter().try_fold(&self.root, Node::get)?;
         Some(node.origin.to_string())
     }
+
+    /// Where the value stands that an administrator's word took the place of, by its dotted key.
+    pub fn overruled(&self, key: &str) -> Option<String> {
+        let before = tree::find(self.before.as_ref()?, key)?.origin.to_string();
+        let now = tree::find(&self.root, key).map(|node| node.origin.to_string());
+        (now.as_ref() != Some(&before)).then_some(before)
+    }
 }
 
 /// Everything that is written for a selection, with a project's file if one takes part.
@@ -60,6 +69,8 @@ impl Resolved {
 pub struct Merged {
     name: String,
     root: Node,
+    /// What was written before the administrator's word, if there is any.
+    before: Option<Node>,
 }
 
 impl Merged {
@@ -70,7 +81,8 @@ impl Merged {
 
     /// What it means. Values may be taken from the `ground`'s variables, and commands run on it.
     pub fn meaning(self, ground: Ground<'_>) -> Result<Resolved, Faults> {
-        meaning(&self.name, self.root, ground)
+        let resolved = meaning(&self.name, self.root, ground)?;
+        Ok(Resolved { before: self.before, ..resolved })
     }
 }
 
@@ -104,8 +116,9 @@ pub fn merge(
     for (option, table, pairs) in options.into_iter().filter(|(.., pairs)| !pairs.is_empty()) {
         root = tree::merge(root, tree::parse(&option_document(option, table, pairs)?)?);
     }
+    let before = (!config.enforce.is_empty()).then(|| root.clone());
     enforce(&mut root, config, directories)?;
-    Ok(Merged { name, root })
+    Ok(Merged { name, root, before })
 }
 
 /// What a profile says of itself, whether or not the rest of it is right.
@@ -147,7 +160,7 @@ fn interpret(name: &str, mut root: Node, mut faults: Vec<Diagnostic>) -> Result<
     schema::check(root.entries().unwrap_or(&tree::Entries::new()), schema::PROFILE, "", &mut faults);
     let profile = read::read(name, &root, &mut faults);
     faults.sort_by_key(|fault| fault.origin.as_ref().map(|origin| (origin.document.label.clone(), origin.span.start)));
-    if faults.is_empty() { Ok(Resolved { profile, root }) } else { Err(Faults(faults)) }
+    if faults.is_empty() { Ok(Resolved { profile, root, before: None }) } else { Err(Faults(faults)) }
 }
 
 /// Puts the system default profile's word in place of everybody else's, for the keys that its administrator names. The

@@ -369,9 +369,11 @@ fn the_machines_layer_lies_under_the_users_and_can_be_enforced() {
             ..Config::default()
         };
         let selection = selection(name.as_slice());
-        super::merge(&selection, &config, None, directories).unwrap().meaning(ground).unwrap().profile
+        super::merge(&selection, &config, None, directories).unwrap().meaning(ground).unwrap()
     };
     let free = resolve(None, &[]);
+    assert_eq!(free.overruled("content.user_prompts"), None);
+    let free = free.profile;
     assert_eq!(
         (free.name.as_str(), free.resource["x"].as_str(), free.resource["team.id"].as_str()),
         ("team", "user", "t")
@@ -379,8 +381,13 @@ fn the_machines_layer_lies_under_the_users_and_can_be_enforced() {
     assert!(free.content.user_prompts);
     let enforced = ["content.user_prompts", "resource"];
     let bound = resolve(None, &enforced);
+    for (key, place) in [("content.user_prompts", "team.toml:2:16"), ("resource.x", "team.toml:4:5")] {
+        let user = format!("{}/{place}", user.path().display());
+        assert_eq!(bound.overruled(key), Some(user), "the user's own is still told");
+    }
+    let bound = bound.profile;
     assert!(!bound.content.user_prompts && bound.resource["x"] == "system");
-    let bound = resolve(Some("other"), &enforced);
+    let bound = resolve(Some("other"), &enforced).profile;
     assert!(!bound.content.user_prompts && bound.resource["team.id"] == "t", "whatever profile is chosen");
 }
 

@@ -214,6 +214,17 @@ fn graft_at<'a>(onto: &mut Node, from: &'a Node, path: &str, at: Path, grafted: 
     }
 }
 
+/// What a dotted path names. Keys may hold dots themselves.
+pub(super) fn find<'a>(node: &'a Node, path: &str) -> Option<&'a Node> {
+    find_at(node, path, Path::Root)
+}
+
+fn find_at<'a>(node: &'a Node, path: &str, at: Path) -> Option<&'a Node> {
+    let entries = node.entries()?;
+    let below = || entries.iter().find_map(|(key, node)| find_at(node, at.rest(path, key)?, at.below(key)));
+    entries.get(at.canonical(path).as_ref()).or_else(below)
+}
+
 /// Whether a dotted path names something.
 fn holds(node: &Node, path: &str, at: Path) -> bool {
     let entries = node.entries();

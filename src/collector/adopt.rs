@@ -101,12 +101,16 @@ pub fn owner(setting: &Setting, session: &Session, recipient: &Recipient) -> Opt
 /// Does for a session whose collector may have been killed what that would have done at its end. The moment is the one
 /// at which that was found.
 async fn end(places: &Places, store: &Store, session: &str) -> Result<Option<Session>, StoreError> {
-    claude::end_settings(&places.settings(session));
     let (id, now) = (session.to_owned(), Timestamp::now().as_millisecond());
     let marked = store.commit(move |connection| {
         sessions::end(connection, &id, now)?;
         ledger::settle(connection, &id)?;
         sessions::find(connection, &id)
     });
-    marked.await
+    let found = marked.await?;
+    // One that nobody has written down yet may be about to begin, and needs its settings as they are.
+    if found.is_some() {
+        claude::end_settings(&places.settings(session));
+    }
+    Ok(found)
 }

@@ -1,5 +1,7 @@
 //! Profiles as their authors meet them.
 
+mod enforce;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -348,82 +350,6 @@ headers.authorization = { env = "TOKEN", format = "Bearer {}" }
     assert_eq!(shown(&profile.destinations[0].headers["authorization"]), ["the variable TOKEN"]);
     let settings = serde_json::json!({"apiKeyHelper": "/bin/helper", "nested": {"number": 5, "list": [true]}});
     assert_eq!(serde_json::Value::Object(profile.settings), settings);
-}
-
-#[test]
-fn the_machines_layer_lies_under_the_users_and_can_be_enforced() {
-    let system =
-        directory(&[("team", "[content]\nuser_prompts = false\n[resource]\nx = \"system\"\n\"team.id\" = \"t\"\n")]);
-    let user = directory(&[
-        ("team", "[content]\nuser_prompts = true\n[resource]\nx = \"user\"\n"),
-        ("other", "[content]\nuser_prompts = true\n"),
-    ]);
-    let directories = Directories { system: system.path(), user: user.path(), inherited: None };
-    let variables = BTreeMap::new();
-    let ground = Ground { home: Path::new("/"), variables: &variables };
-    let resolve = |name: Option<&str>, enforce: &[&str]| {
-        let config = Config {
-            profile: Some("team".to_owned()),
-            system_profile: Some("team".to_owned()),
-            enforce: enforce.iter().map(|path| (*path).to_owned()).collect(),
-            ..Config::default()
-        };
-        let selection = selection(name.as_slice());
-        super::merge(&selection, &config, None, directories).unwrap().meaning(ground).unwrap()
-    };
-    let free = resolve(None, &[]);
-    assert_eq!(free.overruled("content.user_prompts"), None);
-    let free = free.profile;
-    assert_eq!(
-        (free.name.as_str(), free.resource["x"].as_str(), free.resource["team.id"].as_str()),
-        ("team", "user", "t")
-    );
-    assert!(free.content.user_prompts);
-    let enforced = ["content.user_prompts", "resource"];
-    let bound = resolve(None, &enforced);
-    for (key, place) in [("content.user_prompts", "team.toml:2:16"), ("resource.x", "team.toml:4:5")] {
-        let user = format!("{}/{place}", user.path().display());
-        assert_eq!(bound.overruled(key), Some(user), "the user's own is still told");
-    }
-    let bound = bound.profile;
-    assert!(!bound.content.user_prompts && bound.resource["x"] == "system");
-    let bound = resolve(Some("other"), &enforced).profile;
-    assert!(!bound.content.user_prompts && bound.resource["team.id"] == "t", "whatever profile is chosen");
-}
-
-#[test]
-fn what_is_enforced_says_the_same_whatever_variables_others_set() {
-    let system = directory(&[(
-        "team",
-        "extends = \"otlp\"\n[vars]\nendpoint = \"https://team.example\"\n[resource]\n\"team.id\" = \"t\"\n\
-         [destination.otlp.headers]\nX-Key = \"theirs\"\n",
-    )]);
-    let user = directory(&[(
-        "mine",
-        "extends = \"team\"\n[vars]\nendpoint = \"https://mine.example\"\n[resource]\n\"team.id\" = \"m\"\nx = \"1\"\n\
-         [destination.otlp.headers]\nX-Key = \"mine\"\nX-Own = \"mine\"\n",
-    )]);
-    let variables = BTreeMap::new();
-    let ground = Ground { home: Path::new("/"), variables: &variables };
-    let resolve = |enforce: &[&str]| {
-        let config = Config {
-            system_profile: Some("team".to_owned()),
-            enforce: enforce.iter().map(|path| (*path).to_owned()).collect(),
-            ..Config::default()
-        };
-        let variables = vec![("endpoint".to_owned(), "https://option.example".to_owned())];
-        let selection = Selection { variables, ..selection(&["mine"]) };
-        let directories = Directories { system: system.path(), user: user.path(), inherited: None };
-        super::merge(&selection, &config, None, directories).unwrap().meaning(ground).unwrap().profile
-    };
-    assert_eq!(resolve(&[]).destinations[0].endpoint, "https://option.example");
-    assert_eq!(resolve(&["destination"]).destinations[0].endpoint, "https://team.example");
-    let bound = resolve(&["resource.team.id", "destination.otlp.headers.X-KEY", "nothing.there"]);
-    assert_eq!((bound.resource["team.id"].as_str(), bound.resource["x"].as_str()), ("t", "1"));
-    let headers: Vec<_> =
-        bound.destinations[0].headers.iter().map(|(name, value)| (name.as_str(), &value[0])).collect();
-    let literal = |text: &str| Source::Literal(text.to_owned());
-    assert_eq!(headers, [("x-key", &literal("theirs")), ("x-own", &literal("mine"))]);
 }
 
 #[test]

@@ -246,3 +246,16 @@ fn sorted(mut ids: Vec<String>) -> Vec<String> {
     ids.sort();
     ids
 }
+
+#[test]
+fn a_session_that_is_about_to_begin_keeps_its_settings() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    Session::to(&sandbox, &backend.endpoint()).end();
+    sandbox.wait_for_end();
+    // Its lock is made and not taken yet, and nobody has written it down.
+    let settings = r#"{"env":{"OTEL_EXPORTER_OTLP_ENDPOINT":"http://127.0.0.1:1/t"}}"#;
+    let path = sandbox.write("home/.local/state/ccrun/settings/begins.json", settings);
+    sandbox.write("home/.local/state/ccrun/locks/begins", "");
+    assert!(flush(&sandbox).0);
+    assert_eq!(std::fs::read_to_string(path).unwrap(), settings);
+}

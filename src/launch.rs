@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::claude::{self, UserSettings};
 use crate::collector::{self, Plan, Role, Token};
-use crate::credential::{self, Secret};
+use crate::credential;
 use crate::environment::{self, Changes, Endpoint};
 use crate::process::Process;
 use crate::profile::{self, Profile, Selection};
@@ -125,16 +125,16 @@ pub fn prepare(
 /// The profile's own variables, fetched.
 pub fn variables(profile: &Profile, setting: &Setting) -> Result<Changes> {
     environment::own(profile, |name, sources| {
-        let value = credential::fetch(sources, &|name: &str| setting.variable(name));
-        let Secret(value) = value.map_err(|reason| anyhow!("there is no value for `env.{name}`: {reason}"))?;
-        Ok(value)
+        let fetched = credential::fetch(sources, setting.ground());
+        let fetched = fetched.map_err(|reason| anyhow!("there is no value for `env.{name}`: {reason}"))?;
+        Ok(fetched.value.0)
     })
 }
 
 /// Destinations that cannot be given anything yet, each with the reason.
 fn without_credentials(profile: &Profile, setting: &Setting) -> Vec<String> {
     let missing = profile.destinations.iter().filter_map(|destination| {
-        let reason = credential::headers(&destination.headers, &|name| setting.variable(name)).err()?;
+        let reason = credential::headers(&destination.headers, setting.ground()).err()?;
         Some(format!("what is for destination `{}` waits: {reason}", destination.name))
     });
     missing.collect()

@@ -54,7 +54,8 @@ impl Setting {
         self.ground().variable(name)
     }
 
-    fn ground(&self) -> Ground<'_> {
+    /// Where helper commands run.
+    pub fn ground(&self) -> Ground<'_> {
         Ground { home: &self.places.home, variables: &self.variables }
     }
 

@@ -25,5 +25,8 @@ pub fn fingerprint(key: &[u8; 32], destination: &Destination, setting: &Setting)
             add(&source.identity(&|name| setting.variable(name)));
         }
     }
+    if let Some(helper) = &destination.headers_helper {
+        add(&format!("{:?}", helper.argv));
+    }
     context.sign().as_ref().to_vec()
 }

@@ -1,18 +1,16 @@
 //! One recipient's forwarder: takes what waits in turn, sends it, and notes what became of it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::answer::Outcome;
 use super::backoff::Backoff;
+use super::credentials::Credentials;
 use super::transport::Transport;
-use crate::credential::{self, Secret};
 use crate::profile::Destination;
 use crate::setting::Setting;
 use crate::store::batches::{self, Delivery, Recipient};
@@ -22,8 +20,9 @@ use crate::store::{Store, StoreError, sessions};
 #[derive(Debug)]
 pub struct Forwarder {
     recipient: Recipient,
-    /// How to send, and with which headers; or why nothing can be sent.
-    way: Result<(Transport, HeaderMap), String>,
+    /// How to send, or why nothing can be sent.
+    transport: Result<Transport, String>,
+    credentials: Credentials,
     store: Store,
     backoff: Backoff,
     /// What the recipient has and the store could not note yet.
@@ -42,12 +41,9 @@ struct Receipt {
 impl Forwarder {
     /// A forwarder; it does nothing until it runs.
     pub fn new(recipient: Recipient, destination: &Destination, setting: &Setting, store: Store) -> Self {
-        let headers = credential::headers(&destination.headers, &|name| setting.variable(name));
-        let way = headers.and_then(|headers| {
-            let transport = Transport::new(destination).map_err(|error| error.to_string())?;
-            Ok((transport, header_map(&headers)))
-        });
-        Self { recipient, way, store, backoff: Backoff::default(), receipt: None }
+        let transport = Transport::new(destination).map_err(|error| error.to_string());
+        let credentials = Credentials::new(destination, setting);
+        Self { recipient, transport, credentials, store, backoff: Backoff::default(), receipt: None }
     }
 
     /// Runs until the session has ended and nothing waits any longer. `wake` says that something new waits; when
@@ -79,14 +75,7 @@ impl Forwarder {
         let Some(delivery) = self.store.commit(move |connection| batches::next(connection, &recipient)).await? else {
             return Ok(Step::Empty);
         };
-        let (transport, headers) = match &self.way {
-            Ok(way) => way,
-            Err(reason) => {
-                let reason = reason.clone();
-                return self.hold(&delivery, reason, None, false).await;
-            }
-        };
-        match transport.send(delivery.signal, delivery.body.clone(), headers).await {
+        match self.send(&delivery).await {
             Outcome::Delivered { rejected, message } => {
                 let receipt = Receipt { batch: delivery.batch, rejected, message };
                 // Where the disk is full for a day, the recipient must not be given the same sums all day.
@@ -96,6 +85,32 @@ impl Forwarder {
             Outcome::Refused { reason } | Outcome::TooLarge { reason } => self.give_up(delivery, reason).await,
             Outcome::Unauthorized { reason } => self.hold(&delivery, reason, None, true).await,
             Outcome::Held { reason, retry_after } => self.hold(&delivery, reason, retry_after, false).await,
+        }
+    }
+
+    /// Sends a batch; once more if its credentials are not accepted and there are others.
+    async fn send(&self, delivery: &Delivery) -> Outcome {
+        let held = |reason| Outcome::Held { reason, retry_after: None };
+        let transport = match &self.transport {
+            Ok(transport) => transport,
+            Err(reason) => return held(reason.clone()),
+        };
+        let mut is_first = true;
+        loop {
+            let headers = match self.credentials.headers().await {
+                Ok(headers) => headers,
+                Err(reason) => return held(reason),
+            };
+            let outcome = transport.send(delivery.signal, delivery.body.clone(), &headers).await;
+            match &outcome {
+                Outcome::Unauthorized { .. } if self.credentials.refused(&headers).await && is_first => {}
+                Outcome::Delivered { .. } => {
+                    self.credentials.accepted(&headers);
+                    return outcome;
+                }
+                _ => return outcome,
+            }
+            is_first = false;
         }
     }
 
@@ -160,14 +175,4 @@ enum Step {
     Sent,
     Empty,
     Failed(Option<Duration>),
-}
-
-/// Headers, ready to send. Marked as sensitive, so that a backend which echoes one does not get it into a message.
-fn header_map(headers: &BTreeMap<String, Secret>) -> HeaderMap {
-    let pairs = headers.iter().filter_map(|(name, Secret(value))| {
-        let mut value = HeaderValue::try_from(value).ok()?;
-        value.set_sensitive(true);
-        Some((HeaderName::try_from(name).ok()?, value))
-    });
-    pairs.collect()
 }

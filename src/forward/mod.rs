@@ -2,6 +2,7 @@
 
 mod answer;
 mod backoff;
+mod credentials;
 mod failure;
 mod fingerprint;
 mod forwarder;

@@ -98,7 +98,7 @@ impl Transport {
             protocol: destination.protocol,
             gzip: destination.gzip,
             timeout: destination.timeout.min(LONGEST_TIMEOUT),
-            ca: destination.ca.clone(),
+            ca: destination.tls.ca.clone(),
             client: Mutex::default(),
         })
     }
@@ -238,8 +238,8 @@ impl Transport {
     fn path(&self, signal: Signal) -> String {
         match self.protocol {
             Protocol::Grpc => format!("{}{}", self.prefix, signal.grpc_path()),
-            Protocol::HttpProtobuf if self.is_full(signal) => self.prefix.clone(),
-            Protocol::HttpProtobuf => format!("{}{}", self.prefix, signal.http_path()),
+            Protocol::HttpProtobuf | Protocol::HttpJson if self.is_full(signal) => self.prefix.clone(),
+            Protocol::HttpProtobuf | Protocol::HttpJson => format!("{}{}", self.prefix, signal.http_path()),
         }
     }
 

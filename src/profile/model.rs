@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::credential::Source;
+use crate::credential::{Command, Source};
 use crate::otlp::Signal;
 
 /// A resolved profile: where telemetry goes, whose it is and what may leave the machine.
@@ -28,6 +28,8 @@ pub struct Profile {
     pub content: Content,
     /// Which attributes the client adds to its metrics.
     pub cardinality: Cardinality,
+    /// Which attributes are taken out or hidden before anything is stored.
+    pub redact: Redact,
     /// Where telemetry goes; none means that it stays in the ledger.
     pub destinations: Vec<Destination>,
     /// Variables for the program.
@@ -102,10 +104,27 @@ pub struct Destination {
     pub timeout: Duration,
     /// Header names in lower case, and where each value comes from: the first source that has it counts.
     pub headers: BTreeMap<String, Vec<Source>>,
-    /// A PEM file of certificate authorities to trust instead of the system's.
-    pub ca: Option<PathBuf>,
+    /// A command that gives further headers.
+    pub headers_helper: Option<Command>,
+    /// How long a request waits for more to go with it.
+    pub batch: Duration,
+    /// Certificates.
+    pub tls: Tls,
     /// Where a person looks whether something arrived.
     pub verify: Option<String>,
+}
+
+/// `[destination.NAME.tls]`. All files are PEM.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tls {
+    /// Certificate authorities to trust instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// Our own certificate, with those between it and its authority.
+    pub cert: Option<PathBuf>,
+    /// Its key.
+    pub key: Option<PathBuf>,
+    /// The name that the destination's certificate must be for; the endpoint's host unless given.
+    pub server_name: Option<String>,
 }
 
 /// How a destination is spoken to.
@@ -117,11 +136,30 @@ pub enum Protocol {
     /// OTLP/HTTP with protobuf bodies.
     #[serde(rename = "http/protobuf")]
     HttpProtobuf,
+    /// OTLP/HTTP with JSON bodies.
+    #[serde(rename = "http/json")]
+    HttpJson,
+}
+
+/// `[redact]`: attributes by their keys, on resources, scopes, log records, spans and data points.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Redact {
+    /// Those that are taken out.
+    pub drop: BTreeSet<String>,
+    /// Those whose values are replaced by a keyed hash.
+    pub hash: BTreeSet<String>,
+    /// Where the hash's key comes from; the installation's own unless given.
+    pub key: Vec<Source>,
 }
 
 /// `[collector]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Collector {
+    /// Whether there is none: the program exports by itself, with a destination's headers in its environment.
+    pub direct: bool,
+    /// Patterns of `service.name`, of which one must match for telemetry to be taken. Without any: what is usual for
+    /// the program.
+    pub accept: Option<Vec<String>>,
     /// How long the collector goes on delivering once its session is over.
     pub drain_timeout: Duration,
 }

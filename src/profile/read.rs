@@ -1,34 +1,24 @@
 //! From what was written to what is meant. Types are checked already: what is read here is what words mean.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod destination;
+mod source;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hyper::Uri;
-use hyper::header::{HeaderName, HeaderValue};
 use serde_json::Value as Json;
 
+use destination::destinations;
+pub(super) use destination::{can_be_sent, check_endpoint};
+use source::sources;
+
 use super::diagnostic::Diagnostic;
-use super::model::{Cardinality, Collector, Content, Destination, Profile, Protocol, Signals};
+use super::model::{Cardinality, Collector, Content, Profile, Redact, Signals};
 use super::schema;
 use super::tree::{Entries, Node, Value};
-use crate::credential::{Format, Source};
+use crate::credential::Source;
 use crate::otlp::Signal;
-
-/// Headers that frame a message or that the exporter sets itself (RFC 9110, RFC 9112).
-const FRAMING: [&str; 11] = [
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "expect",
-    "host",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// Reads a merged and expanded tree as the profile of that name. All faults are noted.
 pub(super) fn read(name: &str, root: &Node, faults: &mut Vec<Diagnostic>) -> Profile {
@@ -43,12 +33,11 @@ pub(super) fn read(name: &str, root: &Node, faults: &mut Vec<Diagnostic>) -> Pro
         resource,
         content: content(root.get("content")),
         cardinality: cardinality(root.get("cardinality")),
+        redact: redact(root.get("redact"), faults),
         destinations: destinations(root, &signals.emitted, faults),
         env: env(root, faults),
         settings: settings(root),
-        collector: Collector {
-            drain_timeout: duration(root.get("collector"), "drain_timeout", Duration::from_secs(10)),
-        },
+        collector: collector(root.get("collector")),
         signals,
     }
 }
@@ -155,67 +144,30 @@ fn cardinality(table: Option<&Node>) -> Cardinality {
     }
 }
 
-fn destinations(root: &Node, emitted: &BTreeSet<Signal>, faults: &mut Vec<Diagnostic>) -> Vec<Destination> {
-    let table = root.get("destination").and_then(Node::entries).into_iter().flatten();
-    table.filter_map(|(name, node)| destination(name, node, emitted, faults)).collect()
+fn redact(table: Option<&Node>, faults: &mut Vec<Diagnostic>) -> Redact {
+    let key = table.and_then(|table| table.get("key"));
+    Redact {
+        drop: texts(table, "drop").into_iter().flatten().collect(),
+        hash: texts(table, "hash").into_iter().flatten().collect(),
+        key: key.map(|key| sources(key, faults)).unwrap_or_default(),
+    }
 }
 
-fn destination(
-    name: &str,
-    node: &Node,
-    emitted: &BTreeSet<Signal>,
-    faults: &mut Vec<Diagnostic>,
-) -> Option<Destination> {
-    if let Err(reason) = super::check_name(name) {
-        faults.push(Diagnostic::at(&node.key, format!("`{name}` is no name for a destination: {reason}")));
+fn collector(table: Option<&Node>) -> Collector {
+    Collector {
+        direct: text(table, "mode") == Some("direct"),
+        accept: texts(table, "accept"),
+        drain_timeout: duration(table, "drain_timeout", Duration::from_secs(10)),
     }
-    let some = Some(node);
-    let Some(endpoint) = node.get("endpoint") else {
-        // One that is misspelt is a fault of its own.
-        if node.entries()?.keys().any(|key| schema::guess(key, &["endpoint"]).is_some()) {
-            return None;
-        }
-        let fault = Diagnostic::at(&node.key, format!("destination `{name}` has no `endpoint`"));
-        faults.push(fault.help("write for example endpoint = \"https://otlp.example.com\""));
-        return None;
-    };
-    let url = endpoint.text()?;
-    // A variable that is not defined is a fault of its own.
-    let complete = !url.contains("${");
-    if let Err(reason) = check_endpoint(url)
-        && complete
-    {
-        let fault = Diagnostic::at(&endpoint.origin, format!("bad endpoint: {reason}"));
-        let fault = fault.help("write scheme, host, port and path: \"https://otlp.example.com:443/path\"");
-        // People do write passwords there.
-        faults.push(if url.contains('@') { fault.secret() } else { fault });
-    }
-    let headers = headers(node, faults);
-    let insecure = truth(node.get("tls"), "insecure", false);
-    let is_secret = headers.values().flatten().any(|source| !matches!(source, Source::Literal(_)));
-    if is_secret && !insecure && in_the_clear(url) {
-        let fault = Diagnostic::at(&endpoint.origin, "secret headers would go over plain text to another host");
-        faults.push(fault.help("use https://, or say `tls.insecure = true` in the destination"));
-    }
-    let signals = node.get("signals").map_or_else(
-        || emitted.clone(),
-        |wanted| wanted.texts().filter_map(|(name, _)| Signal::from_name(name)).collect(),
-    );
-    Some(Destination {
-        name: name.to_owned(),
-        endpoint: url.to_owned(),
-        protocol: if text(some, "protocol") == Some("grpc") { Protocol::Grpc } else { Protocol::HttpProtobuf },
-        signals,
-        gzip: text(some, "compression") != Some("none"),
-        timeout: duration(some, "timeout", Duration::from_secs(10)),
-        headers,
-        ca: node.get("tls").and_then(|tls| tls.get("ca")).and_then(path),
-        verify: text(some, "verify").map(str::to_owned),
-    })
+}
+
+/// A list of strings.
+fn texts(table: Option<&Node>, key: &str) -> Option<Vec<String>> {
+    Some(table?.get(key)?.texts().map(|(text, _)| text.to_owned()).collect())
 }
 
 /// A path; a relative one starts at the file that names it, and `~/` at the home directory.
-pub(super) fn path(node: &Node) -> Option<PathBuf> {
+pub(in crate::profile) fn path(node: &Node) -> Option<PathBuf> {
     let written = node.text()?;
     if let Some(rest) = written.strip_prefix("~/")
         && let Some(base) = directories::BaseDirs::new()
@@ -224,60 +176,6 @@ pub(super) fn path(node: &Node) -> Option<PathBuf> {
     }
     let directory = Path::new(&node.origin.document.label).parent();
     Some(directory.map_or_else(|| PathBuf::from(written), |directory| directory.join(written)))
-}
-
-fn headers(node: &Node, faults: &mut Vec<Diagnostic>) -> BTreeMap<String, Vec<Source>> {
-    let table = node.get("headers").and_then(Node::entries).into_iter().flatten();
-    let headers = table.map(|(name, node)| {
-        check_header(name, node, faults);
-        (name.clone(), sources(node, faults))
-    });
-    headers.collect()
-}
-
-/// Whether a header can stand in a request of ours.
-pub(super) fn can_be_sent(name: &str, value: &str) -> bool {
-    let is_ours = FRAMING.contains(&name) || name.starts_with("grpc-");
-    !is_ours && HeaderName::try_from(name).is_ok() && HeaderValue::try_from(value).is_ok()
-}
-
-/// Checks a header. No message shows its line, for people do write keys there.
-fn check_header(name: &str, node: &Node, faults: &mut Vec<Diagnostic>) {
-    if HeaderName::try_from(name).is_err() {
-        faults.push(Diagnostic::at(&node.key, format!("`{name}` is no header's name")).secret());
-    } else if FRAMING.contains(&name) || name.starts_with("grpc-") {
-        let fault = Diagnostic::at(&node.key, format!("`{name}` frames the message and cannot be set")).secret();
-        faults.push(fault.help("ccrun sets it where the protocol wants it"));
-    }
-    if node.text().is_some_and(|value| HeaderValue::try_from(value).is_err()) {
-        let message = format!("the value of header `{name}` holds a line break or another control character");
-        faults.push(Diagnostic::at(&node.origin, message).secret());
-    }
-}
-
-/// The sources of a value, the first that is asked first.
-fn sources(node: &Node, faults: &mut Vec<Diagnostic>) -> Vec<Source> {
-    if let Value::List(items) = &node.value {
-        return items.iter().flat_map(|item| sources(item, faults)).collect();
-    }
-    if let Some(literal) = node.text() {
-        return vec![Source::Literal(literal.to_owned())];
-    }
-    let format = || text(Some(node), "format").map_or_else(Format::default, |format| Format(format.to_owned()));
-    let named = |key: &str| text(Some(node), key).map(str::to_owned);
-    let source = named("env").map(|name| Source::Env(name, format()));
-    let source = source.or_else(|| named("keyring").map(|name| Source::Keyring(name, format())));
-    let source = source.or_else(|| {
-        let basic = node.get("basic")?;
-        let password = basic.get("password").map(|password| sources(password, faults)).unwrap_or_default();
-        Some(Source::Basic(text(Some(basic), "user")?.to_owned(), password))
-    });
-    let source = source.or_else(|| Some(Source::File(node.get("file").and_then(path)?, format())));
-    if source.is_none() {
-        let message = "a command or OAuth2, which this version of ccrun does not do yet";
-        faults.push(Diagnostic::at(&node.origin, message).secret());
-    }
-    source.into_iter().collect()
 }
 
 fn env(root: &Node, faults: &mut Vec<Diagnostic>) -> BTreeMap<String, Vec<Source>> {
@@ -305,33 +203,4 @@ fn json(node: &Node) -> Json {
         Value::Integer(number) => Json::from(*number),
         Value::Float(number) => Json::from(*number),
     }
-}
-
-/// Whether a URL is plain text to another machine.
-fn in_the_clear(url: &str) -> bool {
-    let uri = url.parse::<Uri>().unwrap_or_default();
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let is_here = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    uri.scheme_str() == Some("http") && !is_here
-}
-
-pub(super) fn check_endpoint(endpoint: &str) -> Result<(), &'static str> {
-    let uri = endpoint.parse::<Uri>().map_err(|_| "it is no URL")?;
-    if !matches!(uri.scheme_str(), Some("http" | "https")) {
-        return Err("it begins neither with http:// nor with https://");
-    }
-    let authority = uri.authority().ok_or("it has no host")?;
-    if authority.as_str().contains('@') {
-        return Err("user information does not belong in a URL; write a header");
-    }
-    if authority.host().is_empty() {
-        return Err("it has no host");
-    }
-    if authority.as_str().len() > authority.host().len() && authority.port_u16().is_none_or(|port| port == 0) {
-        return Err("its port is no number from 1 to 65535");
-    }
-    if uri.query().is_some() || endpoint.contains('#') {
-        return Err("a query or a fragment does not belong there");
-    }
-    Ok(())
 }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use ccrun::forward::{Outcome, Transport};
 use ccrun::otlp::{RpcStatus, Signal};
-use ccrun::profile::{Destination, Protocol};
+use ccrun::profile::{Destination, Protocol, Tls};
 use hyper::header::HeaderValue;
 use hyper::{HeaderMap, Version};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -36,7 +36,9 @@ pub(crate) fn destination(endpoint: &str, protocol: Protocol) -> Destination {
         gzip: true,
         timeout: PATIENT,
         headers: BTreeMap::new(),
-        ca: None,
+        headers_helper: None,
+        batch: Duration::from_secs(5),
+        tls: Tls::default(),
         verify: None,
     }
 }
@@ -156,7 +158,10 @@ fn tls_with_an_authority_of_ones_own() {
         let ca = pem_file(identity.authority());
         let backend = Backend::start_tls(identity);
         let ca = Some(ca.path().to_owned());
-        assert_eq!(send(&Destination { ca, ..destination(&backend.endpoint(), protocol) }), accepted());
+        assert_eq!(
+            send(&Destination { tls: Tls { ca, ..Tls::default() }, ..destination(&backend.endpoint(), protocol) }),
+            accepted()
+        );
         assert_eq!(backend.received()[0].version, version);
     }
 }

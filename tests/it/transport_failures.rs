@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpListener};
 use std::path::PathBuf;
 
 use ccrun::forward::Transport;
-use ccrun::profile::{Destination, Protocol};
+use ccrun::profile::{Destination, Protocol, Tls};
 use hyper::{HeaderMap, Version};
 
 use crate::support::backend::{Backend, Identity, Reply};
@@ -18,7 +18,7 @@ fn a_backend_without_http2_takes_http_but_no_grpc() {
     let backend = Backend::start_tls(identity);
     let over = |protocol| {
         let ca = Some(ca.path().to_owned());
-        send(&Destination { ca, ..destination(&backend.endpoint(), protocol) })
+        send(&Destination { tls: Tls { ca, ..Tls::default() }, ..destination(&backend.endpoint(), protocol) })
     };
     assert_eq!(over(Protocol::HttpProtobuf), accepted());
     assert_eq!(backend.received()[0].version, Version::HTTP_11);
@@ -43,7 +43,10 @@ fn certificates_that_are_not_accepted_are_told_apart() {
         let ca = pem_file(authority.unwrap_or(identity.authority()));
         let backend = Backend::start_tls(identity);
         let ca = Some(ca.path().to_owned());
-        let outcome = send(&Destination { ca, ..destination(&backend.endpoint(), Protocol::HttpProtobuf) });
+        let outcome = send(&Destination {
+            tls: Tls { ca, ..Tls::default() },
+            ..destination(&backend.endpoint(), Protocol::HttpProtobuf)
+        });
         assert_eq!(outcome, held(&format!("the certificate of localhost:{} {expected}", backend.port())));
     }
 }
@@ -64,8 +67,10 @@ fn authorities_are_read_again_once_they_are_mended() {
     let path = ca.path().to_owned();
     let authority = identity.authority().to_owned();
     let backend = Backend::start_tls(identity);
-    let destination =
-        Destination { ca: Some(path.clone()), ..destination(&backend.endpoint(), Protocol::HttpProtobuf) };
+    let destination = Destination {
+        tls: Tls { ca: Some(path.clone()), ..Tls::default() },
+        ..destination(&backend.endpoint(), Protocol::HttpProtobuf)
+    };
     let transport = Transport::new(&destination).unwrap();
     block_on(async {
         let expected = format!("no certificate authority in `{}` can be used", path.display());
@@ -77,7 +82,7 @@ fn authorities_are_read_again_once_they_are_mended() {
         assert_eq!(send_with(&transport, &HeaderMap::new()).await, accepted());
     });
     let ca = Some(PathBuf::from("/nonexistent/ca.pem"));
-    let reason = reason_of(send(&Destination { ca, ..destination }));
+    let reason = reason_of(send(&Destination { tls: Tls { ca, ..Tls::default() }, ..destination }));
     assert!(reason.starts_with("cannot read the certificate authorities in `/nonexistent/ca.pem`"), "{reason}");
 }
 

@@ -13,7 +13,9 @@ fn destination(endpoint: &str, protocol: Protocol) -> Destination {
         gzip: false,
         timeout: Duration::from_secs(10),
         headers: BTreeMap::new(),
-        ca: None,
+        headers_helper: None,
+        batch: Duration::from_secs(5),
+        tls: crate::profile::Tls::default(),
         verify: None,
     }
 }

@@ -1,13 +1,15 @@
-//! Where a header's or a variable's value comes from, and fetching what can be had before the program starts.
+//! Where a header's or a variable's value comes from, and fetching it.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::{Deserialize, Serialize};
 
 use crate::bounded;
+use crate::helper::{self, Ground};
 
 /// The largest file that a value is read from, in bytes.
 const MAXIMUM_FILE: u64 = 64 * 1024;
@@ -24,8 +26,47 @@ pub enum Source {
     File(PathBuf, Format),
     /// An entry of the keyring, put into a format.
     Keyring(String, Format),
+    /// What a command prints, put into a format.
+    Command(Command, Format),
+    /// A token by the client credentials of `OAuth2`, as `Bearer` (RFC 6749, 4.4; RFC 6750).
+    Oauth2(ClientCredentials),
     /// HTTP Basic authentication: the user's name, and where the password comes from (RFC 7617).
     Basic(String, Vec<Source>),
+}
+
+/// A helper command, and how it is dealt with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// How long an answer is good for, unless it says so itself.
+    pub ttl: Option<Duration>,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// Whether it talks to the user: then it runs on the terminal, before the program starts.
+    pub interactive: bool,
+}
+
+/// Who asks whom for a token, and for what.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientCredentials {
+    /// Where a token is asked for.
+    pub token_url: String,
+    /// Who asks.
+    pub client_id: String,
+    /// With which secret.
+    pub client_secret: Vec<Source>,
+    /// For what.
+    pub scopes: Vec<String>,
+}
+
+/// What a source gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// The value, in its format.
+    pub value: Secret,
+    /// How long it is good for, as the source said or the profile does; `None` as long as it is accepted.
+    pub fresh_for: Option<Duration>,
 }
 
 /// What is made of a fetched value: `Bearer {}` for example.
@@ -71,6 +112,10 @@ impl fmt::Display for Source {
             Self::Env(name, _) => write!(formatter, "the variable {name}"),
             Self::File(path, _) => write!(formatter, "the file {}", path.display()),
             Self::Keyring(name, _) => write!(formatter, "the keyring's {name}"),
+            Self::Command(command, _) => {
+                write!(formatter, "the command `{}`", command.argv.first().map_or("", String::as_str))
+            }
+            Self::Oauth2(credentials) => write!(formatter, "the token from {}", credentials.token_url),
             Self::Basic(user, _) => write!(formatter, "the password of {user}"),
         }
     }
@@ -81,23 +126,28 @@ impl Source {
     pub fn variables(&self) -> Vec<&str> {
         match self {
             Self::Env(name, _) => vec![name],
-            Self::Basic(_, password) => password.iter().flat_map(Self::variables).collect(),
-            Self::Literal(_) | Self::File(..) | Self::Keyring(..) => Vec::new(),
+            Self::Basic(_, secret) | Self::Oauth2(ClientCredentials { client_secret: secret, .. }) => {
+                secret.iter().flat_map(Self::variables).collect()
+            }
+            Self::Literal(_) | Self::File(..) | Self::Keyring(..) | Self::Command(..) => Vec::new(),
         }
     }
 
     /// What tells one source from another. A literal and a variable count by their values, for another key is another
-    /// account; a file and the keyring by their names, for there keys are meant to change.
+    /// account; a file, the keyring and a command by their names, for there keys are meant to change.
     pub fn identity(&self, variable: &dyn Fn(&str) -> Option<String>) -> String {
+        let all =
+            |sources: &[Self]| sources.iter().map(|source| source.identity(variable)).collect::<Vec<_>>().join(" ");
         match self {
             Self::Literal(value) => format!("literal {value}"),
             Self::Env(name, format) => format!("env {name} {} {}", format.0, variable(name).unwrap_or_default()),
             Self::File(path, format) => format!("file {} {}", path.display(), format.0),
             Self::Keyring(name, format) => format!("keyring {name} {}", format.0),
-            Self::Basic(user, password) => {
-                let password: Vec<_> = password.iter().map(|source| source.identity(variable)).collect();
-                format!("basic {user} {}", password.join(" "))
+            Self::Command(command, format) => format!("command {:?} {}", command.argv, format.0),
+            Self::Oauth2(ClientCredentials { token_url, client_id, client_secret, scopes }) => {
+                format!("oauth2 {token_url} {client_id} {} {scopes:?}", all(client_secret))
             }
+            Self::Basic(user, password) => format!("basic {user} {}", all(password)),
         }
     }
 }
@@ -105,39 +155,45 @@ impl Source {
 /// All headers of a destination, by name; else the first that nobody has, and why.
 pub fn headers(
     sources: &BTreeMap<String, Vec<Source>>,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<BTreeMap<String, Secret>, String> {
-    let header = |(name, sources): (&String, &Vec<Source>)| match fetch(sources, variable) {
+    ground: Ground<'_>,
+) -> Result<BTreeMap<String, Fetched>, String> {
+    let header = |(name, sources): (&String, &Vec<Source>)| match fetch(sources, ground) {
         Ok(value) => Ok((name.clone(), value)),
         Err(reason) => Err(format!("there is no value for the header `{name}`: {reason}")),
     };
     sources.iter().map(header).collect()
 }
 
-/// The first of some sources that has the value; else what each of them said.
-pub fn fetch(sources: &[Source], variable: &dyn Fn(&str) -> Option<String>) -> Result<Secret, String> {
+/// The first of some sources that has the value; else what each of them said. Takes as long as its commands do.
+pub fn fetch(sources: &[Source], ground: Ground<'_>) -> Result<Fetched, String> {
     let mut misses = Vec::new();
     for source in sources {
-        match one(source, variable) {
-            Ok(value) => return Ok(Secret(value)),
+        match one(source, ground) {
+            Ok(fetched) => return Ok(fetched),
             Err(reason) => misses.push(format!("{source} {reason}")),
         }
     }
     Err(misses.join(", "))
 }
 
-fn one(source: &Source, variable: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+fn one(source: &Source, ground: Ground<'_>) -> Result<Fetched, String> {
+    let lasting = |value: String| Fetched { value: Secret(value), fresh_for: None };
     match source {
-        Source::Literal(value) => Ok(value.clone()),
+        Source::Literal(value) => Ok(lasting(value.clone())),
         Source::Env(name, format) => {
-            variable(name).map(|value| format.apply(&value)).ok_or_else(|| "is not set".to_owned())
+            ground.variable(name).map(|value| lasting(format.apply(&value))).ok_or_else(|| "is not set".to_owned())
         }
-        Source::File(path, format) => file(path).map(|value| format.apply(&value)),
+        Source::File(path, format) => file(path).map(|value| lasting(format.apply(&value))),
+        Source::Command(command, format) => {
+            let printed = helper::run(&command.argv, ground, command.timeout)?;
+            Ok(Fetched { fresh_for: command.ttl, ..lasting(format.apply(&printed)) })
+        }
         Source::Basic(user, password) => {
-            let Secret(password) = fetch(password, variable).map_err(|reason| format!("is not to be had: {reason}"))?;
-            Ok(format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}"))))
+            let password = fetch(password, ground).map_err(|reason| format!("is not to be had: {reason}"))?;
+            let credentials = BASE64_STANDARD.encode(format!("{user}:{}", password.value.0));
+            Ok(Fetched { fresh_for: password.fresh_for, ..lasting(format!("Basic {credentials}")) })
         }
-        Source::Keyring(..) => Err("is not read by this version of ccrun yet".to_owned()),
+        Source::Keyring(..) | Source::Oauth2(_) => Err("is not read by this version of ccrun yet".to_owned()),
     }
 }
 
@@ -157,15 +213,16 @@ mod tests {
 
     #[test]
     fn the_first_source_that_has_it_counts() {
-        let variable = |name: &str| (name == "SET").then(|| "value".to_owned());
+        let variables = [("SET".to_owned(), "value".to_owned())].into();
+        let ground = Ground { home: Path::new("/"), variables: &variables };
         let env = |name: &str| Source::Env(name.to_owned(), Format("Bearer {}".to_owned()));
         let keyring = Source::Keyring("a/b".to_owned(), Format::default());
-        assert_eq!(fetch(&[env("UNSET"), env("SET")], &variable).unwrap().0, "Bearer value");
+        assert_eq!(fetch(&[env("UNSET"), env("SET")], ground).unwrap().value.0, "Bearer value");
         let basic = Source::Basic("Aladdin".to_owned(), vec![Source::Literal("open sesame".to_owned())]);
         // The example of RFC 7617.
-        assert_eq!(fetch(&[basic], &variable).unwrap().0, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        assert_eq!(fetch(&[basic], ground).unwrap().value.0, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
         assert_eq!(
-            fetch(&[env("UNSET"), keyring], &variable).unwrap_err(),
+            fetch(&[env("UNSET"), keyring], ground).unwrap_err(),
             "the variable UNSET is not set, the keyring's a/b is not read by this version of ccrun yet"
         );
     }

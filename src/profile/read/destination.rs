@@ -1,0 +1,165 @@
+//! `[destination.NAME]`: where telemetry goes, checked as far as that can be done without asking anybody.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use hyper::Uri;
+use hyper::header::{HeaderName, HeaderValue};
+
+use super::source::{command, sources};
+use super::{duration, path, text, truth};
+use crate::credential::Source;
+use crate::otlp::Signal;
+use crate::profile::check_name;
+use crate::profile::diagnostic::Diagnostic;
+use crate::profile::model::{Destination, Protocol, Tls};
+use crate::profile::schema;
+use crate::profile::tree::Node;
+
+/// Headers that frame a message or that the exporter sets itself (RFC 9110, RFC 9112).
+const FRAMING: [&str; 11] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+pub(super) fn destinations(root: &Node, emitted: &BTreeSet<Signal>, faults: &mut Vec<Diagnostic>) -> Vec<Destination> {
+    let table = root.get("destination").and_then(Node::entries).into_iter().flatten();
+    table.filter_map(|(name, node)| destination(name, node, emitted, faults)).collect()
+}
+
+fn destination(
+    name: &str,
+    node: &Node,
+    emitted: &BTreeSet<Signal>,
+    faults: &mut Vec<Diagnostic>,
+) -> Option<Destination> {
+    if let Err(reason) = check_name(name) {
+        faults.push(Diagnostic::at(&node.key, format!("`{name}` is no name for a destination: {reason}")));
+    }
+    let some = Some(node);
+    let Some(endpoint) = node.get("endpoint") else {
+        // One that is misspelt is a fault of its own.
+        if node.entries()?.keys().any(|key| schema::guess(key, &["endpoint"]).is_some()) {
+            return None;
+        }
+        let fault = Diagnostic::at(&node.key, format!("destination `{name}` has no `endpoint`"));
+        faults.push(fault.help("write for example endpoint = \"https://otlp.example.com\""));
+        return None;
+    };
+    let url = endpoint.text()?;
+    // A variable that is not defined is a fault of its own.
+    let complete = !url.contains("${");
+    if let Err(reason) = check_endpoint(url)
+        && complete
+    {
+        let fault = Diagnostic::at(&endpoint.origin, format!("bad endpoint: {reason}"));
+        let fault = fault.help("write scheme, host, port and path: \"https://otlp.example.com:443/path\"");
+        // People do write passwords there.
+        faults.push(if url.contains('@') { fault.secret() } else { fault });
+    }
+    let headers = headers(node, faults);
+    let insecure = truth(node.get("tls"), "insecure", false);
+    let is_secret = headers.values().flatten().any(|source| !matches!(source, Source::Literal(_)));
+    if is_secret && !insecure && in_the_clear(url) {
+        let fault = Diagnostic::at(&endpoint.origin, "secret headers would go over plain text to another host");
+        faults.push(fault.help("use https://, or say `tls.insecure = true` in the destination"));
+    }
+    let signals = node.get("signals").map_or_else(
+        || emitted.clone(),
+        |wanted| wanted.texts().filter_map(|(name, _)| Signal::from_name(name)).collect(),
+    );
+    Some(Destination {
+        name: name.to_owned(),
+        endpoint: url.to_owned(),
+        protocol: protocol(some),
+        signals,
+        gzip: text(some, "compression") != Some("none"),
+        timeout: duration(some, "timeout", Duration::from_secs(10)),
+        headers,
+        headers_helper: node.get("headers_helper").map(command),
+        batch: duration(some, "batch", Duration::from_secs(5)),
+        tls: tls(node.get("tls")),
+        verify: text(some, "verify").map(str::to_owned),
+    })
+}
+
+fn protocol(destination: Option<&Node>) -> Protocol {
+    match text(destination, "protocol") {
+        Some("grpc") => Protocol::Grpc,
+        Some("http/json") => Protocol::HttpJson,
+        _ => Protocol::HttpProtobuf,
+    }
+}
+
+fn tls(table: Option<&Node>) -> Tls {
+    let file = |key: &str| table.and_then(|table| table.get(key)).and_then(path);
+    let server_name = text(table, "server_name").map(str::to_owned);
+    Tls { ca: file("ca"), cert: file("cert"), key: file("key"), server_name }
+}
+
+fn headers(node: &Node, faults: &mut Vec<Diagnostic>) -> BTreeMap<String, Vec<Source>> {
+    let table = node.get("headers").and_then(Node::entries).into_iter().flatten();
+    let headers = table.map(|(name, node)| {
+        check_header(name, node, faults);
+        (name.clone(), sources(node, faults))
+    });
+    headers.collect()
+}
+
+/// Whether a header can stand in a request of ours.
+pub(in crate::profile) fn can_be_sent(name: &str, value: &str) -> bool {
+    let is_ours = FRAMING.contains(&name) || name.starts_with("grpc-");
+    !is_ours && HeaderName::try_from(name).is_ok() && HeaderValue::try_from(value).is_ok()
+}
+
+/// Checks a header. No message shows its line, for people do write keys there.
+fn check_header(name: &str, node: &Node, faults: &mut Vec<Diagnostic>) {
+    if HeaderName::try_from(name).is_err() {
+        faults.push(Diagnostic::at(&node.key, format!("`{name}` is no header's name")).secret());
+    } else if FRAMING.contains(&name) || name.starts_with("grpc-") {
+        let fault = Diagnostic::at(&node.key, format!("`{name}` frames the message and cannot be set")).secret();
+        faults.push(fault.help("ccrun sets it where the protocol wants it"));
+    }
+    if node.text().is_some_and(|value| HeaderValue::try_from(value).is_err()) {
+        let message = format!("the value of header `{name}` holds a line break or another control character");
+        faults.push(Diagnostic::at(&node.origin, message).secret());
+    }
+}
+
+/// Whether a URL is plain text to another machine.
+fn in_the_clear(url: &str) -> bool {
+    let uri = url.parse::<Uri>().unwrap_or_default();
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_here = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    uri.scheme_str() == Some("http") && !is_here
+}
+
+pub(in crate::profile) fn check_endpoint(endpoint: &str) -> Result<(), &'static str> {
+    let uri = endpoint.parse::<Uri>().map_err(|_| "it is no URL")?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err("it begins neither with http:// nor with https://");
+    }
+    let authority = uri.authority().ok_or("it has no host")?;
+    if authority.as_str().contains('@') {
+        return Err("user information does not belong in a URL; write a header");
+    }
+    if authority.host().is_empty() {
+        return Err("it has no host");
+    }
+    if authority.as_str().len() > authority.host().len() && authority.port_u16().is_none_or(|port| port == 0) {
+        return Err("its port is no number from 1 to 65535");
+    }
+    if uri.query().is_some() || endpoint.contains('#') {
+        return Err("a query or a fragment does not belong there");
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! Where a value comes from: a literal, a source, or several of which the first that has it counts.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::{duration, path, text, texts, truth};
+use crate::credential::{ClientCredentials, Command, Format, Source};
+use crate::helper;
+use crate::profile::diagnostic::Diagnostic;
+use crate::profile::schema;
+use crate::profile::tree::{Node, Value};
+
+/// The sources of a value, the first that is asked first.
+pub(super) fn sources(node: &Node, faults: &mut Vec<Diagnostic>) -> Vec<Source> {
+    if let Value::List(items) = &node.value {
+        return items.iter().flat_map(|item| sources(item, faults)).collect();
+    }
+    if let Some(literal) = node.text() {
+        return vec![Source::Literal(literal.to_owned())];
+    }
+    let format = || text(Some(node), "format").map_or_else(Format::default, |format| Format(format.to_owned()));
+    let named = |key: &str| text(Some(node), key).map(str::to_owned);
+    let source = named("env").map(|name| Source::Env(name, format()));
+    let source = source.or_else(|| named("keyring").map(|name| Source::Keyring(name, format())));
+    let source = source.or_else(|| node.get("command").map(|_| Source::Command(command(node), format())));
+    let source = source.or_else(|| {
+        let oauth2 = node.get("oauth2")?;
+        let secret = oauth2.get("client_secret").map(|secret| sources(secret, faults)).unwrap_or_default();
+        Some(Source::Oauth2(ClientCredentials {
+            token_url: text(Some(oauth2), "token_url")?.to_owned(),
+            client_id: text(Some(oauth2), "client_id")?.to_owned(),
+            client_secret: secret,
+            scopes: texts(Some(oauth2), "scopes").unwrap_or_default(),
+        }))
+    });
+    let source = source.or_else(|| {
+        let basic = node.get("basic")?;
+        let password = basic.get("password").map(|password| sources(password, faults)).unwrap_or_default();
+        Some(Source::Basic(text(Some(basic), "user")?.to_owned(), password))
+    });
+    let source = source.or_else(|| Some(Source::File(node.get("file").and_then(path)?, format())));
+    if source.is_none() {
+        faults.push(Diagnostic::at(&node.origin, "something is missing of what says where this comes from").secret());
+    }
+    source.into_iter().collect()
+}
+
+/// A helper command. A program with a slash in its name starts at the file that names it.
+pub(super) fn command(table: &Node) -> Command {
+    let some = Some(table);
+    let mut argv = texts(some, "command").unwrap_or_default();
+    if let (Some(program), Some(node)) = (argv.first_mut(), table.get("command")) {
+        let directory = Path::new(&node.origin.document.label).parent();
+        *program = helper::located(program, directory).to_string_lossy().into_owned();
+    }
+    Command {
+        argv,
+        ttl: text(some, "ttl").and_then(schema::duration),
+        timeout: duration(some, "timeout", Duration::from_secs(30)),
+        interactive: truth(some, "interactive", false),
+    }
+}

@@ -19,7 +19,8 @@
 //! 8. [`forward`]: each destination's own way through what waits for it.
 //! 9. [`usage::report`]: what the ledger knows.
 //!
-//! Beside that way stand [`process`], [`state`], [`git`], [`helper`], [`bounded`] and [`random`], which each ask the system for one thing, and
+//! Beside that way stand [`process`], [`state`], [`git`], [`helper`], [`bounded`] and [`random`], which each ask the system for one thing,
+//! [`log`] and [`notice`], by which a session tells of itself afterwards, and
 //! [`printable`], which everything foreign passes before it reaches a terminal.
 
 pub mod background;
@@ -35,6 +36,8 @@ pub mod forward;
 pub mod git;
 pub mod helper;
 pub mod launch;
+pub mod log;
+pub mod notice;
 pub mod otlp;
 pub mod printable;
 pub mod process;

@@ -11,7 +11,7 @@ use crate::surroundings::Places;
 
 /// Creates what is missing and refuses what is not ours.
 pub fn prepare(places: &Places) -> Result<()> {
-    for directory in [&places.state, &places.locks(), &places.settings_directory()] {
+    for directory in [&places.state, &places.locks(), &places.settings_directory(), &places.logs()] {
         private_directory(directory).with_context(|| format!("cannot use `{}`", directory.display()))?;
     }
     Ok(())

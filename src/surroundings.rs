@@ -136,6 +136,21 @@ impl Places {
         self.settings_directory().join(format!("{session}.json"))
     }
 
+    /// Where the logs of sessions are.
+    pub fn logs(&self) -> PathBuf {
+        self.state.join("logs")
+    }
+
+    /// The log of a session.
+    pub fn log(&self, session: &str) -> PathBuf {
+        self.logs().join(format!("{session}.log"))
+    }
+
+    /// What is to be said at the next launch.
+    pub fn notice(&self) -> PathBuf {
+        self.state.join("notice")
+    }
+
     /// Where it is noted which projects' files were accepted.
     pub fn trust(&self) -> PathBuf {
         self.state.join("trust")
@@ -149,6 +164,19 @@ impl Places {
     /// The key of fingerprints.
     pub fn key(&self) -> PathBuf {
         self.state.join("key")
+    }
+
+    /// All of them below one directory, as tests want them.
+    #[cfg(test)]
+    pub(crate) fn below(root: &Path) -> Self {
+        let place = |name: &str| root.join(name);
+        Self {
+            home: place("home"),
+            config: place("config"),
+            system: place("system"),
+            state: place("state"),
+            claude: place("claude"),
+        }
     }
 
     /// The path as a person would write it, with `~` for the home directory.

@@ -8,6 +8,8 @@
 )]
 #![allow(dead_code, unreachable_pub, reason = "what supports tests is written for all of them, and none uses it all")]
 
+#[path = "it/aftermath.rs"]
+mod aftermath;
 #[path = "it/delivery.rs"]
 mod delivery;
 #[path = "it/durability.rs"]

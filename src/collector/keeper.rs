@@ -5,14 +5,17 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use fork::{Fork, WEXITSTATUS, WIFEXITED};
+use fork::{Fork, WEXITSTATUS, WIFEXITED, WTERMSIG};
 
 use super::plan::{Plan, Role};
 use super::worker;
+use crate::log::Log;
+use crate::notice;
 use crate::state::SessionLock;
 
 /// How many workers may die within [`CRASHES_WITHIN`] before the keeper gives up.
@@ -95,6 +98,7 @@ fn keep(mut handed: Handed) -> i32 {
         Ok(lock) => lock,
         Err(error) => return answer(&mut handed.ready, &format!("{error:#}")),
     };
+    let log = Log::of(&handed.plan.setting.places, &handed.plan.session.id);
     let mut crashes: Vec<Instant> = Vec::new();
     let mut is_first = true;
     while crashes.len() <= MAXIMUM_CRASHES {
@@ -105,25 +109,69 @@ fn keep(mut handed: Handed) -> i32 {
                 Ok(Fork::Child) => return work(handed),
                 Ok(Fork::Parent(worker)) => {
                     handed.ready = None;
-                    fork::waitpid(worker).map(|status| WIFEXITED(status).then(|| WEXITSTATUS(status)))
+                    fork::waitpid(worker).map(Ending::from_status)
                 }
                 Err(error) => Err(error),
             }
         };
         match ended {
-            Ok(Some(OVER)) => return OVER,
+            Ok(Ending::Exited(OVER)) => return OVER,
             // The launcher has heard of it, and the program runs without telemetry: nobody would use another.
-            Ok(Some(FAILED)) if is_first => return FAILED,
-            Ok(_) => {}
-            // Memory or processes are short for the moment.
-            Err(_) => std::thread::sleep(Duration::from_secs(1)),
+            Ok(Ending::Exited(FAILED)) if is_first => return FAILED,
+            Ok(ending) => log.note(&format!("a worker ended {ending}")),
+            Err(error) => {
+                log.note(&format!("no worker could be started: {error}"));
+                // Memory or processes are short for the moment.
+                std::thread::sleep(Duration::from_secs(1));
+            }
         }
         is_first = false;
         let now = Instant::now();
         crashes.retain(|crash| now.duration_since(*crash) < CRASHES_WITHIN);
         crashes.push(now);
     }
+    give_up(&handed.plan, &log);
     FAILED
+}
+
+/// Says that the session has no collector any more, in its log and at the next launch.
+fn give_up(plan: &Plan, log: &Log) {
+    let times = MAXIMUM_CRASHES + 1;
+    log.note(&format!("workers ended {times} times within {} min: this is the end", CRASHES_WITHIN.as_secs() / 60));
+    notice::leave(
+        &plan.setting.places,
+        &format!(
+            "the collector of a session with profile `{}` ended {times} times and gave up, and what came after is \
+             lost: `{}` says why",
+            plan.session.profile,
+            log.path().display()
+        ),
+    );
+}
+
+/// How a worker ended.
+enum Ending {
+    /// By itself, with an exit status.
+    Exited(i32),
+    /// By a signal.
+    Signalled(Option<i32>),
+}
+
+impl Ending {
+    /// Of a status as waitpid(2) gives it.
+    fn from_status(status: i32) -> Self {
+        if WIFEXITED(status) { Self::Exited(WEXITSTATUS(status)) } else { Self::Signalled(Some(WTERMSIG(status))) }
+    }
+}
+
+impl std::fmt::Display for Ending {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exited(code) => write!(formatter, "with exit code {code}"),
+            Self::Signalled(Some(signal)) => write!(formatter, "by signal {signal}"),
+            Self::Signalled(None) => formatter.write_str("by a signal"),
+        }
+    }
 }
 
 fn lock(plan: &Plan) -> Result<SessionLock> {
@@ -131,9 +179,8 @@ fn lock(plan: &Plan) -> Result<SessionLock> {
     SessionLock::begin(&path).with_context(|| format!("cannot use `{}`", path.display()))
 }
 
-/// Runs a worker as this binary once more, handed everything as the launcher does. Gives its exit status, unless a
-/// signal ended it.
-fn execute(handed: &mut Handed) -> io::Result<Option<i32>> {
+/// Runs a worker as this binary once more, handed everything as the launcher does. Gives how it ended.
+fn execute(handed: &mut Handed) -> io::Result<Ending> {
     let (reader, mut writer) = io::pipe()?;
     let mut worker = Command::new(std::env::current_exe()?)
         .arg("collector")
@@ -144,7 +191,8 @@ fn execute(handed: &mut Handed) -> io::Result<Option<i32>> {
     let plan = Plan { role: Role::Worker, ..handed.plan.clone() };
     serde_json::to_writer(&mut writer, &plan)?;
     drop(writer);
-    Ok(worker.wait()?.code())
+    let status = worker.wait()?;
+    Ok(status.code().map_or(Ending::Signalled(status.signal()), Ending::Exited))
 }
 
 /// The worker's process, from its first to its last moment.

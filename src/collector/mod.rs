@@ -1,6 +1,7 @@
 //! The collector of one session: a keeper that holds the port, and a worker that receives, stores and forwards.
 
 mod adopt;
+mod balance;
 mod carriers;
 mod connections;
 mod keeper;

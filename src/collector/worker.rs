@@ -1,6 +1,7 @@
 //! The worker: the wiring of everything that a session's collector does, and its end.
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -11,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::adopt::deliver_leftovers;
+use super::balance;
 use super::connections::Connections;
 use super::plan::Plan;
 use super::prune::prune;
@@ -18,6 +20,8 @@ use super::receive::{self, Receiver};
 use super::session;
 use crate::claude;
 use crate::forward::{Backoff, Forwarder, fingerprint};
+use crate::log::Log;
+use crate::notice;
 use crate::otlp::Stamp;
 use crate::state;
 use crate::store::batches::Recipient;
@@ -37,7 +41,11 @@ async fn serve(listener: TcpListener, plan: Plan, listening: impl FnOnce()) -> R
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener).context("cannot listen")?;
     let plan = Arc::new(plan);
-    let store = Store::start(&plan.setting.places.store()).context("cannot start the store's thread")?;
+    let log = Log::of(&plan.setting.places, &plan.session.id);
+    log.clone().note_panics();
+    log.note(&format!("a worker begins, for `{}` with profile `{}`", plan.session.program, plan.profile.name));
+    let store =
+        Store::start(&plan.setting.places.store(), damage(&plan, &log)).context("cannot start the store's thread")?;
     let (ending, ended) = watch::channel(false);
     let mut forwarding = JoinSet::new();
     let routes = forward(&plan, &store, &ended, &mut forwarding)?;
@@ -55,6 +63,7 @@ async fn serve(listener: TcpListener, plan: Plan, listening: impl FnOnce()) -> R
     forwarding.spawn(leftovers(Arc::clone(&plan), store.clone(), ended));
 
     session::over(&plan, launched, &connections).await;
+    log.note("the session is over");
     receiving.abort();
     ending.send_replace(true);
     let drained =
@@ -62,8 +71,19 @@ async fn serve(listener: TcpListener, plan: Plan, listening: impl FnOnce()) -> R
     // What is not delivered by now stays in the store, for the next session.
     drop(drained.await);
     forwarding.abort_all();
+    balance::say(&plan, &store, &log).await;
     finish(&plan, &store).await;
     Ok(())
+}
+
+/// What to do about a store that is none.
+fn damage(plan: &Arc<Plan>, log: &Log) -> impl Fn(&Path) + Send + use<> {
+    let (plan, log) = (Arc::clone(plan), log.clone());
+    move |aside| {
+        let text = format!("the store was no database any more; it was set aside as `{}`", aside.display());
+        log.note(&text);
+        notice::leave(&plan.setting.places, &text);
+    }
 }
 
 /// Starts a forwarder for each destination.

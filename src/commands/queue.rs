@@ -130,7 +130,9 @@ fn flush(setting: &Setting) -> Result<ExitCode> {
     state::prepare(&setting.places)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
-        let store = Store::start(&setting.places.store())?;
+        let store = Store::start(&setting.places.store(), |aside| {
+            complain(&format!("the store was no database any more; it was set aside as `{}`", aside.display()));
+        })?;
         match timeout(PATIENCE, deliver_all(setting, &store)).await {
             Ok(delivered) => delivered.map_err(anyhow::Error::from),
             // What is left is said below.

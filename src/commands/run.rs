@@ -10,6 +10,7 @@ use super::{colour, complain};
 use crate::claude::is_claude;
 use crate::cli;
 use crate::launch::{self, ExecError, Prepared, Program};
+use crate::notice;
 use crate::printable::visible;
 use crate::profile::{DEFAULT, Faults, INHERITED, Selection};
 use crate::sentinel::{self, Launch, Sentinel};
@@ -102,6 +103,7 @@ fn prepare(program: &Program, launch: cli::Launch, surroundings: &Surroundings) 
         let news = Some(()).filter(|()| is_unchosen).and_then(|()| news(&setting, &profile.name));
         let mut prepared = launch::prepare(program, profile, selection, setting.clone(), surroundings)?;
         prepared.warnings.extend(notice);
+        prepared.warnings.extend(notice::take(&setting.places));
         if let Some(news) = news
             && state::once(&setting.places.inherited(), &news)
         {

@@ -1,12 +1,16 @@
 //! The thread that writes: whatever waits goes into one transaction, and nobody is answered before it is on disk.
 
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
+
+use crate::state;
+use crate::surroundings::{Identity, identity};
 
 /// How many pieces of work one transaction takes.
 const GROUP: usize = 64;
@@ -52,10 +56,10 @@ pub struct Store {
 
 impl Store {
     /// Starts the thread. The file is opened with the first piece of work, and again after a failure, so that a disk
-    /// that is mended is used again.
-    pub fn start(path: &Path) -> std::io::Result<Self> {
+    /// that is mended is used again. `set_aside` is called with the path that a file which is no database was moved to.
+    pub fn start(path: &Path, set_aside: impl Fn(&Path) + Send + 'static) -> std::io::Result<Self> {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let writer = Writer { path: path.to_owned(), connection: None };
+        let writer = Writer { path: path.to_owned(), opened: None, set_aside: Box::new(set_aside) };
         std::thread::Builder::new().stack_size(256 * 1024).spawn(move || writer.run(receiver))?;
         Ok(Self { work: sender })
     }
@@ -97,7 +101,21 @@ fn savepoint<T>(connection: &Connection, work: impl FnOnce(&Connection) -> rusql
 
 struct Writer {
     path: PathBuf,
-    connection: Option<(Connection, File)>,
+    opened: Option<Opened>,
+    /// Told of a file that was no database and is out of the way.
+    set_aside: SetAside,
+}
+
+/// Called with the path that a file which is no database was moved to.
+type SetAside = Box<dyn Fn(&Path) + Send>;
+
+/// The store, open.
+struct Opened {
+    connection: Connection,
+    /// Which file that is: another may be at the path by now.
+    file: Identity,
+    /// What writers queue on.
+    lock: File,
 }
 
 impl Writer {
@@ -107,7 +125,7 @@ impl Writer {
             let mut replies = Vec::with_capacity(group.len());
             let result = self.transaction(&mut group, &mut replies);
             if let Err(error) = &result {
-                self.connection = None;
+                self.opened = None;
                 for untried in group.drain(..) {
                     drop(untried(Err(error.clone())));
                 }
@@ -123,9 +141,7 @@ impl Writer {
 
     /// One transaction for a group of work. What it leaves in the group was never tried.
     fn transaction(&mut self, group: &mut Vec<Work>, replies: &mut Vec<Reply>) -> Result<(), StoreError> {
-        let (connection, lock) = self.opened()?;
-        // SQLite's own waiting starves some of twenty writers; the kernel's queue does not.
-        lock.lock().map_err(|error| StoreError::Lock(Arc::new(error)))?;
+        let Opened { connection, lock, .. } = self.locked()?;
         let result = (|| {
             connection.execute_batch("BEGIN IMMEDIATE")?;
             replies.extend(group.drain(..).filter_map(|work| work(Ok(connection))));
@@ -139,31 +155,105 @@ impl Writer {
         Ok(result?)
     }
 
-    fn opened(&mut self) -> Result<&(Connection, File), StoreError> {
-        if self.connection.is_none() {
-            let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(self.path.with_extension("lock"));
-            let lock = lock.map_err(|error| StoreError::Lock(Arc::new(error)))?;
-            lock.lock().map_err(|error| StoreError::Lock(Arc::new(error)))?;
-            let opened = super::open(&self.path).and_then(|connection| {
-                let transaction = connection.unchecked_transaction()?;
-                super::create(&transaction)?;
-                transaction.commit()?;
-                Ok(connection)
-            });
-            drop(lock.unlock());
-            return Ok(self.connection.insert((opened?, lock)));
+    /// The store that is at the path, with the writers' lock held. What is written to a file that was removed, or set
+    /// aside by somebody else, is seen by nobody: it is opened again.
+    fn locked(&mut self) -> Result<&Opened, StoreError> {
+        let mut current = None;
+        if let Some(opened) = self.opened.take()
+            && self.is_current(&opened)?
+        {
+            current = Some(opened);
         }
-        self.connection.as_ref().ok_or(StoreError::Closed)
+        // One that is not has been closed by now, and its lock with it.
+        let current = match current {
+            Some(opened) => opened,
+            None => self.open()?,
+        };
+        Ok(self.opened.insert(current))
+    }
+
+    /// Takes the lock, and says whether lock and store are still those at the path.
+    fn is_current(&self, opened: &Opened) -> Result<bool, StoreError> {
+        // SQLite's own waiting starves some of twenty writers; the kernel's queue does not.
+        opened.lock.lock().map_err(lock_error)?;
+        Ok(self.is_at_its_path(&opened.lock)? && identity(&self.path) == Some(opened.file))
+    }
+
+    fn is_at_its_path(&self, lock: &File) -> Result<bool, StoreError> {
+        let metadata = lock.metadata().map_err(lock_error)?;
+        Ok(identity(&self.lock_path()) == Some((metadata.dev(), metadata.ino())))
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        self.path.with_extension("lock")
+    }
+
+    /// Opens the store, creating what is missing of it, and keeps the writers' lock.
+    fn open(&self) -> Result<Opened, StoreError> {
+        if let Some(directory) = self.path.parent() {
+            state::private_directory(directory).map_err(|error| lock_error(io::Error::other(error)))?;
+        }
+        let lock = loop {
+            let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(self.lock_path());
+            let lock = lock.map_err(lock_error)?;
+            lock.lock().map_err(lock_error)?;
+            if self.is_at_its_path(&lock)? {
+                break lock;
+            }
+        };
+        let connection = match self.connect() {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
+                self.set_aside()?;
+                self.connect()
+            }
+            other => other,
+        };
+        let connection = connection?;
+        let file = identity(&self.path).ok_or(StoreError::Closed)?;
+        Ok(Opened { connection, file, lock })
+    }
+
+    fn connect(&self) -> rusqlite::Result<Connection> {
+        let connection = super::open(&self.path)?;
+        let transaction = connection.unchecked_transaction()?;
+        super::create(&transaction)?;
+        transaction.commit()?;
+        Ok(connection)
+    }
+
+    /// Moves a file that is no database out of the way, together with what belongs to it. Others find out before they
+    /// write again: the lock is held.
+    fn set_aside(&self) -> Result<(), StoreError> {
+        let now = jiff::Timestamp::now().as_second();
+        let aside = self.path.with_extension(format!("damaged-{now}"));
+        std::fs::rename(&self.path, &aside).map_err(lock_error)?;
+        for suffix in ["-wal", "-shm"] {
+            // What is left of its log must not be taken for the new one's, and may help whoever mends it.
+            drop(std::fs::rename(with_suffix(&self.path, suffix), with_suffix(&aside, suffix)));
+        }
+        (self.set_aside)(&aside);
+        Ok(())
     }
 
     /// Writes the log back into the database once it has grown, while nobody here waits and nobody else writes.
     fn checkpoint(&mut self) {
-        let Some((connection, lock)) = &self.connection else { return };
-        let log = std::fs::metadata(self.path.with_extension("db-wal")).map_or(0, |log| log.len());
+        let Some(Opened { connection, lock, .. }) = &self.opened else { return };
+        let log = std::fs::metadata(with_suffix(&self.path, "-wal")).map_or(0, |log| log.len());
         if log >= CHECKPOINT && lock.try_lock().is_ok() {
             // One that a reader holds up is tried again after the next commit.
             drop(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)));
             drop(lock.unlock());
         }
     }
+}
+
+/// The file that `SQLite` keeps beside a database.
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn lock_error(error: io::Error) -> StoreError {
+    StoreError::Lock(Arc::new(error))
 }

@@ -1,0 +1,82 @@
+//! A session's log: what its collector met, for whoever wonders later. A few lines where all is well.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::printable::visible;
+use crate::surroundings::Places;
+
+/// The size from which on a session's log takes no more, in bytes.
+const MAXIMUM: u64 = 64 * 1024;
+
+/// A handle to the log; the file is there from the first line on.
+#[derive(Clone, Debug)]
+pub struct Log {
+    path: Arc<Path>,
+}
+
+impl Log {
+    /// The log of a session.
+    pub fn of(places: &Places, session: &str) -> Self {
+        Self { path: places.log(session).into() }
+    }
+
+    /// Notes something, with the time and the process. Nothing secret belongs there.
+    pub fn note(&self, text: &str) {
+        // A log that cannot be written is no reason to do anything else.
+        drop(self.append(text));
+    }
+
+    fn append(&self, text: &str) -> io::Result<()> {
+        let size = fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
+        if size >= MAXIMUM {
+            return Ok(());
+        }
+        let now = Timestamp::now();
+        let mut line = format!("{now:.3} {} {}\n", std::process::id(), visible(text));
+        if size + line.len() as u64 >= MAXIMUM {
+            line.push_str("the log is full\n");
+        }
+        let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.path)?;
+        // One write, for keeper and worker share the file.
+        file.write_all(line.as_bytes())
+    }
+
+    /// Notes what panics in this process from here on.
+    pub fn note_panics(self) {
+        std::panic::set_hook(Box::new(move |panic| {
+            let place = panic.location().map(ToString::to_string).unwrap_or_default();
+            self.note(&format!("a fault of ccrun's own at {place}: {}", panic.payload_as_str().unwrap_or_default()));
+        }));
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> PathBuf {
+        self.path.to_path_buf()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_bounded_and_says_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let places = Places::below(directory.path());
+        fs::create_dir_all(places.logs()).unwrap();
+        let log = Log::of(&places, "0123456789abcdef");
+        for number in 0..3000 {
+            log.note(&format!("line {number}\nwith a break"));
+        }
+        let text = fs::read_to_string(log.path()).unwrap();
+        assert!((MAXIMUM..MAXIMUM + 200).contains(&(text.len() as u64)), "{}", text.len());
+        assert!(text.lines().next().unwrap().ends_with("line 0\\nwith a break"), "{text}");
+        assert_eq!(text.lines().filter(|line| line.ends_with("the log is full")).count(), 1);
+    }
+}

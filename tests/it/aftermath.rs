@@ -1,0 +1,143 @@
+//! What a session tells of itself afterwards, and a store that is damaged or gone.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::sys::signal::Signal;
+
+use crate::support::backend::Backend;
+use crate::support::emitter::{ids, ids_of};
+use crate::support::sandbox::{Sandbox, text, wait_until};
+use crate::support::session::Session;
+
+#[test]
+fn what_is_not_delivered_is_said_once_at_the_next_launch() {
+    let (mut sandbox, mut backend) = (Sandbox::new(), Backend::start());
+    backend.stop();
+    // The session's end waits no longer than this for a backend that is down.
+    sandbox.set("CCRUN_PROFILE", "mine");
+    let destination =
+        format!("[collector]\ndrain_timeout = \"1s\"\n[destination.own]\nendpoint = \"{}\"\n", backend.endpoint());
+    sandbox.profile("mine", destination);
+    let session = Session::start(&sandbox, &[]);
+    let log = sandbox.state().join(format!("logs/{}.log", session.id));
+    assert_eq!(session.client().export(&ids("record", 1)), 0);
+    session.end();
+    sandbox.wait_for_end();
+    let launch = || text(&sandbox.run(["-p", "local", "true"]).stderr);
+    let said = launch();
+    let expected = format!(
+        "ccrun: what a session with profile `mine` had for `own` is not delivered yet (127.0.0.1:{} refused the \
+         connection: does anything listen there?): see `ccrun queue status`\n",
+        backend.port()
+    );
+    assert_eq!(said, expected);
+    let logged = std::fs::read_to_string(&log).unwrap();
+    assert!(logged.contains("a worker begins, for `sh` with profile `mine`"), "{logged}");
+    assert!(logged.contains("is not delivered yet"), "{logged}");
+    assert_eq!((mode(&log), mode(log.parent().unwrap())), (0o600, 0o700));
+    sandbox.wait_for_end();
+    assert_eq!(launch(), "");
+    sandbox.wait_for_end();
+}
+
+#[test]
+fn a_crash_loop_says_why() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let mut session = Session::to(&sandbox, &backend.endpoint());
+    let log = sandbox.state().join(format!("logs/{}.log", session.id));
+    let keeper = session.keeper;
+    for _ in 0..6 {
+        session.end_worker(Signal::SIGKILL);
+    }
+    wait_until("the keeper to give up", || !keeper.lives());
+    let logged = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(logged.lines().filter(|line| line.ends_with("a worker ended by signal 9")).count(), 6, "{logged}");
+    assert!(logged.ends_with("workers ended 6 times within 10 min: this is the end\n"), "{logged}");
+    let said = text(&sandbox.run(["-p", "local", "true"]).stderr);
+    assert!(said.contains("ended 6 times and gave up") && said.contains(log.to_str().unwrap()), "{said}");
+    session.end();
+    sandbox.wait_for_end();
+}
+
+#[test]
+fn a_store_that_is_no_database_is_set_aside_and_the_user_told() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let garbage = "garbage ".repeat(4096);
+    sandbox.write("home/.local/state/ccrun/store-1.db", &garbage);
+    let session = Session::to(&sandbox, &backend.endpoint());
+    assert_eq!(session.client().export(&ids("record", 2)), 0);
+    session.end();
+    sandbox.wait_for_end();
+    assert_eq!(ids_of(&backend.received()), ids("record", 2));
+    let aside = damaged(&sandbox);
+    assert_eq!(std::fs::read_to_string(&aside).unwrap(), garbage);
+    let said = text(&sandbox.run(["-p", "local", "true"]).stderr);
+    let expected = format!("ccrun: the store was no database any more; it was set aside as `{}`\n", aside.display());
+    assert_eq!(said, expected);
+    sandbox.wait_for_end();
+}
+
+/// Two collectors have another open when garbage takes its place: neither goes on writing where nobody looks.
+#[test]
+fn a_store_that_is_replaced_by_garbage_is_made_anew_for_all() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let sessions = [(); 2].map(|()| Session::to(&sandbox, &backend.endpoint()));
+    let all = ids("record", 6);
+    for (session, few) in sessions.iter().zip(all.chunks(1)) {
+        assert_eq!(session.client().export(few), 0);
+    }
+    wait_until("the deliveries", || sandbox.queue().is_empty());
+    let store = sandbox.state().join("store-1.db");
+    std::fs::remove_file(sandbox.state().join("store-1.db-wal")).unwrap();
+    std::fs::rename(sandbox.write("home/garbage", "garbage ".repeat(4096)), &store).unwrap();
+    for (session, few) in sessions.iter().zip(all[2..].chunks(2)) {
+        assert_eq!(session.client().export(few), 0);
+    }
+    for session in sessions {
+        session.end();
+    }
+    sandbox.wait_for_end();
+    let mut delivered = ids_of(&backend.received());
+    delivered.dedup();
+    assert_eq!(delivered, all);
+    damaged(&sandbox);
+}
+
+#[test]
+fn a_state_directory_that_is_deleted_during_a_session_is_made_anew() {
+    let (sandbox, mut backend) = (Sandbox::new(), Backend::start());
+    let session = Session::to(&sandbox, &backend.endpoint());
+    let mut client = session.client();
+    let all = ids("record", 2);
+    assert_eq!(client.export(&all[..1]), 0);
+    wait_until("the delivery", || sandbox.queue().is_empty());
+    backend.stop();
+    std::fs::remove_dir_all(sandbox.state()).unwrap();
+    assert_eq!(client.export(&all[1..]), 0);
+    assert_eq!((mode(&sandbox.state()), mode(&sandbox.state().join("store-1.db"))), (0o700, 0o600));
+    assert_eq!(sandbox.queue().len(), 1, "what was acknowledged is on disk");
+    backend.restart();
+    drop(client);
+    session.end();
+    sandbox.wait_for_end();
+    assert_eq!(ids_of(&backend.received()), all);
+}
+
+/// The one file that was set aside.
+fn damaged(sandbox: &Sandbox) -> PathBuf {
+    let entries = std::fs::read_dir(sandbox.state()).unwrap().map(|entry| entry.unwrap().path());
+    let is_database = |path: &PathBuf| {
+        path.extension().is_some_and(|extension| {
+            let extension = extension.to_str().unwrap();
+            extension.starts_with("damaged-") && !extension.ends_with("-wal") && !extension.ends_with("-shm")
+        })
+    };
+    let found: Vec<_> = entries.filter(is_database).collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    found[0].clone()
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}

@@ -69,3 +69,6 @@ fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
 }
+
+#[cfg(test)]
+mod crash_tests;

@@ -38,6 +38,16 @@ pub struct Selection {
     pub directory: Option<PathBuf>,
 }
 
+impl Selection {
+    /// The same without the values of `--resource` and `--env`, which do not decide where telemetry goes: they may be
+    /// secret, or what the profile redacts.
+    #[must_use]
+    pub fn without_values(&self) -> Self {
+        let names = |pairs: &[(String, String)]| pairs.iter().map(|(name, _)| (name.clone(), String::new())).collect();
+        Self { resource: names(&self.resource), env: names(&self.env), ..self.clone() }
+    }
+}
+
 /// A profile, and what was written to make it so.
 #[derive(Clone, Debug)]
 pub struct Resolved {

@@ -30,6 +30,11 @@ pub fn is_claude(program: &OsStr) -> bool {
     Path::new(program).file_name().is_some_and(|name| name == "claude")
 }
 
+/// Patterns of what Claude Code's telemetry may say as `service.name`: its own names, and those that it is given.
+pub fn services(given: impl Iterator<Item = String>) -> Vec<String> {
+    std::iter::once("claude-code*".to_owned()).chain(given).collect()
+}
+
 /// Whether `--settings` may stand in front of these arguments.
 pub fn takes_settings(arguments: &[OsString]) -> bool {
     arguments.first().is_none_or(|first| !WITHOUT_SETTINGS.iter().any(|word| first == word))

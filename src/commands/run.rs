@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use super::{colour, complain};
-use crate::claude::is_claude;
+use crate::claude::{self, is_claude};
 use crate::cli;
+use crate::environment;
 use crate::launch::{self, ExecError, Prepared, Program};
 use crate::notice;
 use crate::printable::visible;
@@ -94,8 +95,13 @@ fn prepare(program: &Program, launch: cli::Launch, surroundings: &Surroundings) 
         let mut selection = selection(launch, surroundings);
         let is_unchosen = selection.profiles.is_empty() && config.profile.is_none();
         let (resolved, notice) = setting.resolve(&selection)?;
-        let profile = resolved.profile;
+        let mut profile = resolved.profile;
         required |= profile.require;
+        if config.is_editor(&program.name) {
+            // Its terminals' programs inherit the endpoint; what they send is nobody's business here.
+            let own = [profile.resource.get("service.name").cloned(), setting.variable(environment::SERVICE_NAME)];
+            profile.collector.accept.get_or_insert_with(|| claude::services(own.into_iter().flatten()));
+        }
         if selection.profiles.is_empty() {
             // Whatever is the default by the time that what is left is delivered.
             selection.profiles.push(profile.name.clone());

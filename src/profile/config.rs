@@ -1,5 +1,6 @@
 //! `config.toml`: what a user, or a machine's administrator, sets once for all profiles.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::diagnostic::{Diagnostic, Faults};
@@ -30,6 +31,22 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// Keys of profiles that are the system default profile's, whatever profile is chosen.
     pub enforce: Vec<String>,
+    /// Programs that are editors, by the names of their files; the usual ones where neither file says so.
+    pub editors: Option<Vec<String>>,
+}
+
+/// Editors that know Claude Code.
+const EDITORS: [&str; 6] = ["code", "code-insiders", "cursor", "windsurf", "codium", "zed"];
+
+impl Config {
+    /// Whether a program is an editor, whose terminals' programs inherit the environment it is given.
+    pub fn is_editor(&self, program: &OsStr) -> bool {
+        let Some(name) = Path::new(program).file_name() else { return false };
+        match &self.editors {
+            Some(editors) => editors.iter().any(|editor| name == editor.as_str()),
+            None => EDITORS.iter().any(|editor| name == *editor),
+        }
+    }
 }
 
 /// Reads both files. `user` and `system` are the directories they are in.
@@ -54,8 +71,13 @@ pub fn read(user: &Path, system: &Path) -> Result<Config, Faults> {
         system_profile: of_machine("profile").and_then(Node::text).map(str::to_owned),
         off: truth(&own).or_else(|| truth(&machine)).unwrap_or(false),
         state_dir: text("state_dir").map(PathBuf::from),
-        enforce: of_machine("enforce").into_iter().flat_map(Node::texts).map(|(path, _)| path.to_owned()).collect(),
+        editors: own.as_ref().and_then(|own| own.get("editors")).or_else(|| of_machine("editors")).map(texts),
+        enforce: of_machine("enforce").map(texts).unwrap_or_default(),
     })
+}
+
+fn texts(list: &Node) -> Vec<String> {
+    list.texts().map(|(text, _)| text.to_owned()).collect()
 }
 
 fn file(path: &Path) -> Result<Option<Node>, Faults> {
@@ -88,6 +110,17 @@ mod tests {
         assert!(!config.off);
         assert_eq!(config.enforce, ["content.user_prompts"]);
         assert_eq!(read_texts("", system).unwrap().profile.as_deref(), Some("team"));
+    }
+
+    #[test]
+    fn editors_are_known_or_named() {
+        let is_editor = |config: &Config, program: &str| config.is_editor(OsStr::new(program));
+        let usual = read_texts("", "").unwrap();
+        assert!(is_editor(&usual, "code") && is_editor(&usual, "/usr/bin/cursor") && !is_editor(&usual, "claude"));
+        let named = read_texts("editors = [\"vim\"]\n", "editors = [\"emacs\"]\n").unwrap();
+        assert!(is_editor(&named, "vim") && !is_editor(&named, "emacs") && !is_editor(&named, "code"));
+        let none = read_texts("editors = []\n", "").unwrap();
+        assert!(!is_editor(&none, "code"));
     }
 
     #[test]

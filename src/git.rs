@@ -34,6 +34,15 @@ pub fn checkout(directory: &Path) -> Checkout {
     Checkout { root: root.unwrap_or(directory).to_owned(), branch }
 }
 
+/// What the repository is called whose checkout is at `root`: its directory's name, that of the main checkout where
+/// this is a linked worktree of it. None where there is no repository.
+pub fn repository_name(root: &Path) -> Option<String> {
+    root.join(".git").symlink_metadata().ok()?;
+    let common = common_directory(root).filter(|common| common.ends_with(".git"));
+    let main = common.as_deref().and_then(Path::parent).unwrap_or(root);
+    Some(main.file_name()?.to_string_lossy().into_owned())
+}
+
 /// The other checkouts of the repository that the checkout at `root` belongs to: the main one, and linked worktrees.
 /// Each pair names each other, so that no checkout gets in by a claim of its own. All paths are free of links.
 pub fn relatives(root: &Path) -> Vec<PathBuf> {
@@ -128,6 +137,11 @@ mod tests {
     fn the_checkouts_of_a_repository_know_each_other() {
         let (_keep, directory) = canonical();
         let (main, linked) = linked(&directory);
+        assert_eq!(
+            (repository_name(&main).as_deref(), repository_name(&linked).as_deref()),
+            (Some("main"), Some("main"))
+        );
+        assert_eq!(repository_name(&directory), None);
         assert_eq!(relatives(&main), std::slice::from_ref(&linked));
         assert_eq!(relatives(&linked), std::slice::from_ref(&main));
         assert_eq!(relatives(&directory), [] as [PathBuf; 0]);

@@ -32,6 +32,8 @@ mod needs_otelcol;
 mod needs_python;
 #[path = "it/needs_root.rs"]
 mod needs_root;
+#[path = "it/privacy.rs"]
+mod privacy;
 #[path = "it/profiles.rs"]
 mod profiles;
 #[path = "it/readme.rs"]

@@ -8,6 +8,7 @@ mod keeper;
 mod plan;
 mod prune;
 mod receive;
+mod rules;
 mod session;
 mod start;
 mod worker;

@@ -17,12 +17,12 @@ use super::connections::Connections;
 use super::plan::Plan;
 use super::prune::prune;
 use super::receive::{self, Receiver};
+use super::rules::Rulebook;
 use super::session;
 use crate::claude;
 use crate::forward::{Backoff, Forwarder, fingerprint};
 use crate::log::Log;
 use crate::notice;
-use crate::otlp::Stamp;
 use crate::state;
 use crate::store::batches::Recipient;
 use crate::store::{Store, ledger, sessions};
@@ -50,7 +50,7 @@ async fn serve(listener: TcpListener, plan: Plan, listening: impl FnOnce()) -> R
     let mut forwarding = JoinSet::new();
     let routes = forward(&plan, &store, &ended, &mut forwarding)?;
     let connections = Connections::default();
-    let receiver = Receiver::new(&plan, stamp(&plan), store.clone(), routes);
+    let receiver = Receiver::new(&plan, Rulebook::open(&plan, &store)?, store.clone(), routes);
     let receiving = tokio::spawn(receive::serve(listener, Arc::new(receiver), connections.clone()));
     // Before the launcher hears of us: until then its pid cannot be anybody else's.
     let launched = plan.launched.watch();
@@ -107,20 +107,6 @@ fn forward(
         routes.push(receive::Route { to: recipient, signals: destination.signals.clone(), wake });
     }
     Ok(routes)
-}
-
-/// The attributes that every resource gets.
-fn stamp(plan: &Plan) -> Stamp {
-    let own = [
-        ("ccrun.profile", plan.profile.name.as_str()),
-        ("ccrun.session", plan.session.id.as_str()),
-        ("ccrun.version", env!("CARGO_PKG_VERSION")),
-    ];
-    let own = own.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    Stamp {
-        replace: plan.profile.resource.clone().into_iter().chain(own).collect(),
-        absent: [("service.instance.id".to_owned(), plan.session.id.clone())].into(),
-    }
 }
 
 /// Looks after what ended sessions left, while this one lives and once more when it is over.

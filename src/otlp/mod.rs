@@ -1,15 +1,19 @@
-//! OTLP as it stands on the wire: signals and the bytes of a request.
+//! OTLP as it stands on the wire: signals, the bytes of a request, and what is done to them.
 
 mod frame;
 mod gzip;
+mod pattern;
+mod response;
+mod rewrite;
 mod signal;
-mod splice;
 mod status;
 mod wire;
 
 pub use frame::{FrameError, frame, unframe};
 pub use gzip::{GzipError, gunzip, gzip};
+pub use pattern::Pattern;
+pub use response::{ExportResponse, PartialSuccess};
+pub use rewrite::{HashKey, Redact, Rewritten, Rules, Stamp, Switch, Withheld, rewrite};
 pub use signal::Signal;
-pub use splice::{Stamp, splice_resource};
 pub use status::{RpcAny, RpcStatus};
 pub use wire::{Field, Fields, Malformed, Value, fields, put_message};

@@ -26,9 +26,9 @@ pub enum Malformed {
     /// A field that OTLP defines came with another wire type than it has there.
     #[error("field {0} has another wire type than OTLP gives it")]
     Unexpected(u32),
-    /// So many resources that stamping each would swell the request out of proportion.
-    #[error("the request has too many resources for its size")]
-    TooManyResources,
+    /// So many resources to stamp, or attributes to hash, that the request would swell out of proportion.
+    #[error("the request has too many resources or attributes for its size")]
+    Swells,
 }
 
 /// One field of a message.
@@ -144,6 +144,29 @@ pub fn put_message(out: &mut Vec<u8>, number: u32, message: &[u8]) {
     put_varint(out, u64::from(number) << 3 | 2);
     put_varint(out, message.len() as u64);
     out.extend_from_slice(message);
+}
+
+/// Appends a field that holds a message to `out`, its content as `put` appends it. Tag and length stay as they came
+/// where they are still right.
+pub(super) fn put_changed(
+    out: &mut Vec<u8>,
+    field: &Field<'_>,
+    put: impl FnOnce(&mut Vec<u8>) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
+    let content = field.bytes()?;
+    let head = field.raw.len() - content.len();
+    let start = out.len();
+    out.extend_from_slice(&field.raw[..head]);
+    put(out)?;
+    let length = out.len() - start - head;
+    if length != content.len() {
+        let mut anew = Vec::with_capacity(2 * MAX_VARINT_BYTES);
+        put_varint(&mut anew, u64::from(field.number) << 3 | 2);
+        put_varint(&mut anew, length as u64);
+        // Mostly as long as the old one; else what stands behind it moves.
+        drop(out.splice(start..start + head, anew));
+    }
+    Ok(())
 }
 
 fn put_varint(out: &mut Vec<u8>, mut value: u64) {

@@ -50,11 +50,9 @@ fn not_in_force(root: &Node, faults: &mut Vec<Diagnostic>) {
             faults.push(fault.secret());
         }
     };
-    note(root.get("redact"), "`redact` takes attributes out");
     let collector = root.get("collector");
     let direct = collector.and_then(|table| table.get("mode")).filter(|mode| mode.text() == Some("direct"));
     note(direct, "`mode = \"direct\"` does without a collector");
-    note(collector.and_then(|table| table.get("accept")), "`accept` chooses who is heard");
     for destination in root.get("destination").and_then(Node::entries).into_iter().flat_map(Entries::values) {
         note(destination.get("headers_helper"), "`headers_helper` runs a command for headers");
         let tls = destination.get("tls");

@@ -52,7 +52,8 @@ pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Writes a session down, once.
 pub fn insert(connection: &Connection, session: &Session) -> rusqlite::Result<()> {
-    let selection = serde_json::to_string(&session.selection).unwrap_or_default();
+    // What resolves the profile's destinations again, and no more.
+    let selection = serde_json::to_string(&session.selection.without_values()).unwrap_or_default();
     let mut statement = connection.prepare_cached(
         "INSERT OR IGNORE INTO session (id, parent, profile, team, program, project, branch, started_at, selection)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -88,6 +89,40 @@ pub fn count_rejected(
     let mut statement = connection
         .prepare_cached("UPDATE session SET rejected = rejected + ?2, message = coalesce(?3, message) WHERE id = ?1")?;
     statement.execute(params![session, i64::try_from(rejected).unwrap_or(i64::MAX), message])?;
+    Ok(())
+}
+
+/// Adds to what a session has refused because its profile does not take it, in records, data points and spans.
+pub fn count_refused(connection: &Connection, session: &str, records: u64) -> rusqlite::Result<()> {
+    if records == 0 {
+        return Ok(());
+    }
+    // Made when it is first needed: a store of an earlier version has none.
+    connection.execute_batch(
+        "CREATE TABLE IF NOT EXISTS refused (session TEXT PRIMARY KEY, records INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    )?;
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO refused (session, records) VALUES (?1, ?2)
+         ON CONFLICT DO UPDATE SET records = records + excluded.records",
+    )?;
+    statement.execute(params![session, i64::try_from(records).unwrap_or(i64::MAX)])?;
+    Ok(())
+}
+
+/// How many records, data points and spans a session has refused.
+pub fn refused(connection: &Connection, session: &str) -> rusqlite::Result<u64> {
+    if !connection.table_exists(None, "refused")? {
+        return Ok(0);
+    }
+    let mut statement = connection.prepare_cached("SELECT records FROM refused WHERE session = ?1")?;
+    let records: Option<i64> = statement.query_row([session], |row| row.get(0)).optional()?;
+    Ok(records.map_or(0, i64::cast_unsigned))
+}
+
+/// Keeps what is to be known of a session, in place of what was.
+pub fn note(connection: &Connection, session: &str, message: &str) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("UPDATE session SET message = ?2 WHERE id = ?1")?;
+    statement.execute(params![session, message])?;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! What becomes of an export: validated, stamped, committed, and only then acknowledged.
+//! What becomes of an export: rewritten by the profile's rules, validated, committed, and only then acknowledged.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::collector::plan::{Plan, Token};
-use crate::otlp::{Signal, Stamp, splice_resource};
+use crate::collector::rules::Rulebook;
+use crate::otlp::{PartialSuccess, Rewritten, Signal, rewrite};
 use crate::store::sessions::{self, Session};
 use crate::store::{Store, batches, ledger};
 use crate::usage::extract;
@@ -42,7 +43,7 @@ pub(super) enum Rejection {
 pub(crate) struct Receiver {
     token: Token,
     session: Session,
-    stamp: Stamp,
+    rules: Rulebook,
     store: Store,
     routes: Vec<Route>,
     /// Since when the store has taken nothing.
@@ -50,41 +51,44 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    pub(crate) fn new(plan: &Plan, stamp: Stamp, store: Store, routes: Vec<Route>) -> Self {
+    pub(crate) fn new(plan: &Plan, rules: Rulebook, store: Store, routes: Vec<Route>) -> Self {
         let (token, session) = (plan.token.clone(), plan.session.clone());
-        Self { token, session, stamp, store, routes, failing_since: Mutex::new(None) }
+        Self { token, session, rules, store, routes, failing_since: Mutex::new(None) }
     }
 
     pub(super) fn token(&self) -> &str {
         &self.token.0
     }
 
-    /// Takes one export; on return it is on disk.
-    pub(super) async fn export(&self, signal: Signal, body: Bytes) -> Result<(), Rejection> {
+    /// Takes one export; on return what was taken of it is on disk. Gives what its sender is to be told, if not all
+    /// was taken.
+    ///
+    /// The ledger is read from the outcome of the rules too: what nobody may see is in no table of the store.
+    pub(super) async fn export(&self, signal: Signal, body: Bytes) -> Result<Option<PartialSuccess>, Rejection> {
         let now = Timestamp::now();
+        let rules = self.rules.rules().await.ok_or(Rejection::NotStored)?;
+        let Rewritten { body, refused } = rewrite(signal, &body, &rules).map_err(|_| Rejection::Malformed)?;
         let found = extract(signal, &body, now).map_err(|_| Rejection::Malformed)?;
-        if found.items == 0 {
-            return Ok(());
+        if found.items == 0 && refused == 0 {
+            return Ok(None);
         }
-        let wanting = || self.routes.iter().filter(|route| route.signals.contains(&signal));
-        let recipients: Vec<_> = wanting().map(|route| route.to.clone()).collect();
-        // Without a destination the ledger is all there is to keep.
-        let stamped = if recipients.is_empty() {
-            Vec::new()
-        } else {
-            splice_resource(&body, &self.stamp).map_err(|_| Rejection::Malformed)?
-        };
+        let is_wanted = |route: &&Route| found.items > 0 && route.signals.contains(&signal);
+        let wanting: Vec<_> = self.routes.iter().filter(is_wanted).collect();
+        let recipients: Vec<_> = wanting.iter().map(|route| route.to.clone()).collect();
         let session = self.session.clone();
         let committed = self.store.commit(move |connection| {
             sessions::insert(connection, &session)?;
             sessions::count_received(connection, &session.id, found.items)?;
+            sessions::count_refused(connection, &session.id, refused)?;
             ledger::insert(connection, &session.id, &found.usage)?;
-            batches::insert(connection, signal, &stamped, now.as_millisecond(), &recipients)
+            batches::insert(connection, signal, &body, now.as_millisecond(), &recipients)
         });
         let stored = committed.await;
         self.note(stored.is_ok())?;
-        wanting().for_each(|route| route.wake.notify_one());
-        Ok(())
+        for route in wanting {
+            route.wake.notify_one();
+        }
+        Ok((refused > 0).then(|| self.rules.partial_success(refused)))
     }
 
     /// Keeps track of how long the store has been failing.

@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 use tokio::time::timeout;
 
 use super::export::{Receiver, Rejection};
-use crate::otlp::{GzipError, RpcStatus, Signal, gunzip};
+use crate::otlp::{ExportResponse, GzipError, PartialSuccess, RpcStatus, Signal, gunzip};
 
 /// How large a request may be, compressed and, above all, not: bytes.
 const MAXIMUM_BODY: usize = 64 << 20;
@@ -40,8 +40,7 @@ pub(super) async fn answer(
     welcome: impl FnOnce(),
 ) -> Response<Full<Bytes>> {
     match export(receiver, request, welcome).await {
-        // An Export…ServiceResponse without partial_success has no bytes.
-        Ok(()) => respond(StatusCode::OK, Bytes::new()),
+        Ok(partial_success) => respond(StatusCode::OK, ExportResponse { partial_success }.encode_to_vec().into()),
         Err(Refusal { status, code, message }) => {
             let explained = RpcStatus { code, message: message.to_owned(), details: Vec::new() };
             let mut response = respond(status, explained.encode_to_vec().into());
@@ -71,7 +70,11 @@ const fn refusal(status: StatusCode, code: i32, message: &'static str) -> Refusa
     Refusal { status, code, message }
 }
 
-async fn export(receiver: Arc<Receiver>, request: Request<Incoming>, welcome: impl FnOnce()) -> Result<(), Refusal> {
+async fn export(
+    receiver: Arc<Receiver>,
+    request: Request<Incoming>,
+    welcome: impl FnOnce(),
+) -> Result<Option<PartialSuccess>, Refusal> {
     let path = request.uri().path();
     let path = authorized(path, receiver.token()).ok_or(refusal(
         StatusCode::UNAUTHORIZED,

@@ -1,0 +1,231 @@
+//! What nobody may see: refused, taken out or hashed before anything is stored, whoever sends it.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+
+use ccrun::otlp::{ExportResponse, HashKey, PartialSuccess};
+use ccrun::store::{open_to_read, sessions};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use prost::Message;
+
+use crate::support::backend::Backend;
+use crate::support::sandbox::{DEADLINE, Sandbox};
+use crate::support::session::Session;
+use crate::support::telemetry::{Item, items};
+
+/// A value that must not be found where it does not belong.
+const CANARY: &str = "canary-5827@example.com";
+
+/// A profile with one destination, and more.
+fn profile(backend: &Backend, more: &str) -> String {
+    format!("[destination.backend]\nendpoint = \"{}\"\n{more}", backend.endpoint())
+}
+
+fn attribute(key: &str, value: &str) -> KeyValue {
+    KeyValue {
+        key: key.to_owned(),
+        value: Some(AnyValue { value: Some(Value::StringValue(value.to_owned())) }),
+        ..KeyValue::default()
+    }
+}
+
+/// A log record of a service, with these attributes on the record and on its resource.
+fn log(service: &str, attributes: &[(&str, &str)]) -> ResourceLogs {
+    let own: Vec<_> = attributes.iter().map(|(key, value)| attribute(key, value)).collect();
+    let record = LogRecord { attributes: own.clone(), ..LogRecord::default() };
+    let resource =
+        Resource { attributes: [vec![attribute("service.name", service)], own].concat(), ..Resource::default() };
+    let scope = InstrumentationScope { name: "a.scope".to_owned(), ..InstrumentationScope::default() };
+    let scope_logs = vec![ScopeLogs { scope: Some(scope), log_records: vec![record], ..ScopeLogs::default() }];
+    ResourceLogs { resource: Some(resource), scope_logs, ..ResourceLogs::default() }
+}
+
+/// Exports log records, and gives what the collector says of it.
+fn export(endpoint: &str, resource_logs: Vec<ResourceLogs>) -> ExportResponse {
+    let (host, token) = endpoint.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let body = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
+    let head = format!(
+        "POST /{token}/v1/logs HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\
+         content-type: application/x-protobuf\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    ExportResponse::decode(&answer[end..]).unwrap()
+}
+
+/// What arrives, once something does.
+fn arrived(backend: &Backend) -> Vec<Item> {
+    items(&backend.wait_for(|received| !received.is_empty(), DEADLINE))
+}
+
+/// Whether a text is anywhere in the files of the store.
+pub fn is_stored(sandbox: &Sandbox, text: &str) -> bool {
+    let files = std::fs::read_dir(sandbox.state()).unwrap().flatten().map(|entry| entry.path());
+    let stores = files.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("store-")));
+    let contents: Vec<_> = stores.map(|path| std::fs::read(path).unwrap()).collect();
+    assert!(contents.iter().any(|content| !content.is_empty()));
+    contents.iter().any(|content| content.windows(text.len()).any(|window| window == text.as_bytes()))
+}
+
+fn refused(sandbox: &Sandbox, session: &str) -> u64 {
+    let store = open_to_read(&sandbox.state().join("store-1.db")).unwrap().unwrap();
+    sessions::refused(&store, session).unwrap()
+}
+
+#[test]
+fn telemetry_of_other_services_is_refused_and_counted() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    sandbox.profile("team", profile(&backend, "[collector]\naccept = [\"mine*\", \"another\"]\n"));
+    let session = Session::start(&sandbox, &["-p", "team"]);
+    let requests = vec![log("mine-too", &[]), log("theirs", &[("user.email", CANARY)]), log("theirs", &[])];
+    let error_message =
+        "ccrun takes telemetry of `service.name` mine*, another alone in this session: `[collector] accept`".to_owned();
+    let partial_success = Some(PartialSuccess { rejected: 2, error_message });
+    assert_eq!(export(&session.endpoint, requests), ExportResponse { partial_success });
+    assert_eq!(export(&session.endpoint, vec![log("another", &[])]), ExportResponse::default());
+    assert_eq!(export(&session.endpoint, vec![log("theirs", &[])]).partial_success.unwrap().rejected, 1);
+
+    let arrived = items(&backend.wait_for(|received| received.len() == 2, DEADLINE));
+    let services: Vec<_> = arrived.iter().map(|item| item.resource["service.name"].as_str()).collect();
+    assert_eq!(services, ["mine-too", "another"]);
+    assert_eq!(refused(&sandbox, &session.id), 3);
+    assert!(!is_stored(&sandbox, CANARY));
+}
+
+/// The services that are heard in a session of a program that runs the words behind it.
+fn heard(sandbox: &Sandbox, backend: &Backend, program: &str) -> Vec<&'static str> {
+    sandbox.program(program, "#!/bin/sh\nexec \"$@\"\n");
+    let session = Session::start(sandbox, &["-p", "team", program]);
+    let services = ["claude-code", "claude-code-desktop", "ours", "dev-server"];
+    let heard = services.into_iter().filter(|service| {
+        let refused = export(&session.endpoint, vec![log(service, &[])]).partial_success;
+        backend.clear();
+        refused.is_none()
+    });
+    heard.collect()
+}
+
+#[test]
+fn in_an_editors_session_only_claude_code_is_heard() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    sandbox.profile("team", profile(&backend, ""));
+    let all = ["claude-code", "claude-code-desktop", "ours", "dev-server"];
+    assert_eq!(heard(&sandbox, &backend, "code"), all[..2]);
+    assert_eq!(heard(&sandbox, &backend, "not-an-editor"), all);
+    // Claude Code goes by the name that it is given.
+    sandbox.profile("team", profile(&backend, "[resource]\n\"service.name\" = \"ours\"\n"));
+    assert_eq!(heard(&sandbox, &backend, "cursor"), all[..3]);
+    sandbox.profile("team", profile(&backend, "[collector]\naccept = [\"*\"]\n"));
+    assert_eq!(heard(&sandbox, &backend, "zed"), all);
+    sandbox.profile("team", profile(&backend, ""));
+    sandbox.write("home/.config/ccrun/config.toml", "editors = [\"not-an-editor\"]\n");
+    assert_eq!(heard(&sandbox, &backend, "not-an-editor"), all[..2]);
+    assert_eq!(heard(&sandbox, &backend, "codium"), all);
+}
+
+#[test]
+fn what_is_redacted_is_neither_stored_nor_sent() {
+    let (sandbox, mut backend) = (Sandbox::new(), Backend::start());
+    let redact = "[redact]\ndrop = [\"host.*\"]\nhash = [\"user.email\", \"user.id\"]\n";
+    sandbox.profile("team", profile(&backend, redact));
+    backend.stop();
+    let user = format!("user.id={CANARY}");
+    let session = Session::start(&sandbox, &["-p", "team", "-r", &user, "-e", &format!("MINE={CANARY}")]);
+    let attributes = [("user.email", CANARY), ("host.name", CANARY), ("kept", "kept")];
+    assert_eq!(export(&session.endpoint, vec![log("any", &attributes)]), ExportResponse::default());
+    assert!(is_stored(&sandbox, "kept") && !is_stored(&sandbox, CANARY));
+    drop(session);
+
+    // The same again in another session, which delivers what the first one left: hashes are the installation's.
+    backend.restart();
+    let session = Session::start(&sandbox, &["-p", "team", "-r", &user]);
+    export(&session.endpoint, vec![log("any", &attributes)]);
+    let arrived = items(&backend.wait_for(|received| received.len() == 2, DEADLINE));
+    let hash = &arrived[0].attributes["user.email"];
+    assert!(hash.len() == 16 && hash.bytes().all(|digit| digit.is_ascii_hexdigit()), "{hash}");
+    for item in &arrived {
+        for attributes in [&item.attributes, &item.resource] {
+            assert_eq!((&attributes["user.email"], attributes["kept"].as_str()), (hash, "kept"));
+            assert!(!attributes.contains_key("host.name"));
+        }
+    }
+    assert!(arrived.iter().all(|item| item.resource.get("user.id") == Some(hash)), "what the profile says, too");
+    assert!(!is_stored(&sandbox, CANARY));
+}
+
+#[test]
+fn a_team_hashes_with_a_key_of_its_own() {
+    let (mut sandbox, backend) = (Sandbox::new(), Backend::start());
+    sandbox.set("TEAM_KEY", "a secret of the team's");
+    sandbox.profile("team", profile(&backend, "[redact]\nhash = [\"user.email\"]\nkey = { env = \"TEAM_KEY\" }\n"));
+    let session = Session::start(&sandbox, &["-p", "team"]);
+    export(&session.endpoint, vec![log("any", &[("user.email", CANARY)])]);
+    let expected = HashKey::of_secret("a secret of the team's").hash(CANARY.as_bytes());
+    assert_eq!(arrived(&backend)[0].attributes["user.email"], expected);
+}
+
+#[test]
+fn requests_wait_for_a_key_that_takes_time() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let helper = sandbox.program(
+        "slow-key",
+        "#!/bin/sh\ntouch \"$HOME/asked\"\nuntil test -e \"$HOME/go\"; do sleep 0.02; done\necho the key\n",
+    );
+    let key =
+        format!("[redact]\nhash = [\"user.email\"]\nkey = {{ command = [{:?}] }}\n", helper.display().to_string());
+    sandbox.profile("team", profile(&backend, &key));
+    let session = Session::start(&sandbox, &["-p", "team"]);
+    let endpoint = session.endpoint.clone();
+    let exporting = std::thread::spawn(move || export(&endpoint, vec![log("any", &[("user.email", CANARY)])]));
+    crate::support::sandbox::wait_until("the helper to run", || sandbox.home().join("asked").exists());
+    assert!(!exporting.is_finished());
+    sandbox.write("home/go", "");
+    assert_eq!(exporting.join().unwrap(), ExportResponse::default());
+    let expected = HashKey::of_secret("the key").hash(CANARY.as_bytes());
+    assert_eq!(arrived(&backend)[0].attributes["user.email"], expected);
+}
+
+#[test]
+fn without_the_key_what_was_to_be_hashed_is_dropped() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    sandbox.profile("team", profile(&backend, "[redact]\nhash = [\"user.email\"]\nkey = { env = \"UNSET\" }\n"));
+    let session = Session::start(&sandbox, &["-p", "team"]);
+    export(&session.endpoint, vec![log("any", &[("user.email", CANARY), ("kept", "kept")])]);
+    let arrived = arrived(&backend);
+    assert_eq!((arrived[0].attributes.get("user.email"), arrived[0].attributes["kept"].as_str()), (None, "kept"));
+    assert!(is_stored(&sandbox, "is not to be had: the variable UNSET is not set"));
+    assert!(!is_stored(&sandbox, CANARY));
+}
+
+#[test]
+fn repository_and_branch_go_to_destinations_only_if_the_profile_says_so() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    sandbox.write("project/.git/HEAD", "ref: refs/heads/feature/x\n");
+    for (more, expected) in [
+        ("", [None, None]),
+        ("[cardinality]\nrepository = true\n", [Some("project".to_owned()), Some("feature/x".to_owned())]),
+    ] {
+        sandbox.profile("team", profile(&backend, more));
+        backend.clear();
+        let session = Session::start(&sandbox, &["-p", "team"]);
+        export(&session.endpoint, vec![log("any", &[])]);
+        let resource = &arrived(&backend)[0].resource;
+        assert_eq!(["vcs.repository.name", "vcs.ref.head.name"].map(|key| resource.get(key).cloned()), expected);
+    }
+    // What came stands.
+    let session = Session::start(&sandbox, &["-p", "team"]);
+    backend.clear();
+    export(&session.endpoint, vec![log("any", &[("vcs.repository.name", "theirs")])]);
+    assert_eq!(arrived(&backend)[0].resource["vcs.repository.name"], "theirs");
+}

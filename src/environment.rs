@@ -154,12 +154,13 @@ pub fn on_in_general(profile: &Profile, inherited: &BTreeMap<String, String>) ->
     changes
 }
 
-/// `[env]`, each value as `value` has it, and without the variables that a destination's headers were taken from: the
-/// program has no use for them.
+/// `[env]`, each value as `value` has it, and without the variables that a destination's headers or the key of hashes
+/// were taken from: the program has no use for them.
 pub fn own<E>(profile: &Profile, value: impl Fn(&str, &[Source]) -> Result<String, E>) -> Result<Changes, E> {
     let mut changes = Changes::default();
     let headers = profile.destinations.iter().flat_map(|destination| destination.headers.values().flatten());
-    changes.removed.extend(headers.flat_map(Source::variables).map(str::to_owned));
+    let secrets = headers.chain(&profile.redact.key);
+    changes.removed.extend(secrets.flat_map(Source::variables).map(str::to_owned));
     for (name, sources) in &profile.env {
         changes.removed.remove(name);
         changes.set.insert(name.clone(), value(name, sources)?);

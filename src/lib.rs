@@ -13,8 +13,8 @@
 //!    from, and what it overrides; [`quoting`]: variables for a shell to evaluate.
 //! 4. [`launch`]: binds a port, starts the collector on it, and becomes the program. A [`sentinel`] tells a program that
 //!    runs `ccrun` again.
-//! 5. [`collector`]: a keeper that holds the port, and a worker that receives, stamps, stores and forwards.
-//! 6. [`otlp`]: requests as they stand on the wire. [`usage`]: what they say was used.
+//! 5. [`collector`]: a keeper that holds the port, and a worker that receives, rewrites, stores and forwards.
+//! 6. [`otlp`]: requests as they stand on the wire, and what a profile's rules make of them. [`usage`]: what they say was used.
 //! 7. [`store`]: batches, what each destination still has to be given of them, and the ledger, in one file.
 //! 8. [`forward`]: each destination's own way through what waits for it.
 //! 9. [`usage::report`]: what the ledger knows.

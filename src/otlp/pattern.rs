@@ -1,31 +1,38 @@
 //! Patterns of names: `*` stands for any characters, or none.
 
-use serde::{Deserialize, Serialize};
-
 /// A pattern of a service's or an attribute's name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Pattern(String);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    /// What stands before the first `*`; everything where there is none.
+    first: String,
+    /// What stands between and behind them, the last apart.
+    rest: Option<(Vec<String>, String)>,
+}
 
 impl Pattern {
     /// The pattern that a text is: all but `*` stands for itself.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+    pub fn new(text: impl AsRef<str>) -> Self {
+        let Some((first, rest)) = text.as_ref().split_once('*') else {
+            return Self { first: text.as_ref().to_owned(), rest: None };
+        };
+        let mut pieces: Vec<_> = rest.split('*').map(str::to_owned).collect();
+        let last = pieces.pop().unwrap_or_default();
+        pieces.retain(|piece| !piece.is_empty());
+        Self { first: first.to_owned(), rest: Some((pieces, last)) }
     }
 
     /// Whether it matches everything.
     pub fn is_any(&self) -> bool {
-        !self.0.is_empty() && self.0.bytes().all(|byte| byte == b'*')
+        let is_nothing = |(pieces, last): &(Vec<String>, String)| pieces.is_empty() && last.is_empty();
+        self.first.is_empty() && self.rest.as_ref().is_some_and(is_nothing)
     }
 
     /// Whether the whole of a name is as the pattern says.
     pub fn matches(&self, name: &[u8]) -> bool {
-        let Some((first, rest)) = self.0.split_once('*') else { return self.0.as_bytes() == name };
-        let Some(mut name) = name.strip_prefix(first.as_bytes()) else { return false };
-        let mut pieces: Vec<&str> = rest.split('*').collect();
-        let last = pieces.pop().unwrap_or_default();
+        let Some((pieces, last)) = &self.rest else { return self.first.as_bytes() == name };
+        let Some(mut name) = name.strip_prefix(self.first.as_bytes()) else { return false };
         // The earliest place for each piece leaves the most to those behind it.
-        for piece in pieces.into_iter().filter(|piece| !piece.is_empty()) {
+        for piece in pieces {
             let Some(at) = name.windows(piece.len()).position(|window| window == piece.as_bytes()) else {
                 return false;
             };

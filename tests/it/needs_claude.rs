@@ -4,6 +4,8 @@
 mod backends;
 #[path = "needs_claude/background.rs"]
 mod background;
+#[path = "needs_claude/content.rs"]
+mod content;
 #[path = "needs_claude/demo.rs"]
 mod demo;
 #[path = "needs_claude/endings.rs"]

@@ -13,7 +13,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
 use crate::support::backend::Backend;
-use crate::support::sandbox::{DEADLINE, Sandbox};
+use crate::support::sandbox::{DEADLINE, Sandbox, text, wait_until};
 use crate::support::session::Session;
 use crate::support::telemetry::{Item, items};
 
@@ -173,6 +173,9 @@ fn a_team_hashes_with_a_key_of_its_own() {
     export(&session.endpoint, vec![log("any", &[("user.email", CANARY)])]);
     let expected = HashKey::of_secret("a secret of the team's").hash(CANARY.as_bytes());
     assert_eq!(arrived(&backend)[0].attributes["user.email"], expected);
+    // The program itself has no use for it.
+    let output = sandbox.run(["-p", "team", "sh", "-c", "echo ${TEAM_KEY-gone}"]);
+    assert_eq!(text(&output.stdout), "gone\n");
 }
 
 #[test]
@@ -188,7 +191,7 @@ fn requests_wait_for_a_key_that_takes_time() {
     let session = Session::start(&sandbox, &["-p", "team"]);
     let endpoint = session.endpoint.clone();
     let exporting = std::thread::spawn(move || export(&endpoint, vec![log("any", &[("user.email", CANARY)])]));
-    crate::support::sandbox::wait_until("the helper to run", || sandbox.home().join("asked").exists());
+    wait_until("the helper to run", || sandbox.home().join("asked").exists());
     assert!(!exporting.is_finished());
     sandbox.write("home/go", "");
     assert_eq!(exporting.join().unwrap(), ExportResponse::default());

@@ -89,7 +89,11 @@ const PREFIX: &[u8] = b"claude_code.";
 
 /// What no switch lets out.
 #[derive(Clone, Debug, Default)]
-pub struct Withheld(Vec<&'static Row>);
+pub struct Withheld {
+    rows: Vec<&'static Row>,
+    /// All their keys, sorted: most attributes have none of them, and that is soon told.
+    keys: Vec<&'static [u8]>,
+}
 
 impl std::fmt::Debug for Row {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -100,37 +104,46 @@ impl std::fmt::Debug for Row {
 impl Withheld {
     /// What these switches would let out, being off.
     pub fn of(off: &[Switch]) -> Self {
-        Self(ROWS.iter().filter(|row| off.contains(&row.switch)).collect())
+        let rows: Vec<_> = ROWS.iter().filter(|row| off.contains(&row.switch)).collect();
+        let mut keys: Vec<_> = rows.iter().flat_map(|row| row.attributes).map(|key| key.as_bytes()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        Self { rows, keys }
     }
 
     /// Whether everything is let out.
     pub(super) fn is_nothing(&self) -> bool {
-        self.0.is_empty()
+        self.rows.is_empty()
     }
 
     /// What is withheld of a message that goes by these names, all of which count.
     pub(super) fn from<'a>(&'a self, kind: Kind, names: &'a [Cow<'a, [u8]>]) -> Unwanted<'a> {
-        Unwanted { rows: &self.0, kind, names }
+        let mut unwanted = Unwanted { withheld: Some(self), kind, names, all: false };
+        unwanted.all = self.rows.iter().any(|row| row.attributes.is_empty() && unwanted.is_of(row));
+        unwanted
     }
 }
 
 /// What is withheld of one message.
 #[derive(Clone, Copy)]
 pub(super) struct Unwanted<'a> {
-    rows: &'a [&'static Row],
+    withheld: Option<&'a Withheld>,
     kind: Kind,
     names: &'a [Cow<'a, [u8]>],
+    /// All of its attributes are.
+    all: bool,
 }
 
 impl Unwanted<'_> {
     /// Nothing at all.
-    pub(super) const NOTHING: Unwanted<'static> = Unwanted { rows: &[], kind: Kind::Other, names: &[] };
+    pub(super) const NOTHING: Unwanted<'static> =
+        Unwanted { withheld: None, kind: Kind::Other, names: &[], all: false };
 
     /// Whether an attribute of that key is content that nobody let out.
     pub(super) fn has(&self, key: &[u8]) -> bool {
-        let covers = |row: &Row| row.kind == Kind::Other || (row.kind == self.kind && self.is_named(row.names));
-        let has = |row: &Row| row.attributes.is_empty() || row.attributes.iter().any(|known| known.as_bytes() == key);
-        self.rows.iter().any(|row| has(row) && covers(row))
+        let Some(Withheld { rows, keys }) = self.withheld else { return false };
+        let has = |row: &Row| row.attributes.iter().any(|known| known.as_bytes() == key);
+        self.all || keys.binary_search(&key).is_ok() && rows.iter().any(|row| has(row) && self.is_of(row))
     }
 
     /// Whether the message of a span's status is.
@@ -143,11 +156,14 @@ impl Unwanted<'_> {
     pub(super) fn has_body(&self, body: Option<&[u8]>) -> bool {
         let name = body.and_then(|body| body.strip_prefix(PREFIX));
         let is_name = |name: &[u8]| name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(byte));
-        self.kind == Kind::Event && !self.rows.is_empty() && !name.is_some_and(is_name)
+        let is_held_back = self.withheld.is_some_and(|withheld| !withheld.is_nothing());
+        self.kind == Kind::Event && is_held_back && !name.is_some_and(is_name)
     }
 
-    fn is_named(&self, known: &[&str]) -> bool {
-        let is_one = |name: &[u8]| known.iter().any(|known| known.as_bytes() == name);
-        known.is_empty() || self.names.iter().any(|name| is_one(name.strip_prefix(PREFIX).unwrap_or(name)))
+    /// Whether a row is about the message.
+    fn is_of(&self, row: &Row) -> bool {
+        let is_one = |name: &[u8]| row.names.iter().any(|known| known.as_bytes() == name);
+        let is_named = || self.names.iter().any(|name| is_one(name.strip_prefix(PREFIX).unwrap_or(name)));
+        row.kind == Kind::Other || row.kind == self.kind && (row.names.is_empty() || is_named())
     }
 }

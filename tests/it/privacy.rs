@@ -39,7 +39,8 @@ fn log(service: &str, attributes: &[(&str, &str)]) -> ResourceLogs {
     let record = LogRecord { attributes: own.clone(), ..LogRecord::default() };
     let resource =
         Resource { attributes: [vec![attribute("service.name", service)], own].concat(), ..Resource::default() };
-    let scope = InstrumentationScope { name: "a.scope".to_owned(), ..InstrumentationScope::default() };
+    let name = if service.starts_with("claude-code") { "com.anthropic.claude_code.events" } else { "a.scope" };
+    let scope = InstrumentationScope { name: name.to_owned(), ..InstrumentationScope::default() };
     let scope_logs = vec![ScopeLogs { scope: Some(scope), log_records: vec![record], ..ScopeLogs::default() }];
     ResourceLogs { resource: Some(resource), scope_logs, ..ResourceLogs::default() }
 }
@@ -161,6 +162,29 @@ fn what_is_redacted_is_neither_stored_nor_sent() {
         }
     }
     assert!(arrived.iter().all(|item| item.resource.get("user.id") == Some(hash)), "what the profile says, too");
+    assert!(!is_stored(&sandbox, CANARY));
+}
+
+#[test]
+fn the_ledger_counts_by_hashes_what_it_may_not_see() {
+    let sandbox = Sandbox::new();
+    sandbox.profile("mine", "[redact]\nhash = [\"session.id\"]\n");
+    let session = Session::start(&sandbox, &["-p", "mine"]);
+    let prompt = |client, sequence| {
+        log("claude-code", &[("event.name", "user_prompt"), ("session.id", client), ("event.sequence", sequence)])
+    };
+    let another = format!("{CANARY}-2");
+    for requests in
+        [vec![prompt(CANARY, "1"), prompt(CANARY, "2")], vec![prompt(&another, "1")], vec![prompt(CANARY, "2")]]
+    {
+        export(&session.endpoint, requests);
+    }
+    let report = sandbox.report();
+    assert_eq!(
+        (&report["claude_sessions"], &report["total"]["prompts"]),
+        (&2.into(), &3.into()),
+        "a repetition is none"
+    );
     assert!(!is_stored(&sandbox, CANARY));
 }
 

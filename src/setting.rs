@@ -16,7 +16,7 @@ use crate::profile::{
     named_files,
 };
 use crate::surroundings::{Places, Surroundings};
-use crate::trust::{Named, Subject, Trust, Verdict};
+use crate::trust::{Named, Seal, Subject, Trust, Verdict};
 use crate::{bounded, claude, environment};
 
 /// How much is read of a file that is to be checked, in bytes.
@@ -61,17 +61,28 @@ impl Setting {
 
     /// Resolves a selection, with the project's file if that is trusted. Gives what the user should know besides.
     pub fn resolve(&self, selection: &Selection) -> Result<(Resolved, Option<String>), Faults> {
+        self.resolve_sealed(selection).map(|(resolved, notice, _)| (resolved, notice))
+    }
+
+    /// The same, and what must stay as it is for the project's file to be trusted.
+    pub fn resolve_sealed(&self, selection: &Selection) -> Result<(Resolved, Option<String>, Seal), Faults> {
         let config = profile::read_config(&self.places.config, &self.places.system)?;
-        let (project, notice) = match self.project(selection, &config) {
-            Ok(project) => (project, None),
+        let (trusted, notice) = match self.trusted(selection, &config) {
+            Ok(trusted) => (trusted, None),
             Err(notice) => (None, Some(notice)),
         };
+        let (project, seal) = trusted.map(|subject| (subject.project, subject.seal)).unzip();
         let merged = self.within(|directories| profile::merge(selection, &config, project.as_ref(), directories))?;
-        Ok((merged.meaning(self.ground())?, notice))
+        Ok((merged.meaning(self.ground())?, notice, seal.unwrap_or_default()))
     }
 
     /// The project's file, if there is one and it is trusted; why it is not heard, if there is one and it is not.
     pub fn project(&self, selection: &Selection, config: &Config) -> Result<Option<ProjectFile>, String> {
+        self.trusted(selection, config).map(|trusted| trusted.map(|subject| subject.project))
+    }
+
+    /// The same with all that was trusted.
+    fn trusted(&self, selection: &Selection, config: &Config) -> Result<Option<Subject>, String> {
         let Some(directory) = &selection.directory else { return Ok(None) };
         let found = project::find(directory, &self.places.home).map_err(|fault| format!("{fault}: it is ignored"))?;
         let Some(project) = found else { return Ok(None) };
@@ -84,7 +95,7 @@ impl Setting {
         let (subject, _) =
             self.subject(&project, selection, config).map_err(|faults| format!("{faults}: it is ignored"))?;
         match trust.verdict(&subject) {
-            Verdict::Trusted => Ok(Some(project)),
+            Verdict::Trusted => Ok(Some(subject)),
             _ => Err(format!(
                 "`{path}` has changed since it was trusted and is ignored: `ccrun trust` shows what it does"
             )),

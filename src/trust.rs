@@ -61,7 +61,9 @@ impl Subject {
             })?;
             Ok((path.clone(), hash))
         });
-        let seal = Seal { files: hashed.collect::<Result<_, Diagnostic>>()? };
+        let document = hex(digest::digest(&digest::SHA256, project.document.text.as_bytes()));
+        let own = Some((project.path.clone(), document));
+        let seal = Seal { project: own, files: hashed.collect::<Result<_, Diagnostic>>()? };
         let files = seal.files.iter().map(|(path, hash)| (relative(path, &project.directory), hash.clone())).collect();
         Ok(Self { project: project.clone(), files, pairs: named.pairs.clone(), seal })
     }
@@ -90,8 +92,10 @@ impl Subject {
 
 /// The named files as they were when they were trusted. A helper runs again and again while a session lives, which may
 /// itself have been led to change it: so each time, before it runs, the seal is looked at.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Seal {
+    /// The project's file and its SHA-256; none where no project's file takes part.
+    project: Option<(PathBuf, String)>,
     /// Absolute paths, and the SHA-256 of each.
     files: BTreeMap<PathBuf, String>,
 }
@@ -99,13 +103,7 @@ pub struct Seal {
 impl Seal {
     /// Says which file, if any, is not what it was.
     pub fn check(&self) -> Result<(), Diagnostic> {
-        for (path, hash) in &self.files {
-            if hash_of_file(path).ok().as_ref() != Some(hash) {
-                let fault = Diagnostic::nowhere(format!("a trusted file has changed: `{}`", path.display()));
-                return Err(fault.help("`ccrun trust` shows the project anew"));
-            }
-        }
-        Ok(())
+        self.files.iter().try_for_each(|(path, hash)| unchanged(path, hash))
     }
 }
 
@@ -164,8 +162,23 @@ impl Trust {
 
     /// Whether the file could be trusted, in some state: without that, there is no need to find out what it names.
     pub fn is_known(&self, project: &ProjectFile) -> bool {
-        let is_there = |path: &Path| self.record(path).symlink_metadata().is_ok();
-        is_there(&project.path) || relatives(&project.path).iter().any(|path| is_there(path))
+        self.knows(&project.path)
+    }
+
+    fn knows(&self, path: &Path) -> bool {
+        self.has(path) || relatives(path).iter().any(|path| self.has(path))
+    }
+
+    /// Says what, if anything, is not as it was when it was trusted: that it is trusted at all, the project's file, or
+    /// one that it names. To be asked before a command runs without anybody looking.
+    pub fn holds(&self, seal: &Seal) -> Result<(), Diagnostic> {
+        let Some((path, hash)) = &seal.project else { return Ok(()) };
+        if !self.knows(path) {
+            let fault = Diagnostic::nowhere(format!("it is not trusted any more: `{}`", path.display()));
+            return Err(fault.help("`ccrun trust` shows the project anew"));
+        }
+        unchanged(path, hash)?;
+        seal.check()
     }
 
     /// Whether a project's file applies. What was accepted in one checkout of a repository is accepted in the others.
@@ -239,6 +252,14 @@ fn relatives(path: &Path) -> Vec<PathBuf> {
     let Ok(below) = directory.strip_prefix(&root) else { return Vec::new() };
     let below = below.join(FILE_NAME);
     git::relatives(&root).into_iter().map(|checkout| checkout.join(&below)).collect()
+}
+
+fn unchanged(path: &Path, hash: &str) -> Result<(), Diagnostic> {
+    if hash_of_file(path).is_ok_and(|found| found == hash) {
+        return Ok(());
+    }
+    let fault = Diagnostic::nowhere(format!("a trusted file has changed: `{}`", path.display()));
+    Err(fault.help("`ccrun trust` shows the project anew"))
 }
 
 fn hash_of_file(path: &Path) -> Result<String, bounded::Refusal> {

@@ -190,12 +190,21 @@ fn what_cannot_be_told_cannot_be_trusted() {
 #[test]
 fn a_seal_holds_as_long_as_nothing_changes() {
     let home = Home::new();
-    let seal = home.subject("main").seal;
+    let subject = home.subject("main");
+    let seal = subject.seal;
     assert_eq!(seal.files.len(), 2);
     assert!(seal.check().is_ok());
+    assert!(home.trust.holds(&seal).unwrap_err().to_string().contains("it is not trusted any more"));
+    home.grant("main");
+    assert!(home.trust.holds(&seal).is_ok());
     home.write("main/app/.ccrun.toml", "");
-    assert!(seal.check().is_ok());
+    assert!(home.trust.holds(&seal).unwrap_err().to_string().contains("a trusted file has changed"));
+    assert!(seal.check().is_ok(), "what is read again and again is as it was");
+    home.write("main/app/.ccrun.toml", &subject.project.document.text);
+    assert!(home.trust.holds(&seal).is_ok());
     home.write("main/app/helper", "one\n");
+    assert!(home.trust.holds(&seal).is_err());
+    assert!(home.trust.holds(&Seal::default()).is_ok(), "no project's file takes part");
     assert!(seal.check().unwrap_err().to_string().contains("main/app/helper"));
     fs::remove_file(home.path.join("main/app/helper")).unwrap();
     assert!(seal.check().is_err());

@@ -1,10 +1,11 @@
 //! Helper commands: an argv, never a shell, whose stdout is a value. Bounded in time and in what it may print.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
@@ -43,11 +44,13 @@ pub fn run(argv: &[String], ground: Ground<'_>, timeout: Duration) -> Result<Str
     // A group of its own, so that all of it can be killed, and no terminal's signal ends it.
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| format!("cannot be run: {error}"))?;
+    let group = Pid::from_raw(child.id().try_into().unwrap_or(i32::MAX));
+    running().insert(group.as_raw());
     let (output, errors) = (reader(child.stdout.take()), reader(child.stderr.take()));
     let status = wait(&mut child, timeout);
     // Whoever still holds the pipes belongs to the group; if nobody is left in it there is nobody to kill.
-    let group = Pid::from_raw(child.id().try_into().unwrap_or(i32::MAX));
     let _nobody_left = killpg(group, Signal::SIGKILL);
+    running().remove(&group.as_raw());
     drop(child.wait());
     let (output, errors) = (collected(output), collected(errors));
     // First, for whoever prints into a pipe that nobody reads any more ends by that.
@@ -69,9 +72,24 @@ pub fn run(argv: &[String], ground: Ground<'_>, timeout: Duration) -> Result<Str
     }
 }
 
+/// The process groups of helpers that run.
+static RUNNING: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+fn running() -> MutexGuard<'static, BTreeSet<i32>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Kills all helpers that run: the process ends, and nobody would be there to end them in time.
+pub fn end_all() {
+    for group in &*running() {
+        // One that has ended meanwhile is all right.
+        let _nobody_left = killpg(Pid::from_raw(*group), Signal::SIGKILL);
+    }
+}
+
 /// The user's environment without what is about telemetry or ours, and a PATH without relative entries: what runs must
 /// not depend on the directory somebody happens to be in.
-fn environment(variables: &BTreeMap<String, String>) -> impl Iterator<Item = (String, String)> {
+pub(crate) fn environment(variables: &BTreeMap<String, String>) -> impl Iterator<Item = (String, String)> {
     let passed = variables.iter().filter(|(name, _)| !name.starts_with("OTEL_") && !name.starts_with("CCRUN_"));
     passed.map(|(name, value)| {
         let value = if name == "PATH" { absolute_entries(value) } else { value.clone() };

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::claude::{self, UserSettings};
 use crate::collector::{self, Plan, Role, Token};
-use crate::credential;
+use crate::credential::{self, Answers};
 use crate::environment::{self, Changes, Endpoint};
 use crate::process::Process;
 use crate::profile::{self, Profile, Selection};
@@ -18,7 +18,10 @@ use crate::sentinel::{self, Sentinel};
 use crate::setting::Setting;
 use crate::store::sessions::Session;
 use crate::surroundings::{Surroundings, identity};
+use crate::trust::Seal;
 use crate::{git, random, state};
+
+pub mod secrets;
 
 /// A program to run.
 #[derive(Clone, Debug)]
@@ -83,18 +86,21 @@ impl ExecError {
 pub fn prepare(
     program: &Program,
     profile: Profile,
+    seal: Seal,
     selection: Selection,
     setting: Setting,
     surroundings: &Surroundings,
 ) -> Result<Prepared> {
     let places = &setting.places;
     state::prepare(places)?;
+    let (answers, mut warnings) = secrets::ask(&profile, &setting);
+    let own = variables(&profile, &setting, &answers)?;
     let listener = collector::bind()?;
     let endpoint = Endpoint { port: listener.local_addr()?.port(), token: random::hex::<16>()? };
     let session = session(program, &profile, selection, surroundings)?;
     let telemetry = environment::on(&profile, &endpoint, &session.id, &setting.variables);
     let path = places.settings(&session.id);
-    let mut changes = variables(&profile, &setting)?.and(telemetry.clone());
+    let mut changes = own.and(telemetry.clone());
     let (arguments, settings) = match settings(program, &profile, &telemetry, &path, &setting, surroundings)? {
         Some((arguments, settings)) => {
             // The file is gone some day, and whoever resumes through `ccrun` gets another.
@@ -104,7 +110,7 @@ pub fn prepare(
         }
         None => (program.arguments.clone(), None),
     };
-    let warnings = without_credentials(&profile, &setting);
+    warnings.extend(without_credentials(&profile, &setting));
     let plan = Plan {
         role: Role::Keeper,
         session,
@@ -113,6 +119,8 @@ pub fn prepare(
         launched: Process::current(),
         settings,
         setting,
+        answers,
+        seal,
     };
     if let Err(error) = collector::start(surroundings, listener, &plan) {
         // Nobody listens: the file would only mislead whoever finds it.
@@ -123,18 +131,19 @@ pub fn prepare(
 }
 
 /// The profile's own variables, fetched.
-pub fn variables(profile: &Profile, setting: &Setting) -> Result<Changes> {
-    environment::own(profile, |name, sources| {
-        let fetched = credential::fetch(sources, setting.ground());
-        let fetched = fetched.map_err(|reason| anyhow!("there is no value for `env.{name}`: {reason}"))?;
-        Ok(fetched.value.0)
+pub fn variables(profile: &Profile, setting: &Setting, answers: &Answers) -> Result<Changes> {
+    let values = secrets::fetch(&profile.env, setting, answers);
+    environment::own(profile, |name, _| match values.get(name) {
+        Some(Ok(value)) => Ok(value.clone()),
+        Some(Err(reason)) => Err(anyhow!("there is no value for `env.{name}`: {reason}")),
+        None => Err(anyhow!("there is no value for `env.{name}`")),
     })
 }
 
-/// Destinations that cannot be given anything yet, each with the reason.
+/// Destinations that cannot be given anything yet, each with the reason, as far as that can be seen at once.
 fn without_credentials(profile: &Profile, setting: &Setting) -> Vec<String> {
     let missing = profile.destinations.iter().filter_map(|destination| {
-        let reason = credential::headers(&destination.headers, setting.ground()).err()?;
+        let reason = credential::missing(destination, setting.ground())?;
         Some(format!("what is for destination `{}` waits: {reason}", destination.name))
     });
     missing.collect()

@@ -161,6 +161,11 @@ impl Places {
         self.state.join("inherited")
     }
 
+    /// Where it is noted how destinations take their credentials, under keyed hashes of what they are.
+    pub fn credentials(&self) -> PathBuf {
+        self.state.join("credentials")
+    }
+
     /// The key of fingerprints.
     pub fn key(&self) -> PathBuf {
         self.state.join("key")

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::claude;
+use crate::credential::{Occasion, Vault};
 use crate::forward::{Forwarder, fingerprint};
 use crate::profile::Destination;
 use crate::setting::Setting;
@@ -15,13 +16,22 @@ use crate::store::batches::{self, Recipient};
 use crate::store::sessions::Session;
 use crate::store::{Store, StoreError, ledger, sessions};
 use crate::surroundings::Places;
+use crate::trust::Seal;
+
+/// A destination, and what of a project's files the profile that names it depends on.
+pub type Owner = (Destination, Seal);
 
 /// Delivers what ended sessions left, each destination as far as its first failure, and says whether anything is left
 /// that has an owner. Nothing is asked of anybody.
 ///
 /// The lock of an ended session is held meanwhile, and no longer: of many that come at once one has it, and none keeps
 /// it from a `queue flush` while a backend is down.
-pub async fn deliver_leftovers(setting: &Setting, store: &Store) -> Result<bool, StoreError> {
+pub async fn deliver_leftovers(
+    setting: &Setting,
+    vault: &Vault,
+    occasion: Occasion,
+    store: &Store,
+) -> Result<bool, StoreError> {
     let places = &setting.places;
     let waiting = store.commit(batches::waiting).await?;
     let recipients: Vec<_> = waiting.into_iter().map(|waiting| waiting.recipient).collect();
@@ -40,7 +50,11 @@ pub async fn deliver_leftovers(setting: &Setting, store: &Store) -> Result<bool,
             // At once: it may be the lock of a session that begins and waits for it.
             lock.remove(&path);
         } else {
-            forwarding.spawn(deliver(setting.clone(), store.clone(), owned, lock, path));
+            let owned = owned.into_iter().map(|(recipient, (destination, seal))| {
+                let credentials = vault.credentials(&recipient.fingerprint, &destination, &seal, occasion);
+                (recipient.clone(), Forwarder::new(recipient, &destination, credentials, store.clone()))
+            });
+            forwarding.spawn(deliver(store.clone(), owned.collect(), lock, path));
         }
     }
     let mut any_left = false;
@@ -51,22 +65,17 @@ pub async fn deliver_leftovers(setting: &Setting, store: &Store) -> Result<bool,
 }
 
 /// Delivers what one session left, all its destinations side by side, and says whether anything is left.
-async fn deliver(
-    setting: Setting,
-    store: Store,
-    owned: Vec<(Recipient, Destination)>,
-    lock: SessionLock,
-    path: PathBuf,
-) -> bool {
+async fn deliver(store: Store, owned: Vec<(Recipient, Forwarder)>, lock: SessionLock, path: PathBuf) -> bool {
     let mut forwarding = JoinSet::new();
-    for (recipient, destination) in &owned {
-        let forwarder = Forwarder::new(recipient.clone(), destination, &setting, store.clone());
+    let mut recipients = Vec::new();
+    for (recipient, forwarder) in owned {
         forwarding.spawn(forwarder.run_once());
+        recipients.push(recipient);
     }
     while forwarding.join_next().await.is_some() {}
     lock.remove(&path);
     let left = store.commit(batches::waiting).await;
-    left.is_ok_and(|left| left.iter().any(|left| owned.iter().any(|(recipient, _)| *recipient == left.recipient)))
+    left.is_ok_and(|left| left.iter().any(|left| recipients.contains(&left.recipient)))
 }
 
 /// The sessions that have a lock, among them those whose collector was killed before it had anything to store.
@@ -76,11 +85,11 @@ fn locked(places: &Places) -> impl Iterator<Item = String> {
 }
 
 /// The recipients that still have their destination. On a thread of its own: a profile may want a command to be run.
-async fn owned(setting: Setting, session: Option<Session>, mine: Vec<Recipient>) -> Vec<(Recipient, Destination)> {
+async fn owned(setting: Setting, session: Option<Session>, mine: Vec<Recipient>) -> Vec<(Recipient, Owner)> {
     let find = move || {
         let owned = mine.into_iter().filter_map(|mine| {
-            let destination = owner(&setting, session.as_ref()?, &mine)?;
-            Some((mine, destination))
+            let owner = owner(&setting, session.as_ref()?, &mine)?;
+            Some((mine, owner))
         });
         owned.collect()
     };
@@ -89,13 +98,14 @@ async fn owned(setting: Setting, session: Option<Session>, mine: Vec<Recipient>)
 
 /// The destination that a delivery was meant for, if the ended session's own profile, resolved again, still names it:
 /// by the same name and with the same fingerprint. Another one may be somebody else's.
-pub fn owner(setting: &Setting, session: &Session, recipient: &Recipient) -> Option<Destination> {
+pub fn owner(setting: &Setting, session: &Session, recipient: &Recipient) -> Option<Owner> {
     let key = state::key(&setting.places.key()).ok()?;
-    let (resolved, _) = setting.resolve(&session.selection).ok()?;
+    let (resolved, _, seal) = setting.resolve_sealed(&session.selection).ok()?;
     let mut destinations = resolved.profile.destinations.into_iter();
-    destinations.find(|destination| {
+    let found = destinations.find(|destination| {
         destination.name == recipient.destination && fingerprint(&key, destination, setting) == recipient.fingerprint
-    })
+    });
+    found.map(|destination| (destination, seal))
 }
 
 /// Does for a session whose collector may have been killed what that would have done at its end. The moment is the one

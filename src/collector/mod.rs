@@ -13,7 +13,7 @@ mod session;
 mod start;
 mod worker;
 
-pub use adopt::{deliver_leftovers, owner};
+pub use adopt::{Owner, deliver_leftovers, owner};
 pub use keeper::run;
 pub use plan::{Plan, Role, Token};
 pub use start::{bind, start};

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::credential::Answers;
 use crate::process::Process;
 use crate::profile::Profile;
 use crate::setting::Setting;
 use crate::store::sessions::Session;
+use crate::trust::Seal;
 
 /// Everything that a session's collector needs to know.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,6 +28,10 @@ pub struct Plan {
     pub settings: Option<PathBuf>,
     /// Where things are kept, and what else decides what profiles mean.
     pub setting: Setting,
+    /// What the user's commands gave before the program started.
+    pub answers: Answers,
+    /// What of a project's files the profile depends on.
+    pub seal: Seal,
 }
 
 /// Which of a collector's two processes a plan is for.

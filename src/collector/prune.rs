@@ -1,9 +1,10 @@
-//! Files of sessions long over, that nobody will read again.
+//! Files of sessions long over, and notes on credentials, that nobody will read again.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::background;
+use crate::credential;
 use crate::surroundings::Places;
 
 /// How long a settings file is kept after its session: a background job may be started again with it.
@@ -14,6 +15,9 @@ const LOG_KEPT: Duration = Duration::from_hours(30 * 24);
 
 /// Removes them. `now` is compared with the time of a file's last change, which is the end of its session.
 pub(super) fn prune(places: &Places, now: SystemTime) {
+    if let Some(oldest) = now.checked_sub(KEPT) {
+        credential::prune(&places.credentials(), oldest);
+    }
     let settings = older(&places.settings_directory(), KEPT, now);
     let unnamed = settings.into_iter().filter(|path| !background::any_job_names(&places.claude, path));
     for path in unnamed.chain(older(&places.logs(), LOG_KEPT, now)) {

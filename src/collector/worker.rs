@@ -20,7 +20,9 @@ use super::receive::{self, Receiver};
 use super::rules::Rulebook;
 use super::session;
 use crate::claude;
+use crate::credential::{Occasion, Vault};
 use crate::forward::{Backoff, Forwarder, fingerprint};
+use crate::helper;
 use crate::log::Log;
 use crate::notice;
 use crate::state;
@@ -34,6 +36,8 @@ pub(super) fn run(listener: TcpListener, plan: Plan, listening: impl FnOnce()) -
     let result = runtime.block_on(serve(listener, plan, listening));
     // Blocking look-ups of host names may still be under way; nobody waits for them.
     runtime.shutdown_background();
+    // Whatever still runs for a fetch would be nobody's child.
+    helper::end_all();
     result
 }
 
@@ -48,7 +52,8 @@ async fn serve(listener: TcpListener, plan: Plan, listening: impl FnOnce()) -> R
         Store::start(&plan.setting.places.store(), damage(&plan, &log)).context("cannot start the store's thread")?;
     let (ending, ended) = watch::channel(false);
     let mut forwarding = JoinSet::new();
-    let routes = forward(&plan, &store, &ended, &mut forwarding)?;
+    let vault = Arc::new(Vault::new(plan.setting.clone(), plan.answers.clone()));
+    let routes = forward(&plan, &vault, &store, &ended, &mut forwarding)?;
     let connections = Connections::default();
     let receiver = Receiver::new(&plan, Rulebook::open(&plan, &store)?, store.clone(), routes);
     let receiving = tokio::spawn(receive::serve(listener, Arc::new(receiver), connections.clone()));
@@ -60,7 +65,7 @@ async fn serve(listener: TcpListener, plan: Plan, listening: impl FnOnce()) -> R
     let session = plan.session.clone();
     // A store that cannot be written yet is told to whoever exports.
     tokio::spawn(async move { begun.commit(move |connection| sessions::insert(connection, &session)).await });
-    forwarding.spawn(leftovers(Arc::clone(&plan), store.clone(), ended));
+    forwarding.spawn(leftovers(Arc::clone(&plan), vault, store.clone(), ended));
 
     session::over(&plan, launched, &connections).await;
     log.note("the session is over");
@@ -89,6 +94,7 @@ fn damage(plan: &Arc<Plan>, log: &Log) -> impl Fn(&Path) + Send + use<> {
 /// Starts a forwarder for each destination.
 fn forward(
     plan: &Plan,
+    vault: &Vault,
     store: &Store,
     ended: &watch::Receiver<bool>,
     tasks: &mut JoinSet<()>,
@@ -102,7 +108,8 @@ fn forward(
             fingerprint: fingerprint(&key, destination, &plan.setting),
         };
         let wake = Arc::new(tokio::sync::Notify::new());
-        let forwarder = Forwarder::new(recipient.clone(), destination, &plan.setting, store.clone());
+        let credentials = vault.credentials(&recipient.fingerprint, destination, &plan.seal, Occasion::Session);
+        let forwarder = Forwarder::new(recipient.clone(), destination, credentials, store.clone());
         tasks.spawn(forwarder.run(ended.clone(), Arc::clone(&wake)));
         routes.push(receive::Route { to: recipient, signals: destination.signals.clone(), wake });
     }
@@ -110,11 +117,13 @@ fn forward(
 }
 
 /// Looks after what ended sessions left, while this one lives and once more when it is over.
-async fn leftovers(plan: Arc<Plan>, store: Store, mut ended: watch::Receiver<bool>) {
+async fn leftovers(plan: Arc<Plan>, vault: Arc<Vault>, store: Store, mut ended: watch::Receiver<bool>) {
     prune(&plan.setting.places, SystemTime::now());
     let mut backoff = Backoff::default();
     // A store that fails now may do better later.
-    while deliver_leftovers(&plan.setting, &store).await.unwrap_or(true) && !*ended.borrow() {
+    while deliver_leftovers(&plan.setting, &vault, Occasion::Leftovers, &store).await.unwrap_or(true)
+        && !*ended.borrow()
+    {
         drop(timeout(backoff.after_failure(None), ended.changed()).await);
     }
 }

@@ -36,7 +36,11 @@ pub(super) fn run(options: cli::Env, surroundings: &Surroundings) -> Result<Exit
         complain("it is off, and the program gets what is inherited: this is what it would get otherwise");
     }
     let own = if options.reveal {
-        launch::variables(&resolved.profile, &setting)?
+        let (answers, faults) = launch::secrets::ask_for_variables(&resolved.profile, &setting);
+        for fault in faults {
+            complain(&visible(&fault));
+        }
+        launch::variables(&resolved.profile, &setting, &answers)?
     } else {
         environment::own(&resolved.profile, |_, sources| Ok::<_, anyhow::Error>(masked(sources)))?
     };

@@ -141,7 +141,7 @@ fn check(setting: &Setting, names: Vec<String>, surroundings: &Surroundings) -> 
 /// What the profile wants and this machine does not have.
 fn missing(resolved: &Resolved, setting: &Setting) -> String {
     let destinations = resolved.profile.destinations.iter().filter_map(|destination| {
-        let reason = credential::headers(&destination.headers, setting.ground()).err()?;
+        let reason = credential::missing(destination, setting.ground())?;
         Some(format!("\n  destination {}: {}", printable(&destination.name), visible(&reason)))
     });
     destinations.collect()

@@ -12,7 +12,9 @@ use tokio::time::{sleep, timeout};
 use super::{complain, print};
 use crate::cli::QueueCommand;
 use crate::collector::{deliver_leftovers, owner};
+use crate::credential::{Answers, Occasion, Vault};
 use crate::forward::Backoff;
+use crate::helper;
 use crate::printable::printable;
 use crate::setting::Setting;
 use crate::state::{self, SessionLock};
@@ -133,13 +135,15 @@ fn flush(setting: &Setting) -> Result<ExitCode> {
         let store = Store::start(&setting.places.store(), |aside| {
             complain(&format!("the store was no database any more; it was set aside as `{}`", aside.display()));
         })?;
-        match timeout(PATIENCE, deliver_all(setting, &store)).await {
+        let vault = Vault::new(setting.clone(), Answers::default());
+        match timeout(PATIENCE, deliver_all(setting, &vault, &store)).await {
             Ok(delivered) => delivered.map_err(anyhow::Error::from),
             // What is left is said below.
             Err(_) => Ok(()),
         }
     });
     runtime.shutdown_background();
+    helper::end_all();
     result?;
     let waiting = entries(setting)?.into_iter().filter(|entry| entry.state != State::Refused);
     let (running, left): (Vec<_>, Vec<_>) = waiting.partition(|entry| entry.state == State::Running);
@@ -156,9 +160,9 @@ fn flush(setting: &Setting) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn deliver_all(setting: &Setting, store: &Store) -> Result<(), StoreError> {
+async fn deliver_all(setting: &Setting, vault: &Vault, store: &Store) -> Result<(), StoreError> {
     let mut backoff = Backoff::default();
-    while deliver_leftovers(setting, store).await? {
+    while deliver_leftovers(setting, vault, Occasion::Flush, store).await? {
         sleep(backoff.after_failure(None)).await;
     }
     Ok(())

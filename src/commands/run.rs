@@ -94,7 +94,7 @@ fn prepare(program: &Program, launch: cli::Launch, surroundings: &Surroundings) 
         }
         let mut selection = selection(launch, surroundings);
         let is_unchosen = selection.profiles.is_empty() && config.profile.is_none();
-        let (resolved, notice) = setting.resolve(&selection)?;
+        let (resolved, notice, seal) = setting.resolve_sealed(&selection)?;
         let mut profile = resolved.profile;
         required |= profile.require;
         if config.is_editor(&program.name) {
@@ -107,7 +107,7 @@ fn prepare(program: &Program, launch: cli::Launch, surroundings: &Surroundings) 
             selection.profiles.push(profile.name.clone());
         }
         let news = Some(()).filter(|()| is_unchosen).and_then(|()| news(&setting, &profile.name));
-        let mut prepared = launch::prepare(program, profile, selection, setting.clone(), surroundings)?;
+        let mut prepared = launch::prepare(program, profile, seal, selection, setting.clone(), surroundings)?;
         prepared.warnings.extend(notice);
         prepared.warnings.extend(notice::take(&setting.places));
         if let Some(news) = news

@@ -1,12 +1,33 @@
-//! Where a header's or a variable's value comes from, and fetching it.
+//! Where a header's or a variable's value comes from, fetching it, and keeping it fresh.
+//!
+//! Before the program starts a launch only looks at what is `at_hand`, and asks what wants to talk to the user
+//! (`interactive`). All else is the collector's business: its [`Vault`] has a destination's [`Credentials`], which fetch
+//! what is `wanted` as `upkeep` decides, at a `pace` that all sessions of the user share through a file (`pace_file`).
 
-use std::collections::BTreeMap;
+pub mod answer;
+mod at_hand;
+mod credentials;
+mod identity;
+mod interactive;
+mod pace;
+mod pace_file;
+mod upkeep;
+mod vault;
+mod wanted;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::{Deserialize, Serialize};
+
+pub use at_hand::missing;
+pub use credentials::{Credentials, Headers, Unavailable};
+pub use interactive::{Answers, Put};
+pub use pace_file::prune;
+pub use upkeep::Occasion;
+pub use vault::Vault;
 
 use crate::bounded;
 use crate::helper::{self, Ground};
@@ -150,18 +171,6 @@ impl Source {
             Self::Basic(user, password) => format!("basic {user} {}", all(password)),
         }
     }
-}
-
-/// All headers of a destination, by name; else the first that nobody has, and why.
-pub fn headers(
-    sources: &BTreeMap<String, Vec<Source>>,
-    ground: Ground<'_>,
-) -> Result<BTreeMap<String, Fetched>, String> {
-    let header = |(name, sources): (&String, &Vec<Source>)| match fetch(sources, ground) {
-        Ok(value) => Ok((name.clone(), value)),
-        Err(reason) => Err(format!("there is no value for the header `{name}`: {reason}")),
-    };
-    sources.iter().map(header).collect()
 }
 
 /// The first of some sources that has the value; else what each of them said. Takes as long as its commands do.

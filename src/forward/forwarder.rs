@@ -9,12 +9,14 @@ use tokio::time::timeout;
 
 use super::answer::Outcome;
 use super::backoff::Backoff;
-use super::credentials::Credentials;
 use super::transport::Transport;
+use crate::credential::{Credentials, Unavailable};
 use crate::profile::Destination;
-use crate::setting::Setting;
 use crate::store::batches::{self, Delivery, Recipient};
 use crate::store::{Store, StoreError, sessions};
+
+/// How long credentials may take where nobody is there to wait for them any longer.
+const FETCHED_WITHIN: Duration = Duration::from_mins(1);
 
 /// Delivers to one recipient.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub struct Forwarder {
     /// How to send, or why nothing can be sent.
     transport: Result<Transport, String>,
     credentials: Credentials,
+    /// Tells of fetches that have ended since the credentials were asked last.
+    fetches: watch::Receiver<()>,
     store: Store,
     backoff: Backoff,
     /// What the recipient has and the store could not note yet.
@@ -40,10 +44,10 @@ struct Receipt {
 
 impl Forwarder {
     /// A forwarder; it does nothing until it runs.
-    pub fn new(recipient: Recipient, destination: &Destination, setting: &Setting, store: Store) -> Self {
+    pub fn new(recipient: Recipient, destination: &Destination, credentials: Credentials, store: Store) -> Self {
         let transport = Transport::new(destination).map_err(|error| error.to_string());
-        let credentials = Credentials::new(destination, setting);
-        Self { recipient, transport, credentials, store, backoff: Backoff::default(), receipt: None }
+        let fetches = credentials.fetches();
+        Self { recipient, transport, credentials, fetches, store, backoff: Backoff::default(), receipt: None }
     }
 
     /// Runs until the session has ended and nothing waits any longer. `wake` says that something new waits; when
@@ -57,13 +61,28 @@ impl Forwarder {
                 Ok(Step::Failed(asked)) => Some(self.backoff.after_failure(asked)),
                 Err(_) => Some(self.backoff.after_failure(None)),
             };
-            rest(pause, &mut ended, &wake).await;
+            let is_pause = pause.is_some();
+            tokio::select! {
+                () = rest(pause, &mut ended, &wake) => {}
+                // What was waited for may be there.
+                _ = self.fetches.changed(), if is_pause => {}
+            }
         }
     }
 
-    /// Delivers what waits, as far as the first failure.
+    /// Delivers what waits, as far as the first failure. Credentials that are being fetched are waited for.
     pub async fn run_once(mut self) {
-        while matches!(self.step().await, Ok(Step::Sent)) {}
+        loop {
+            match self.step().await {
+                Ok(Step::Sent) => {}
+                Ok(Step::Failed(_)) if self.credentials.is_fetching() => {
+                    if timeout(FETCHED_WITHIN, self.fetches.changed()).await.is_err() {
+                        return;
+                    }
+                }
+                _ => return,
+            }
+        }
     }
 
     /// Takes the batch whose turn it is as far as it gets.
@@ -89,26 +108,32 @@ impl Forwarder {
     }
 
     /// Sends a batch; once more if its credentials are not accepted and there are others.
-    async fn send(&self, delivery: &Delivery) -> Outcome {
-        let held = |reason| Outcome::Held { reason, retry_after: None };
+    async fn send(&mut self, delivery: &Delivery) -> Outcome {
         let transport = match &self.transport {
             Ok(transport) => transport,
-            Err(reason) => return held(reason.clone()),
+            Err(reason) => return Outcome::Held { reason: reason.clone(), retry_after: None },
         };
         let mut is_first = true;
         loop {
+            self.fetches.mark_unchanged();
             let headers = match self.credentials.headers().await {
                 Ok(headers) => headers,
-                Err(reason) => return held(reason),
+                Err(Unavailable { reason, again }) => return Outcome::Held { reason, retry_after: again },
             };
-            let outcome = transport.send(delivery.signal, delivery.body.clone(), &headers).await;
+            // What was waited for is there: a pause from here on is for another reason.
+            self.fetches.mark_unchanged();
+            let outcome = transport.send(delivery.signal, delivery.body.clone(), &headers.value).await;
             match &outcome {
-                Outcome::Unauthorized { .. } if self.credentials.refused(&headers).await && is_first => {}
+                Outcome::Unauthorized { reason } if self.credentials.refused(&headers, reason) && is_first => {}
+                Outcome::Unauthorized { .. } => return outcome,
                 Outcome::Delivered { .. } => {
                     self.credentials.accepted(&headers);
                     return outcome;
                 }
-                _ => return outcome,
+                _ => {
+                    self.credentials.undecided(&headers);
+                    return outcome;
+                }
             }
             is_first = false;
         }

@@ -2,7 +2,6 @@
 
 mod answer;
 mod backoff;
-mod credentials;
 mod failure;
 mod fingerprint;
 mod forwarder;

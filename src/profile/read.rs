@@ -54,7 +54,6 @@ fn not_in_force(root: &Node, faults: &mut Vec<Diagnostic>) {
     let direct = collector.and_then(|table| table.get("mode")).filter(|mode| mode.text() == Some("direct"));
     note(direct, "`mode = \"direct\"` does without a collector");
     for destination in root.get("destination").and_then(Node::entries).into_iter().flat_map(Entries::values) {
-        note(destination.get("headers_helper"), "`headers_helper` runs a command for headers");
         let tls = destination.get("tls");
         for key in ["cert", "key", "server_name"] {
             note(tls.and_then(|tls| tls.get(key)), "client certificates and server names");

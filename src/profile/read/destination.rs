@@ -68,7 +68,8 @@ fn destination(
     }
     let headers = headers(node, faults);
     let insecure = truth(node.get("tls"), "insecure", false);
-    let is_secret = headers.values().flatten().any(|source| !matches!(source, Source::Literal(_)));
+    let is_secret = node.get("headers_helper").is_some()
+        || headers.values().flatten().any(|source| !matches!(source, Source::Literal(_)));
     if is_secret && !insecure && in_the_clear(url) {
         let fault = Diagnostic::at(&endpoint.origin, "secret headers would go over plain text to another host");
         faults.push(fault.help("use https://, or say `tls.insecure = true` in the destination"));

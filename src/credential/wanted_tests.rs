@@ -1,0 +1,65 @@
+use std::path::Path;
+
+use super::super::Format;
+use super::*;
+use crate::surroundings::Places;
+
+fn command(argv: &[&str]) -> Command {
+    let argv = argv.iter().map(|word| (*word).to_owned()).collect();
+    Command { argv, ttl: Some(Duration::from_mins(15)), timeout: Duration::from_mins(1), interactive: false }
+}
+
+fn wanted(directory: &Path, headers: &[(&str, Vec<Source>)], helper: Option<Command>) -> Wanted {
+    let at = |name: &str| directory.join(name);
+    let places = Places { home: at("."), config: at("c"), system: at("e"), state: at("s"), claude: at("l") };
+    let variables = [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into();
+    Wanted {
+        headers: headers.iter().map(|(name, sources)| ((*name).to_owned(), sources.clone())).collect(),
+        helper,
+        setting: Arc::new(Setting { places, variables }),
+        answers: Arc::default(),
+        seal: Seal::default(),
+        turn: at("turn"),
+    }
+}
+
+#[test]
+fn sources_are_as_the_most_demanding_of_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let kind = |sources: Vec<Source>| wanted(directory.path(), &[("a", sources)], None).kind();
+    let literal = Source::Literal("x".to_owned());
+    let file = Source::File("/f".into(), Format::default());
+    let run = Source::Command(command(&["x"]), Format::default());
+    let login = Source::Command(Command { interactive: true, ..command(&["x"]) }, Format::default());
+    let (none, reads) = (Kind::default(), Kind { changes: true, ..Kind::default() });
+    assert_eq!(kind(vec![literal.clone()]), none);
+    assert_eq!(kind(vec![literal, file]), reads);
+    assert_eq!(kind(vec![Source::Basic("me".to_owned(), vec![run])]), Kind { runs: true, ..reads });
+    assert_eq!(kind(vec![login]), Kind { is_strict: true, ..none });
+}
+
+#[test]
+fn all_headers_come_together_and_last_as_long_as_the_first_that_expires() {
+    let directory = tempfile::tempdir().unwrap();
+    let own = Source::Command(command(&["echo", "own"]), Format("Bearer {}".to_owned()));
+    let helper =
+        Command { ttl: Some(Duration::from_mins(5)), ..command(&["echo", r#"{"A": "theirs", "B": "theirs"}"#]) };
+    let (headers, fresh_for) = wanted(directory.path(), &[("a", vec![own])], Some(helper)).fetch(0).unwrap();
+    assert_eq!((headers["a"].to_str().unwrap(), headers["b"].to_str().unwrap()), ("Bearer own", "theirs"));
+    assert!(headers.values().all(HeaderValue::is_sensitive));
+    assert_eq!(fresh_for, Some(Duration::from_mins(5)));
+}
+
+#[test]
+fn what_cannot_be_a_header_is_an_error_without_its_value() {
+    let directory = tempfile::tempdir().unwrap();
+    let two = Source::Command(command(&["printf", r"one\ntwo"]), Format::default());
+    let said = wanted(directory.path(), &[("a", vec![two])], None).fetch(0).unwrap_err();
+    assert_eq!(said, "the value for the header `a` holds a line break or another control character");
+    let login = Command { interactive: true, ..command(&["login"]) };
+    let said =
+        wanted(directory.path(), &[("a", vec![Source::Command(login.clone(), Format::default())])], None).fetch(0);
+    let absent = "the command `login` is asked for at the next launch";
+    assert_eq!(said.unwrap_err(), format!("there is no value for the header `a`: {absent}"));
+    assert_eq!(wanted(directory.path(), &[], Some(login)).fetch(0).unwrap_err(), absent);
+}

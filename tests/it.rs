@@ -10,6 +10,10 @@
 
 #[path = "it/aftermath.rs"]
 mod aftermath;
+#[path = "it/credentials.rs"]
+mod credentials;
+#[path = "it/credentials_interactive.rs"]
+mod credentials_interactive;
 #[path = "it/delivery.rs"]
 mod delivery;
 #[path = "it/durability.rs"]

@@ -1,4 +1,7 @@
-//! What takes minutes: a thousand kills at random moments, under load.
+//! What takes minutes: a thousand kills at random moments, under load; and keys that are exchanged meanwhile.
+
+#[path = "long/rotation.rs"]
+mod rotation;
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::ErrorKind;

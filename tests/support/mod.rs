@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod claude;
 pub mod emitter;
+pub mod keys;
 pub mod model;
 pub mod otelcol;
 pub mod random;

@@ -205,3 +205,39 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_large_request_is_read_in_pieces_as_it_would_be_as_a_whole() {
+    let many = |scope: &str, prefix: &str| {
+        let record = |number: i64| event(prefix, number, 1, "api_request", api_request("m", [number, 1, 2, 3], 0.5));
+        logs_of(scope, (0..1000).map(record).collect())
+    };
+    let point = |number: u64| point("s", [0, number], 1.0, vec![text("type", "input"), text("model", "m")]);
+    let points = delta("token.usage", (1..3000).map(point).collect());
+    let theirs = delta("other", vec![]);
+    let ours = "com.anthropic.claude_code.events";
+    for (signal, body) in [
+        (Signal::Logs, [many(ours, "a"), many("other", "b"), many(ours, "c")].concat()),
+        (Signal::Metrics, metrics(vec![theirs.clone(), points, theirs])),
+    ] {
+        assert!(body.len() > WHOLE, "{}", body.len());
+        let whole = extract_whole(signal, &body, morning()).unwrap();
+        assert!(whole.usage.len() > 1500);
+        assert_eq!(extract(signal, &body, morning()).unwrap(), whole);
+    }
+}
+
+#[test]
+fn a_record_that_is_far_too_large_is_counted_and_not_read() {
+    let large = event("s", 1, 1, "api_request", vec![text("model", &"m".repeat(4 * WHOLE))]);
+    let small = event("s", 2, 1, "api_request", api_request("m", [1, 1, 1, 1], 0.5));
+    let found = extract(Signal::Logs, &logs(vec![large, small]), morning()).unwrap();
+    assert_eq!((found.items, found.usage.len()), (2, 1));
+}
+
+#[test]
+fn large_nonsense_is_no_request() {
+    for nonsense in [vec![0xff; 2 * WHOLE], logs(vec![]).repeat(WHOLE).into_iter().chain([0x0a]).collect()] {
+        assert_eq!(extract(Signal::Logs, &nonsense, morning()), Err(NotOtlp));
+    }
+}

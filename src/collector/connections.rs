@@ -23,10 +23,21 @@ impl Connections {
         Connection { connections: self.clone() }
     }
 
+    /// How many are open.
+    #[cfg(test)]
+    pub(super) fn open(&self) -> watch::Ref<'_, usize> {
+        self.open.borrow()
+    }
+
     /// Waits until none is open.
     pub(super) async fn none(&self) {
+        self.fewer_than(1).await;
+    }
+
+    /// Waits until fewer than so many are open.
+    pub(super) async fn fewer_than(&self, count: usize) {
         // The sender lives as long as `self`, so that waiting cannot fail.
-        drop(self.open.subscribe().wait_for(|open| *open == 0).await);
+        drop(self.open.subscribe().wait_for(|open| *open < count).await);
     }
 
     /// Waits until one is open.

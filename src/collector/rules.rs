@@ -45,6 +45,15 @@ impl Rulebook {
         Ok(Self { rules: receiver, accept: accepted(&plan.profile).into() })
     }
 
+    /// These and no others.
+    #[cfg(test)]
+    pub(super) fn of(rules: Rules) -> Self {
+        let (sender, receiver) = watch::channel(Some(Arc::new(rules)));
+        // The last value stays readable.
+        drop(sender);
+        Self { rules: receiver, accept: Arc::default() }
+    }
+
     /// The rules of the moment; waits for the first ones. None if there will never be any.
     pub(super) async fn rules(&self) -> Option<Arc<Rules>> {
         let mut rules = self.rules.clone();

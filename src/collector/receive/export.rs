@@ -11,10 +11,14 @@ use tokio::time::Instant;
 
 use crate::collector::plan::{Plan, Token};
 use crate::collector::rules::Rulebook;
-use crate::otlp::{PartialSuccess, Rewritten, Signal, rewrite};
+use crate::otlp::{PartialSuccess, Rewritten, Rules, Signal, rewrite};
 use crate::store::sessions::{self, Session};
 use crate::store::{Store, batches, ledger};
-use crate::usage::extract;
+use crate::usage::{Extract, NotOtlp, extract};
+
+use super::body::{Packed, aside};
+use super::refusal::Refusal;
+use super::room::Rooms;
 
 /// How long a client is asked to try again when the store cannot be written. Claude Code's exit waits for its tries.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,16 +33,6 @@ pub(crate) struct Route {
     pub(crate) wake: Arc<Notify>,
 }
 
-/// Why an export is not acknowledged.
-pub(super) enum Rejection {
-    /// It is no request of its signal.
-    Malformed,
-    /// The store does not take it at the moment: worth trying again.
-    NotStored,
-    /// The store has not taken anything for a while: not worth a client's waiting.
-    NotStoredForLong,
-}
-
 /// Takes exports.
 pub(crate) struct Receiver {
     token: Token,
@@ -46,6 +40,7 @@ pub(crate) struct Receiver {
     rules: Rulebook,
     store: Store,
     routes: Vec<Route>,
+    rooms: Arc<Rooms>,
     /// Since when the store has taken nothing.
     failing_since: Mutex<Option<Instant>>,
 }
@@ -53,22 +48,64 @@ pub(crate) struct Receiver {
 impl Receiver {
     pub(crate) fn new(plan: &Plan, rules: Rulebook, store: Store, routes: Vec<Route>) -> Self {
         let (token, session) = (plan.token.clone(), plan.session.clone());
-        Self { token, session, rules, store, routes, failing_since: Mutex::new(None) }
+        Self { token, session, rules, store, routes, rooms: Arc::default(), failing_since: Mutex::new(None) }
+    }
+
+    /// One without a destination, whose store cannot be written.
+    #[cfg(test)]
+    pub(super) fn without_a_store(token: &str) -> Self {
+        let session = Session {
+            id: "0123456789abcdef".to_owned(),
+            parent: None,
+            profile: "test".to_owned(),
+            team: None,
+            program: "test".to_owned(),
+            project: "test".to_owned(),
+            branch: None,
+            started_at: 0,
+            selection: crate::profile::Selection::default(),
+        };
+        Self {
+            token: Token(token.to_owned()),
+            session,
+            rules: Rulebook::of(Rules::default()),
+            store: Store::start(std::path::Path::new("/nonexistent/store"), |_| {}).unwrap(),
+            routes: Vec::new(),
+            rooms: Arc::default(),
+            failing_since: Mutex::new(None),
+        }
     }
 
     pub(super) fn token(&self) -> &str {
         &self.token.0
     }
 
-    /// Takes one export; on return what was taken of it is on disk. Gives what its sender is to be told, if not all
-    /// was taken.
-    ///
-    /// The ledger is read from the outcome of the rules too: what nobody may see is in no table of the store.
-    pub(super) async fn export(&self, signal: Signal, body: Bytes) -> Result<Option<PartialSuccess>, Rejection> {
+    pub(super) fn rooms(&self) -> &Arc<Rooms> {
+        &self.rooms
+    }
+
+    /// Takes a request that was received whole; on return what was taken of it is on disk. On a task of its own: it is
+    /// kept even if its client goes. Gives what its sender is to be told, if not all was taken.
+    pub(super) async fn take(
+        self: &Arc<Self>,
+        signal: Signal,
+        packed: Packed,
+    ) -> Result<Option<PartialSuccess>, Refusal> {
+        let receiver = Arc::clone(self);
+        let taken = tokio::spawn(async move {
+            let (message, room) = packed.unpack().await?;
+            let stored = receiver.export(signal, message).await;
+            drop(room);
+            stored
+        });
+        taken.await.unwrap_or(Err(Refusal::NotStored))
+    }
+
+    async fn export(&self, signal: Signal, message: Bytes) -> Result<Option<PartialSuccess>, Refusal> {
         let now = Timestamp::now();
-        let rules = self.rules.rules().await.ok_or(Rejection::NotStored)?;
-        let Rewritten { body, refused } = rewrite(signal, &body, &rules).map_err(|_| Rejection::Malformed)?;
-        let found = extract(signal, &body, now).map_err(|_| Rejection::Malformed)?;
+        let rules = self.rules.rules().await.ok_or(Refusal::NotStored)?;
+        let prepared = aside(message.len(), move || prepare(signal, &message, &rules, now)).await?;
+        let (Rewritten { body, refused }, found) = prepared.map_err(|NotOtlp| Refusal::Malformed)?;
         if found.items == 0 && refused == 0 {
             return Ok(None);
         }
@@ -92,13 +129,21 @@ impl Receiver {
     }
 
     /// Keeps track of how long the store has been failing.
-    fn note(&self, stored: bool) -> Result<(), Rejection> {
+    fn note(&self, stored: bool) -> Result<(), Refusal> {
         let mut failing_since = self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
         if stored {
             *failing_since = None;
             return Ok(());
         }
         let since = failing_since.get_or_insert_with(Instant::now);
-        Err(if since.elapsed() < PATIENCE { Rejection::NotStored } else { Rejection::NotStoredForLong })
+        Err(if since.elapsed() < PATIENCE { Refusal::NotStored } else { Refusal::NotStoredForLong })
     }
+}
+
+/// What is kept of a request, and what it says was used: read from the outcome of the rules too, for what nobody may
+/// see is in no table of the store.
+fn prepare(signal: Signal, message: &[u8], rules: &Rules, now: Timestamp) -> Result<(Rewritten, Extract), NotOtlp> {
+    let rewritten = rewrite(signal, message, rules).map_err(|_| NotOtlp)?;
+    let found = extract(signal, &rewritten.body, now)?;
+    Ok((rewritten, found))
 }

@@ -1,0 +1,224 @@
+//! The life of a connection, on a clock that goes on by itself whenever nothing else does.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper::{HeaderMap, StatusCode};
+use prost::Message;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::task::JoinHandle;
+use tokio::time::{advance, sleep};
+
+use super::*;
+use crate::collector::receive::strangers::Strangers;
+use crate::otlp::{RpcStatus, Signal, frame};
+
+/// Far longer than any limit.
+const AGES: Duration = Duration::from_hours(30 * 24);
+
+/// A request for logs without anything in it, which succeeds without a store.
+const EMPTY: &str = "POST /secret/v1/logs HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n\
+                     content-length: 0\r\n\r\n";
+
+/// The headers of one whose body is a byte, in chunks.
+const CHUNKED: &str = "POST /secret/v1/logs HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n\
+                       transfer-encoding: chunked\r\n\r\n";
+
+/// A client's side of a connection, and the task that serves the other.
+struct Line {
+    stream: DuplexStream,
+    served: JoinHandle<()>,
+    connections: Connections,
+}
+
+impl Line {
+    fn open() -> Self {
+        let (stream, theirs) = duplex(1 << 16);
+        let receiver = Arc::new(Receiver::without_a_store("secret"));
+        let connections = Connections::default();
+        let place = Strangers::default().enter();
+        let served = tokio::spawn(converse(theirs, Peer::default(), receiver, connections.clone(), place));
+        Self { stream, served, connections }
+    }
+
+    async fn send(&mut self, bytes: &str) {
+        self.stream.write_all(bytes.as_bytes()).await.unwrap();
+    }
+
+    /// The status of the next answer. What is read here has a body of known length.
+    async fn status(&mut self) -> u16 {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(self.stream.read_u8().await.unwrap());
+        }
+        let head = String::from_utf8(head).unwrap();
+        let length = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap();
+        let mut body = vec![0; length.parse().unwrap()];
+        self.stream.read_exact(&mut body).await.unwrap();
+        head[9..12].parse().unwrap()
+    }
+
+    /// Waits for the server to close it, and gives how long that took.
+    async fn closed(mut self) -> Duration {
+        let begun = Instant::now();
+        let mut rest = Vec::new();
+        // A reset is an end, too.
+        drop(self.stream.read_to_end(&mut rest).await);
+        self.served.await.unwrap();
+        begun.elapsed()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_has_brought_the_token_is_never_closed_for_being_idle() {
+    let mut line = Line::open();
+    for _ in 0..3 {
+        line.send(EMPTY).await;
+        assert_eq!(line.status().await, 200);
+        sleep(AGES).await;
+        assert!(!line.served.is_finished());
+        assert_eq!(*line.connections.open(), 1);
+    }
+    let connections = line.connections.clone();
+    drop(line.stream);
+    line.served.await.unwrap();
+    connections.none().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_over_http2_neither() {
+    let (mut sender, line) = call_line().await;
+    for _ in 0..3 {
+        assert_eq!(call(&mut sender, Signal::Logs.grpc_path(), "secret", &[]).await.1["grpc-status"], "0");
+        sleep(AGES).await;
+        assert!(!line.is_finished());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_has_not_is_closed_after_ten_seconds_whatever_it_does() {
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    for beginning in ["", "P", "POST /secret/v1/logs HTTP/1.1\r\nhost: x\r\n", preface] {
+        let mut line = Line::open();
+        line.send(beginning).await;
+        assert_eq!(line.closed().await, Duration::from_secs(10), "{beginning}");
+    }
+    let mut line = Line::open();
+    let begun = Instant::now();
+    for _ in 0..9 {
+        line.send(&EMPTY.replace("secret", "wrong")).await;
+        assert_eq!(line.status().await, 401);
+        sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(*line.connections.open(), 0, "it is no sign of life");
+    line.closed().await;
+    assert_eq!(begun.elapsed(), Duration::from_secs(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn headers_that_have_begun_end_within_ten_seconds() {
+    let mut line = Line::open();
+    for _ in 0..2 {
+        line.send(EMPTY).await;
+        assert_eq!(line.status().await, 200);
+        sleep(AGES).await;
+    }
+    let (first, second) = EMPTY.split_at(20);
+    line.send(first).await;
+    sleep(Duration::from_secs(9)).await;
+    line.send(second).await;
+    assert_eq!(line.status().await, 200);
+    sleep(AGES).await;
+    line.send(first).await;
+    for _ in 0..4 {
+        sleep(Duration::from_secs(2)).await;
+        line.send("x").await;
+    }
+    assert_eq!(line.closed().await, Duration::from_secs(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_body_is_given_up_after_ten_seconds() {
+    let mut line = Line::open();
+    line.send(&EMPTY.replace("length: 0", "length: 10")).await;
+    line.send("\n").await;
+    let begun = Instant::now();
+    assert_eq!(line.status().await, 408);
+    assert_eq!(begun.elapsed(), Duration::from_secs(10));
+    line.closed().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_body_may_take_a_minute_and_no_longer() {
+    for (chunks, expected) in [(6, 200), (7, 408)] {
+        let mut line = Line::open();
+        line.send(CHUNKED).await;
+        // Empty resources, one after the other.
+        for _ in 0..chunks {
+            line.send("2\r\n\n\0\r\n").await;
+            sleep(Duration::from_secs(9)).await;
+        }
+        line.send("0\r\n\r\n").await;
+        assert_eq!(line.status().await, expected);
+        line.send(EMPTY).await;
+        assert_eq!(line.status().await, 200, "the connection goes on");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_is_tried_again_for_ten_seconds_over_http() {
+    let mut line = Line::open();
+    let some = format!("{}\n\x06\x12\x04\x12\x02*\0", EMPTY.replace("length: 0", "length: 8"));
+    line.send(&some).await;
+    assert_eq!(line.status().await, 503);
+    advance(Duration::from_secs(10)).await;
+    line.send(&some).await;
+    assert_eq!(line.status().await, 500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_is_tried_again_for_ten_seconds_over_grpc() {
+    let (mut sender, _line) = call_line().await;
+    let some = b"\n\x06\x12\x04\x12\x02*\0";
+    let answer = call(&mut sender, Signal::Logs.grpc_path(), "secret", some).await.1;
+    assert_eq!(
+        (&answer["grpc-status"], &answer["grpc-message"]),
+        (&"14".parse().unwrap(), &"cannot be stored now".parse().unwrap())
+    );
+    assert_eq!(details(&answer).retry_delay(), Some(Duration::from_secs(1)));
+    advance(Duration::from_secs(10)).await;
+    let answer = call(&mut sender, Signal::Logs.grpc_path(), "secret", some).await.1;
+    // No code that OTLP's specification lets a client try again.
+    assert_eq!(answer["grpc-status"], "13");
+    assert_eq!(details(&answer).retry_delay(), None);
+}
+
+fn details(answer: &HeaderMap) -> RpcStatus {
+    use base64::Engine;
+    let details = base64::engine::general_purpose::STANDARD_NO_PAD.decode(&answer["grpc-status-details-bin"]).unwrap();
+    RpcStatus::decode(&*details).unwrap()
+}
+
+async fn call_line() -> (SendRequest<Full<Bytes>>, JoinHandle<()>) {
+    let line = Line::open();
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(line.stream)).await.unwrap();
+    tokio::spawn(connection);
+    (sender, line.served)
+}
+
+/// Makes a unary call; gives the status of the answer, and where its own is: in its headers or behind.
+async fn call(
+    sender: &mut SendRequest<Full<Bytes>>,
+    path: &str,
+    token: &str,
+    message: &[u8],
+) -> (StatusCode, HeaderMap) {
+    let request = Request::post(format!("http://x{path}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("x-ccrun-token", token)
+        .body(Full::new(frame(message, false).unwrap()));
+    let (head, body) = sender.send_request(request.unwrap()).await.unwrap().into_parts();
+    let collected = body.collect().await.unwrap();
+    (head.status, collected.trailers().cloned().unwrap_or(head.headers))
+}

@@ -4,12 +4,16 @@ set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
-parts=(claude otelcol python-sdk)
+parts=(claude otelcol python-sdk go-sdk)
 claude_version=2.1.329
 otelcol_version=0.155.0
 otelcol_confmap_version=1.61.0
 python_sdk_version=1.45.2
 python_packages=(opentelemetry-sdk opentelemetry-exporter-otlp-proto-http opentelemetry-exporter-otlp-proto-grpc)
+# The Go SDK's logs have versions of their own.
+go_sdk_version=1.46.0
+go_sdk_logs_version=0.22.0
+go_sdk_source=$(cd "$(dirname "$0")/../tests/support/go-sdk" && pwd)/main.go
 
 # Seconds. A registry that accepts and never answers must not hold up a test run for ever.
 npm_limit=600
@@ -30,6 +34,7 @@ Parts:
   claude      Claude Code $claude_version, by npm (360 MB)
   otelcol     a small OpenTelemetry Collector $otelcol_version, by go (30 MB, some minutes)
   python-sdk  a virtual environment with OpenTelemetry's SDK $python_sdk_version, by python3 (60 MB)
+  go-sdk      a program with OpenTelemetry's SDK $go_sdk_version, by go (25 MB, some minutes)
 
 They go to \$CCRUN_COUNTERPARTS, else ccrun-counterparts in the user's cache directory: here
 $cache
@@ -153,11 +158,35 @@ build_python_sdk() {
   run 60 "$log" "$home/bin/python" -c 'import opentelemetry.exporter.otlp.proto.grpc, opentelemetry.exporter.otlp.proto.http'
 }
 
+build_go_sdk() {
+  local home=$1 log=$2
+  needs go || return 1
+  progress go-sdk "building a program with OpenTelemetry's SDK $go_sdk_version by go"
+  mkdir -p "$home/build"
+  cp "$go_sdk_source" "$home/build"
+  run 60 "$log" go -C "$home/build" mod init counterpart/go-sdk || return 1
+  # shellcheck disable=SC2046 # a module's name has no space
+  run "$go_limit" "$log" go -C "$home/build" get $(go_sdk_modules) || return 1
+  run "$go_limit" "$log" go -C "$home/build" build -o "$home/go-sdk" . || return 1
+  rm -rf "$home/build"
+}
+
+go_sdk_modules() {
+  local otel=go.opentelemetry.io/otel module
+  for module in "" /sdk /sdk/metric /exporters/otlp/otlp{trace/otlptrace,metric/otlpmetric}{grpc,http}; do
+    echo "$otel$module@v$go_sdk_version"
+  done
+  for module in /log /sdk/log /exporters/otlp/otlplog/otlplog{grpc,http}; do
+    echo "$otel$module@v$go_sdk_logs_version"
+  done
+}
+
 directory() {
   case $1 in
     claude) echo "$cache/claude-$claude_version" ;;
     otelcol) echo "$cache/otelcol-$otelcol_version" ;;
     python-sdk) echo "$cache/python-sdk" ;;
+    go-sdk) echo "$cache/go-sdk" ;;
   esac
 }
 
@@ -166,6 +195,7 @@ program() {
     claude) echo "$(directory claude)/bin/claude" ;;
     otelcol) echo "$(directory otelcol)/otelcol" ;;
     python-sdk) echo "$(directory python-sdk)/bin/python" ;;
+    go-sdk) echo "$(directory go-sdk)/go-sdk" ;;
   esac
 }
 
@@ -175,6 +205,7 @@ recipe() {
     claude) echo "claude-code $claude_version" ;;
     otelcol) otelcol_manifest . ;;
     python-sdk) echo "${python_packages[*]} $python_sdk_version" ;;
+    go-sdk) go_sdk_modules && cat "$go_sdk_source" ;;
   esac
 }
 

@@ -16,7 +16,8 @@ Usage: scripts/test.sh           all tests, but those that take long
        scripts/test.sh --help
 
 The plain tests need Rust and a C compiler. The others need programs that scripts/counterparts.sh takes into a cache
-outside the repository, with npm, python3 and go; and tmux. TEST_CLAUDE, TEST_PYTHON and TEST_OTELCOL name others.
+outside the repository, with npm, python3 and go; and tmux. TEST_CLAUDE, TEST_PYTHON, TEST_GO_SDK and TEST_OTELCOL name
+others.
 TEXT
 }
 
@@ -56,6 +57,7 @@ main() {
     note skipped "needs_root: no mount namespace can be made here: $reason"
   fi
   ! counterpart needs_python TEST_PYTHON python-sdk || group needs_python "$group_limit"
+  ! counterpart needs_go TEST_GO_SDK go-sdk || group needs_go "$group_limit"
   if [ "$all" = yes ]; then
     ! counterpart needs_otelcol TEST_OTELCOL otelcol || group needs_otelcol "$group_limit"
     group long "$long_limit"
@@ -73,7 +75,7 @@ list_ignored() {
   local stray
   ignored=$(cargo test --quiet --locked --test it -- --ignored --list --format terse </dev/null |
     sed -n 's/: test$//p')
-  stray=$(grep -v -E '^(needs_claude|needs_python|needs_otelcol|needs_root|long)::' <<<"$ignored" | grep .) || return 0
+  stray=$(grep -v -E '^(needs_claude|needs_python|needs_otelcol|needs_root|needs_go|long)::' <<<"$ignored" | grep .) || return 0
   note FAILED "nothing runs these ignored tests: ${stray//$'\n'/ }"
 }
 

@@ -26,10 +26,14 @@ mod inherited;
 mod install;
 #[path = "it/launch.rs"]
 mod launch;
+#[path = "it/limits.rs"]
+mod limits;
 #[path = "it/long.rs"]
 mod long;
 #[path = "it/needs_claude.rs"]
 mod needs_claude;
+#[path = "it/needs_go.rs"]
+mod needs_go;
 #[path = "it/needs_otelcol.rs"]
 mod needs_otelcol;
 #[path = "it/needs_python.rs"]
@@ -44,6 +48,8 @@ mod profiles;
 mod readme;
 #[path = "it/receiving.rs"]
 mod receiving;
+#[path = "it/receiving_grpc.rs"]
+mod receiving_grpc;
 #[path = "support/mod.rs"]
 mod support;
 #[path = "it/transport.rs"]

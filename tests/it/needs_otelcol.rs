@@ -1,12 +1,15 @@
-//! A real OpenTelemetry Collector takes what is forwarded, in both protocols, compressed or not.
+//! A real OpenTelemetry Collector takes what is forwarded, and sends what is received, in both protocols, compressed or
+//! not.
 
 use std::collections::BTreeMap;
 
+use ccrun::otlp::Signal;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use crate::support::backend::{Backend, Export, Received};
-use crate::support::emitter::{ids, ids_of};
+use crate::support::call::Caller;
+use crate::support::emitter::{Emitter, ids, ids_of};
 use crate::support::otelcol::Otelcol;
 use crate::support::sandbox::{DEADLINE, Sandbox};
 use crate::support::session::Session;
@@ -100,4 +103,61 @@ fn attributes(resource: &Resource) -> BTreeMap<String, String> {
     let attributes: BTreeMap<_, _> = pairs.collect();
     assert_eq!(attributes.len(), resource.attributes.len(), "no attribute is there twice");
     attributes
+}
+
+#[test]
+#[ignore = "needs TEST_OTELCOL; scripts/test.sh runs it"]
+fn as_a_client_over_grpc() {
+    for compression in ["none", "gzip", "snappy"] {
+        sends_whole(compression, |host, token| {
+            format!("otlp_grpc: {{endpoint: '{host}', tls: {{insecure: true}}, headers: {{x-ccrun-token: {token}}}")
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs TEST_OTELCOL; scripts/test.sh runs it"]
+fn as_a_client_over_http() {
+    for compression in ["none", "gzip", "zstd"] {
+        sends_whole(compression, |host, token| format!("otlp_http: {{endpoint: 'http://{host}/{token}'"));
+    }
+}
+
+#[test]
+#[ignore = "needs TEST_OTELCOL; scripts/test.sh runs it"]
+fn as_a_client_over_http_that_brings_the_token_as_a_header() {
+    sends_whole("gzip", |host, token| {
+        format!("otlp_http: {{endpoint: 'http://{host}', headers: {{x-ccrun-token: {token}}}")
+    });
+}
+
+/// What otelcol is given of each signal arrives behind the session once; or, in a compression that the session does not
+/// take, otelcol is told so, and for good.
+fn sends_whole(compression: &str, exporter: impl Fn(&str, &str) -> String) {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let session = Session::to(&sandbox, &backend.endpoint());
+    let (host, token) = session.endpoint.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let settings =
+        format!("{}, compression: {compression}, sending_queue: {{enabled: false}}}}", exporter(host, token));
+    let otelcol = Otelcol::start_with(&settings);
+    let mut client = Emitter::new(&format!("{}/", otelcol.http));
+    let is_taken = ["none", "gzip"].contains(&compression);
+    let mut sent = ids("record", REQUESTS * RECORDS);
+    for records in sent.chunks(RECORDS).take(if is_taken { REQUESTS } else { 1 }) {
+        let status = client.send(records).unwrap().status;
+        assert_eq!(status == 200, is_taken, "{compression} {status} {}", otelcol.said());
+        // Nothing that a client would try again.
+        assert!(![429, 502, 503, 504].contains(&status), "{compression} {status} {}", otelcol.said());
+    }
+    if !is_taken {
+        return;
+    }
+    let caller = Caller::connect(&format!("{}/", otelcol.grpc));
+    // A gauge of one point.
+    let called = caller.call(Signal::Metrics.grpc_path(), b"\n\x08\x12\x06\x12\x04*\x02\n\0");
+    assert_eq!(called.code(), 0, "{called:?} {}", otelcol.said());
+    let received = backend.wait_for(|received| received.len() > REQUESTS, DEADLINE);
+    sent.sort();
+    assert_eq!(ids_of(&received), sent);
+    assert!(received.iter().any(|request| matches!(request.export, Some(Export::Metrics(_)))));
 }

@@ -37,7 +37,13 @@ impl Emitter {
     /// A client of what `OTEL_EXPORTER_OTLP_ENDPOINT` says. It connects when it has something to send.
     pub fn new(endpoint: &str) -> Self {
         let (host, path) = endpoint.strip_prefix("http://").unwrap().split_once('/').unwrap();
-        Self { host: host.to_owned(), path: format!("/{path}"), stream: None, is_gzip: false, is_chunked: false }
+        Self {
+            host: host.to_owned(),
+            path: format!("/{path}").trim_end_matches('/').to_owned(),
+            stream: None,
+            is_gzip: false,
+            is_chunked: false,
+        }
     }
 
     /// Compresses what it sends.
@@ -127,7 +133,8 @@ fn chunks(body: &[u8]) -> (String, Vec<u8>) {
     ("transfer-encoding: chunked\r\n".to_owned(), framed)
 }
 
-fn read_answer(stream: &mut BufReader<TcpStream>) -> io::Result<Answer> {
+/// Reads an answer whose length is known, and leaves its body out.
+pub fn read_answer(stream: &mut BufReader<TcpStream>) -> io::Result<Answer> {
     let status = line(stream)?;
     let status = status.split(' ').nth(1).and_then(|status| status.parse().ok());
     let status = status.ok_or(io::Error::from(ErrorKind::InvalidData))?;
@@ -156,7 +163,7 @@ fn line(stream: &mut BufReader<TcpStream>) -> io::Result<String> {
 }
 
 /// A request of log records, an id in the body of each.
-fn request(ids: &[String]) -> ExportLogsServiceRequest {
+pub fn request(ids: &[String]) -> ExportLogsServiceRequest {
     let text = |text: &str| Some(AnyValue { value: Some(Value::StringValue(text.to_owned())) });
     let log_records = ids.iter().map(|id| LogRecord { body: text(id), ..LogRecord::default() }).collect();
     let service = KeyValue { key: "service.name".to_owned(), value: text("test-client"), ..KeyValue::default() };

@@ -1,6 +1,7 @@
 //! What the scenarios stand on.
 
 pub mod backend;
+pub mod call;
 pub mod claude;
 pub mod emitter;
 pub mod keys;
@@ -8,6 +9,7 @@ pub mod model;
 pub mod otelcol;
 pub mod random;
 pub mod sandbox;
+pub mod sdk;
 pub mod session;
 pub mod telemetry;
 pub mod terminal;

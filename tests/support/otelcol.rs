@@ -18,18 +18,23 @@ pub struct Otelcol {
 }
 
 impl Otelcol {
-    /// Starts the one that `TEST_OTELCOL` names; it hands on to `backend` what it is given.
+    /// Starts the one that `TEST_OTELCOL` names; it hands on to `backend` what it is given, as it came.
     pub fn start(backend: &str) -> Self {
-        // Somebody else may take a port between its choice and its use.
-        (0..5).find_map(|_| Self::start_once(backend)).expect("otelcol ends whenever it is started")
+        Self::start_with(&format!("otlp_http: {{endpoint: '{backend}', compression: none}}"))
     }
 
-    fn start_once(backend: &str) -> Option<Self> {
+    /// The same with this exporter and its settings.
+    pub fn start_with(exporter: &str) -> Self {
+        // Somebody else may take a port between its choice and its use.
+        (0..5).find_map(|_| Self::start_once(exporter)).expect("otelcol ends whenever it is started")
+    }
+
+    fn start_once(exporter: &str) -> Option<Self> {
         let program = std::env::var_os("TEST_OTELCOL").expect("TEST_OTELCOL names no otelcol");
         let [grpc, http] = free_addresses();
         let directory = tempfile::tempdir().unwrap();
         let configuration = directory.path().join("otelcol.yaml");
-        std::fs::write(&configuration, configure(&grpc, &http, backend)).unwrap();
+        std::fs::write(&configuration, configure(&grpc, &http, exporter)).unwrap();
         let log = File::create(directory.path().join("log")).unwrap();
         let mut command = Command::new(program);
         command.arg("--config").arg(configuration).env_clear().stdin(Stdio::null());
@@ -63,8 +68,9 @@ fn free_addresses() -> [String; 2] {
     listeners.map(|listener| listener.local_addr().unwrap().to_string())
 }
 
-/// Receives in both protocols and hands on over http, at once and as it came.
-fn configure(grpc: &str, http: &str, backend: &str) -> String {
+/// Receives in both protocols and hands on at once. Only what was taken is acknowledged.
+fn configure(grpc: &str, http: &str, exporter: &str) -> String {
+    let (name, _) = exporter.split_once(':').unwrap();
     format!(
         "receivers:
   otlp:
@@ -72,14 +78,14 @@ fn configure(grpc: &str, http: &str, backend: &str) -> String {
       grpc: {{endpoint: '{grpc}'}}
       http: {{endpoint: '{http}'}}
 exporters:
-  otlp_http: {{endpoint: '{backend}', compression: none}}
+  {exporter}
 service:
   telemetry:
     metrics: {{level: none}}
   pipelines:
-    logs: {{receivers: [otlp], exporters: [otlp_http]}}
-    metrics: {{receivers: [otlp], exporters: [otlp_http]}}
-    traces: {{receivers: [otlp], exporters: [otlp_http]}}
+    logs: {{receivers: [otlp], exporters: [{name}]}}
+    metrics: {{receivers: [otlp], exporters: [{name}]}}
+    traces: {{receivers: [otlp], exporters: [{name}]}}
 "
     )
 }

@@ -1,0 +1,266 @@
+//! What is hostile, broken or merely too much: survived, in little memory, and without keeping others out.
+
+use std::io::{BufReader, Read, Write};
+use std::net::TcpStream;
+
+use ccrun::otlp::gzip;
+use prost::Message;
+
+use crate::support::backend::Backend;
+use crate::support::emitter::{Emitter, ids, ids_of, read_answer, request};
+use crate::support::sandbox::{DEADLINE, Sandbox};
+use crate::support::session::Session;
+
+const MIB: u64 = 1 << 20;
+
+/// What a collector may have needed at most that nobody sent much to: bytes.
+const LITTLE: u64 = 40 * MIB;
+
+/// What one may have needed that was sent as much as it takes at once.
+const MUCH: u64 = 256 * MIB;
+
+/// A connection that does what a test wants.
+fn connect(session: &Session) -> TcpStream {
+    let host = session.endpoint.strip_prefix("http://").unwrap().split('/').next().unwrap();
+    let stream = TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream
+}
+
+/// The beginning of a request for logs, of so many bytes or in chunks.
+fn head(session: &Session, headers: &str) -> String {
+    let token = session.endpoint.rsplit('/').next().unwrap();
+    format!("POST /{token}/v1/logs HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n{headers}\r\n")
+}
+
+/// Fails if the worker has ever needed more memory.
+#[track_caller]
+fn assert_needed(session: &mut Session, at_most: u64) {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", session.worker().pid)).unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let most = most.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024;
+    assert!(most <= at_most, "{} MiB", most / MIB);
+}
+
+/// The first answer on a connection.
+fn answer(stream: &mut BufReader<TcpStream>) -> u16 {
+    read_answer(stream).unwrap().status
+}
+
+/// Sends one with a body and does not look for an answer before all is sent. Then the next on the same connection.
+#[track_caller]
+fn assert_refused_and_goes_on(session: &Session, headers: &str, body: &[u8], expected: u16) {
+    let mut stream = BufReader::new(connect(session));
+    stream.get_mut().write_all(&[head(session, headers).as_bytes(), body].concat()).unwrap();
+    assert_eq!(answer(&mut stream), expected);
+    stream.get_mut().write_all(head(session, "content-length: 0\r\n").as_bytes()).unwrap();
+    assert_eq!(answer(&mut stream), 200, "the connection survives");
+}
+
+#[test]
+fn the_size_limit_holds_and_the_connection_survives_to_say_so() {
+    let sandbox = Sandbox::new();
+    let mut session = Session::start(&sandbox, &["-p", "local"]);
+    let large = vec![b'\n'; (64 << 20) + 1];
+    assert_refused_and_goes_on(&session, &format!("content-length: {}\r\n", large.len()), &large, 413);
+    let chunked = [format!("{:x}\r\n", large.len()).as_bytes(), &large, b"\r\n0\r\n\r\n"].concat();
+    assert_refused_and_goes_on(&session, "transfer-encoding: chunked\r\n", &chunked, 413);
+    assert_needed(&mut session, MUCH);
+}
+
+#[test]
+fn the_size_limit_holds_after_decompression() {
+    let sandbox = Sandbox::new();
+    let mut session = Session::start(&sandbox, &["-p", "local"]);
+    let bomb = gzip(&vec![0; (64 << 20) + 1]).unwrap();
+    let headers = format!("content-encoding: gzip\r\ncontent-length: {}\r\n", bomb.len());
+    assert_refused_and_goes_on(&session, &headers, &bomb, 413);
+    assert_needed(&mut session, MUCH);
+}
+
+#[test]
+fn whoever_asks_first_is_told_before_it_sends() {
+    let sandbox = Sandbox::new();
+    let mut session = Session::start(&sandbox, &["-p", "local"]);
+    let mut stream = BufReader::new(connect(&session));
+    let asking = head(&session, "expect: 100-continue\r\ncontent-length: 100000000\r\n");
+    stream.get_mut().write_all(asking.as_bytes()).unwrap();
+    assert_eq!(answer(&mut stream), 413);
+    let mut stream = BufReader::new(connect(&session));
+    stream.get_mut().write_all(head(&session, "expect: 100-continue\r\ncontent-length: 2\r\n").as_bytes()).unwrap();
+    assert_eq!(answer(&mut stream), 100);
+    stream.get_mut().write_all(b"\n\0").unwrap();
+    assert_eq!(answer(&mut stream), 200);
+    assert_needed(&mut session, LITTLE);
+}
+
+#[test]
+fn a_refused_body_of_any_kind_leaves_its_answer_to_be_read() {
+    let sandbox = Sandbox::new();
+    let session = Session::start(&sandbox, &["-p", "local"]);
+    let body = vec![0; 8 << 20];
+    let headers = format!("content-encoding: br\r\ncontent-length: {}\r\n", body.len());
+    assert_refused_and_goes_on(&session, &headers, &body, 415);
+}
+
+#[test]
+fn a_bomb_of_empty_records_takes_little() {
+    let sandbox = Sandbox::new();
+    let mut session = Session::start(&sandbox, &["-p", "local"]);
+    // Each would become a hundred bytes and more if all were decoded at once.
+    let records = [0x12, 0].repeat(4 << 20);
+    let mut scope = Vec::new();
+    ccrun::otlp::put_message(&mut scope, 2, &records);
+    let mut bomb = Vec::new();
+    ccrun::otlp::put_message(&mut bomb, 1, &scope);
+    for bomb in [bomb, [0x0a, 0].repeat(4 << 20)] {
+        let bomb = gzip(&bomb).unwrap();
+        let mut stream = BufReader::new(connect(&session));
+        let headers = format!("content-encoding: gzip\r\ncontent-length: {}\r\n", bomb.len());
+        stream.get_mut().write_all(&[head(&session, &headers).as_bytes(), &bomb].concat()).unwrap();
+        assert_eq!(answer(&mut stream), 200);
+    }
+    assert_needed(&mut session, MUCH);
+}
+
+#[test]
+fn a_request_as_large_as_may_be_is_taken_and_delivered() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let mut session = Session::to(&sandbox, &backend.endpoint());
+    let body = request(&["x".repeat((64 << 20) - 1000)]).encode_to_vec();
+    let mut stream = BufReader::new(connect(&session));
+    let headers = format!("content-length: {}\r\n", body.len());
+    stream.get_mut().write_all(&[head(&session, &headers).as_bytes(), &body].concat()).unwrap();
+    assert_eq!(answer(&mut stream), 200);
+    backend.wait_for(|received| !received.is_empty(), DEADLINE);
+    // As it came, as it is kept, and as it goes out.
+    assert_needed(&mut session, MUCH);
+}
+
+#[test]
+fn headers_that_are_too_large_or_too_many_are_refused() {
+    let sandbox = Sandbox::new();
+    let mut session = Session::start(&sandbox, &["-p", "local"]);
+    for headers in [format!("x: {}\r\n", "x".repeat(100_000)), "x: y\r\n".repeat(200)] {
+        let mut stream = BufReader::new(connect(&session));
+        stream.get_mut().write_all(head(&session, &headers).as_bytes()).unwrap();
+        assert_eq!(answer(&mut stream), 431);
+    }
+    assert_needed(&mut session, LITTLE);
+}
+
+#[test]
+fn a_connection_flood_and_slow_headers_keep_nobody_out_who_has_the_token() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let mut session = Session::to(&sandbox, &backend.endpoint());
+    let all = ids("record", 30);
+    let (mut first, mut strangers) = (session.client(), Vec::new());
+    first.export(&all[..10]);
+    let slow = head(&session, &format!("x: {}", "x".repeat(40_000)));
+    for some in all[10..].chunks(1) {
+        for _ in 0..20 {
+            let mut stream = connect(&session);
+            stream.write_all(slow.as_bytes()).unwrap();
+            strangers.push(stream);
+        }
+        assert_eq!(session.client().export(some), 0, "a connection that has the token is never shed");
+    }
+    assert_eq!(first.export(&ids("last", 1)), 0);
+    assert_needed(&mut session, LITTLE);
+    backend.wait_for(|received| ids_of(received).len() == 31, DEADLINE);
+    // The oldest made way.
+    assert_eq!(strangers[0].read(&mut [0]).unwrap_or(0), 0);
+}
+
+#[test]
+fn stalled_bodies_take_little_and_hold_up_nobody() {
+    let sandbox = Sandbox::new();
+    let mut session = Session::start(&sandbox, &["-p", "local"]);
+    let beginning = head(&session, "content-length: 1000000\r\n");
+    let mut stalled: Vec<_> = (0..200).map(|_| connect(&session)).collect();
+    for stream in &mut stalled {
+        stream.write_all(&[beginning.as_bytes(), &[0; 60_000]].concat()).unwrap();
+    }
+    assert_eq!(session.client().export(&ids("record", 1)), 0);
+    assert_needed(&mut session, LITTLE);
+}
+
+#[test]
+fn several_large_bodies_at_once_take_no_more_than_one() {
+    let sandbox = Sandbox::new();
+    let mut session = Session::start(&sandbox, &["-p", "local"]);
+    let body = [0x0a, 0].repeat(20 << 20);
+    let bytes = [head(&session, &format!("content-length: {}\r\n", body.len())).as_bytes(), &body].concat();
+    let clients = (0..6).map(|_| connect(&session)).map(|mut stream| {
+        let bytes = bytes.clone();
+        std::thread::spawn(move || {
+            stream.write_all(&bytes).unwrap();
+            answer(&mut BufReader::new(stream))
+        })
+    });
+    let clients: Vec<_> = clients.collect();
+    for client in clients {
+        // Whoever waits too long for its turn is asked to come again.
+        assert!([200, 503].contains(&client.join().unwrap()));
+    }
+    assert_needed(&mut session, MUCH);
+}
+
+/// What begins a connection over HTTP/2.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+#[test]
+fn requests_that_are_taken_back_at_once_end_their_connection() {
+    let sandbox = Sandbox::new();
+    let mut session = Session::start(&sandbox, &["-p", "local"]);
+    let mut flood = PREFACE.to_vec();
+    for number in 0..20_000_u32 {
+        let stream = (2 * number + 1).to_be_bytes();
+        // `POST`, `http` and `/` from the table that every connection has.
+        flood.extend([&[0, 0, 3, 1, 5][..], &stream, &[0x83, 0x86, 0x84]].concat());
+        flood.extend([&[0, 0, 4, 3, 0][..], &stream, &[0, 0, 0, 8]].concat());
+    }
+    let mut stream = connect(&session);
+    // The collector closes the connection, in the middle of it.
+    drop(stream.write_all(&flood));
+    let mut said = Vec::new();
+    drop(stream.read_to_end(&mut said));
+    assert_eq!(session.client().export(&ids("record", 1)), 0);
+    assert_needed(&mut session, LITTLE);
+}
+
+#[test]
+fn a_flood_of_pings_takes_little() {
+    let sandbox = Sandbox::new();
+    let mut session = Session::start(&sandbox, &["-p", "local"]);
+    let ping = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+    let mut stream = connect(&session);
+    // Nothing of what comes back is read, so that the collector cannot write for ever.
+    stream.set_nonblocking(true).unwrap();
+    let flood = [PREFACE, &ping.repeat(200_000)].concat();
+    let (mut sent, mut client) = (0, session.client());
+    for _ in 0..50 {
+        while let Ok(written) = stream.write(&flood[sent..]) {
+            sent += written;
+            if written == 0 {
+                break;
+            }
+        }
+        assert_eq!(client.export(&ids("record", 1)), 0);
+    }
+    assert_needed(&mut session, LITTLE);
+}
+
+#[test]
+fn idle_connections_with_the_token_are_many_before_others_wait() {
+    let sandbox = Sandbox::new();
+    let mut session = Session::start(&sandbox, &["-p", "local"]);
+    let mut clients: Vec<Emitter> = (0..250).map(|_| session.client()).collect();
+    for client in &mut clients {
+        assert_eq!(client.export(&ids("record", 1)), 0);
+    }
+    assert_needed(&mut session, LITTLE);
+    for client in &mut clients {
+        assert_eq!(client.export(&ids("record", 1)), 0);
+    }
+}

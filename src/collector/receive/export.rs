@@ -69,7 +69,7 @@ impl Receiver {
             token: Token(token.to_owned()),
             session,
             rules: Rulebook::of(Rules::default()),
-            store: Store::start(std::path::Path::new("/nonexistent/store"), |_| {}).unwrap(),
+            store: Store::start(std::path::Path::new("/dev/null/store"), |_| {}).unwrap(),
             routes: Vec::new(),
             rooms: Arc::default(),
             failing_since: Mutex::new(None),

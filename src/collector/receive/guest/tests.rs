@@ -45,8 +45,12 @@ impl Line {
         self.stream.write_all(bytes.as_bytes()).await.unwrap();
     }
 
-    /// The status of the next answer. What is read here has a body of known length.
     async fn status(&mut self) -> u16 {
+        self.answer().await[9..12].parse().unwrap()
+    }
+
+    /// The head of the next answer. What is read here has a body of known length.
+    async fn answer(&mut self) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(self.stream.read_u8().await.unwrap());
@@ -55,7 +59,7 @@ impl Line {
         let length = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap();
         let mut body = vec![0; length.parse().unwrap()];
         self.stream.read_exact(&mut body).await.unwrap();
-        head[9..12].parse().unwrap()
+        head
     }
 
     /// Waits for the server to close it, and gives how long that took.
@@ -166,18 +170,21 @@ async fn a_slow_body_may_take_a_minute_and_no_longer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_fails_is_tried_again_for_ten_seconds_over_http() {
+async fn overload_is_503_with_retry_after_and_not_for_ever() {
     let mut line = Line::open();
     let some = format!("{}\n\x06\x12\x04\x12\x02*\0", EMPTY.replace("length: 0", "length: 8"));
     line.send(&some).await;
-    assert_eq!(line.status().await, 503);
+    let answer = line.answer().await;
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nretry-after: 1\r\n"), "{answer}");
     advance(Duration::from_secs(10)).await;
     line.send(&some).await;
-    assert_eq!(line.status().await, 500);
+    // Nothing that OTLP's specification lets a client try again.
+    let answer = line.answer().await;
+    assert!(answer.starts_with("HTTP/1.1 500 ") && !answer.contains("retry-after"), "{answer}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_fails_is_tried_again_for_ten_seconds_over_grpc() {
+async fn overload_is_unavailable_with_retry_info_and_not_for_ever() {
     let (mut sender, _line) = call_line().await;
     let some = b"\n\x06\x12\x04\x12\x02*\0";
     let answer = call(&mut sender, Signal::Logs.grpc_path(), "secret", some).await.1;
@@ -191,6 +198,38 @@ async fn a_store_that_fails_is_tried_again_for_ten_seconds_over_grpc() {
     // No code that OTLP's specification lets a client try again.
     assert_eq!(answer["grpc-status"], "13");
     assert_eq!(details(&answer).retry_delay(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_does_not_end_is_given_up_by_its_own_deadline_or_ours() {
+    for (timeout, expected) in [("3S", 3), ("1H", 10), ("nonsense", 10)] {
+        let line = Line::open();
+        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(line.stream)).await.unwrap();
+        tokio::spawn(connection);
+        let request = Request::post(format!("http://x/secret{}", Signal::Logs.grpc_path()))
+            .header("content-type", "application/grpc")
+            .header("grpc-timeout", timeout);
+        let begun = Instant::now();
+        let answer = sender.send_request(request.body(Endless).unwrap()).await.unwrap();
+        // DEADLINE_EXCEEDED
+        assert_eq!(answer.headers()["grpc-status"], "4");
+        assert_eq!(begun.elapsed(), Duration::from_secs(expected));
+    }
+}
+
+/// A body of which nothing ever comes.
+struct Endless;
+
+impl hyper::body::Body for Endless {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
+        Poll::Pending
+    }
 }
 
 fn details(answer: &HeaderMap) -> RpcStatus {

@@ -179,7 +179,7 @@ fn stalled_bodies_take_little_and_hold_up_nobody() {
     let beginning = head(&session, "content-length: 1000000\r\n");
     let mut stalled: Vec<_> = (0..200).map(|_| connect(&session)).collect();
     for stream in &mut stalled {
-        stream.write_all(&[beginning.as_bytes(), &[0; 60_000]].concat()).unwrap();
+        stream.write_all(&[beginning.as_bytes(), &vec![0; 60_000]].concat()).unwrap();
     }
     assert_eq!(session.client().export(&ids("record", 1)), 0);
     assert_needed(&mut session, LITTLE);

@@ -154,8 +154,8 @@ fn sends_whole(compression: &str, exporter: impl Fn(&str, &str) -> String) {
     }
     let caller = Caller::connect(&format!("{}/", otelcol.grpc));
     // A gauge of one point.
-    let called = caller.call(Signal::Metrics.grpc_path(), b"\n\x08\x12\x06\x12\x04*\x02\n\0");
-    assert_eq!(called.code(), 0, "{called:?} {}", otelcol.said());
+    let answer = caller.call(Signal::Metrics.grpc_path(), b"\n\x08\x12\x06\x12\x04*\x02\n\0");
+    assert_eq!(answer.code(), 0, "{answer:?} {}", otelcol.said());
     let received = backend.wait_for(|received| received.len() > REQUESTS, DEADLINE);
     sent.sort();
     assert_eq!(ids_of(&received), sent);

@@ -48,10 +48,10 @@ fn grpc_export_of_all_three_signals() {
     let session = Session::start(&sandbox, &["-p", "mine"]);
     let caller = Caller::connect(&session.endpoint);
     for signal in Signal::ALL {
-        let called = caller.call(signal.grpc_path(), &one(signal));
-        assert_eq!((called.code(), called.status.as_u16()), (OK, 200), "{called:?}");
+        let answer = caller.call(signal.grpc_path(), &one(signal));
+        assert_eq!((answer.code(), answer.status.as_u16()), (OK, 200), "{answer:?}");
         // An Export…ServiceResponse whose partial_success is unset has no bytes; these are its frame.
-        assert_eq!((called.body.as_ref(), called.header("content-type")), (&[0; 5][..], "application/grpc"));
+        assert_eq!((answer.body.as_ref(), answer.header("content-type")), (&[0; 5][..], "application/grpc"));
     }
     let received = backend.wait_for(|received| received.len() == 3, DEADLINE);
     let kinds = received.iter().map(|request| request.export.clone().unwrap());
@@ -92,9 +92,9 @@ fn grpc_brings_the_token_as_metadata_or_in_its_path_and_is_unauthenticated_witho
     let wrong = token.replace(|digit| digit != '0', "0");
     for (path, given) in [(LOGS.to_owned(), ""), (LOGS.to_owned(), &*wrong), (format!("/{wrong}{LOGS}"), "")] {
         given.clone_into(&mut caller.token);
-        let called = caller.call(&path, b"");
-        assert_eq!((called.code(), called.is_headers_alone), (UNAUTHENTICATED, true), "{called:?}");
-        assert_eq!(called.header("grpc-message"), "the session's token is missing or wrong");
+        let answer = caller.call(&path, b"");
+        assert_eq!((answer.code(), answer.is_headers_alone), (UNAUTHENTICATED, true), "{answer:?}");
+        assert_eq!(answer.header("grpc-message"), "the session's token is missing or wrong");
     }
     // Whoever does not know the token does not learn what is here, either.
     assert_eq!(caller.call("/profiles/Export", b"").code(), UNAUTHENTICATED);
@@ -115,9 +115,9 @@ fn grpc_profiles_and_whatever_else_is_no_export_are_unimplemented() {
         assert_eq!(caller.call(path, b"").code(), UNIMPLEMENTED, "{path}");
     }
     for encoding in ["deflate", "snappy", "zstd"] {
-        let called = caller.call_raw(LOGS, &[("grpc-encoding", encoding)], frame(b"", false).unwrap());
-        assert_eq!((called.code(), called.is_headers_alone), (UNIMPLEMENTED, true));
-        assert_eq!(called.header("grpc-accept-encoding"), "identity,gzip");
+        let answer = caller.call_raw(LOGS, &[("grpc-encoding", encoding)], frame(b"", false).unwrap());
+        assert_eq!((answer.code(), answer.is_headers_alone), (UNIMPLEMENTED, true));
+        assert_eq!(answer.header("grpc-accept-encoding"), "identity,gzip");
     }
 }
 
@@ -146,10 +146,10 @@ fn grpc_undecodable_is_invalid_argument() {
         (is_gzip, frame(b"no gzip", true).unwrap()),
     ];
     for (header, body) in cases {
-        let called = caller.call_raw(LOGS, &[header], body.clone());
-        assert_eq!((called.code(), called.is_headers_alone), (INVALID_ARGUMENT, true), "{body:?} {called:?}");
-        let status = called.details();
-        assert_eq!((status.code, &*status.message), (INVALID_ARGUMENT, called.header("grpc-message")));
+        let answer = caller.call_raw(LOGS, &[header], body.clone());
+        assert_eq!((answer.code(), answer.is_headers_alone), (INVALID_ARGUMENT, true), "{body:?} {answer:?}");
+        let status = answer.details();
+        assert_eq!((status.code, &*status.message), (INVALID_ARGUMENT, answer.header("grpc-message")));
     }
 }
 
@@ -160,9 +160,9 @@ fn grpc_the_size_limit_holds_after_decompression_and_the_connection_survives() {
     let large = vec![0; (64 << 20) + 1];
     let bomb = frame(&gzip(&large).unwrap(), true).unwrap();
     for (headers, body) in [(&[("grpc-encoding", "gzip")][..], bomb), (&[], frame(&large, false).unwrap())] {
-        let called = caller.call_raw(LOGS, headers, body);
-        assert_eq!((called.code(), called.is_headers_alone), (RESOURCE_EXHAUSTED, true), "{called:?}");
-        assert_eq!(called.details().retry_delay(), None, "it is not to be tried again");
+        let answer = caller.call_raw(LOGS, headers, body);
+        assert_eq!((answer.code(), answer.is_headers_alone), (RESOURCE_EXHAUSTED, true), "{answer:?}");
+        assert_eq!(answer.details().retry_delay(), None, "it is not to be tried again");
         assert_eq!(caller.call(LOGS, b"").code(), OK);
     }
 }
@@ -176,7 +176,7 @@ fn grpc_many_calls_at_once_on_one_connection() {
     let token = ("x-ccrun-token", &*caller.token);
     let headers = [("content-type", "application/grpc"), token];
     let calls = all.chunks(1).map(|id| (LOGS, &headers[..], frame(&request(id).encode_to_vec(), false).unwrap()));
-    assert!(caller.posted(calls).iter().all(|called| called.code() == OK));
+    assert!(caller.posted(calls).iter().all(|answer| answer.code() == OK));
     let received = backend.wait_for(|received| ids_of(received).len() == 100, DEADLINE);
     all.sort();
     assert_eq!(ids_of(&received), all);
@@ -187,12 +187,12 @@ fn http_over_http2_on_the_same_connection() {
     let sandbox = Sandbox::new();
     let (_session, caller) = connected(&sandbox);
     let path = format!("/{}/v1/logs", caller.token);
-    let called = caller.post(&path, &[("content-type", "application/x-protobuf")], one(Signal::Logs));
-    assert_eq!((called.status.as_u16(), called.header("content-type")), (200, "application/x-protobuf"));
+    let answer = caller.post(&path, &[("content-type", "application/x-protobuf")], one(Signal::Logs));
+    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "application/x-protobuf"));
     assert_eq!(caller.call(LOGS, b"").code(), OK);
     // What is gRPC's but no message of OTLP's in protobuf is told so by HTTP.
-    let called = caller.post(&path, &[("content-type", "application/grpc+json")], Bytes::new());
-    assert_eq!(called.status.as_u16(), 415);
+    let answer = caller.post(&path, &[("content-type", "application/grpc+json")], Bytes::new());
+    assert_eq!(answer.status.as_u16(), 415);
 }
 
 #[test]

@@ -35,15 +35,12 @@ pub(super) async fn serve(listener: TcpListener, receiver: Arc<Receiver>, connec
     let strangers = Strangers::default();
     loop {
         connections.fewer_than(MAXIMUM_CONNECTIONS).await;
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let (peer, place) = (Peer::of(&stream), strangers.enter());
-                tokio::spawn(guest::converse(stream, peer, Arc::clone(&receiver), connections.clone(), place));
-            }
-            Err(_) => {
-                strangers.shed();
-                sleep(AFTER_FAILURE).await;
-            }
+        if let Ok((stream, _)) = listener.accept().await {
+            let (peer, place) = (Peer::of(&stream), strangers.enter());
+            tokio::spawn(guest::converse(stream, peer, Arc::clone(&receiver), connections.clone(), place));
+        } else {
+            strangers.shed();
+            sleep(AFTER_FAILURE).await;
         }
     }
 }

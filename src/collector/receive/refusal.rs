@@ -58,7 +58,7 @@ mod code {
 
 impl Refusal {
     /// The status over HTTP, the code over gRPC, and the words over both. What is retried is what OTLP's specification
-    /// lets clients retry: 429, 502, 503 and 504, and UNAVAILABLE or DEADLINE_EXCEEDED among these codes.
+    /// lets clients retry: 429, 502, 503 and 504, and `UNAVAILABLE` or `DEADLINE_EXCEEDED` among these codes.
     fn said(self) -> (StatusCode, i32, &'static str) {
         match self {
             Self::Unauthenticated => {

@@ -1,7 +1,13 @@
-//! OpenTelemetry's own Python SDK under `ccrun`, with nothing but the environment to go by.
+//! OpenTelemetry's own Python SDK under `ccrun`, with nothing but the environment to go by; and gRPC's own Python server
+//! as a destination, with OpenTelemetry's own messages.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use crate::support::emitter::ids;
 use crate::support::sandbox::{Sandbox, text};
 use crate::support::sdk::assert_arrives_whole;
+use crate::support::session::Session;
 
 /// Emits so many records of each signal over the protocol that its first argument names, in several batches, and ends
 /// as Python programs do.
@@ -44,6 +50,57 @@ for number in range(records):
 for provider in (traces, logs, meters):
     provider.shutdown()
 "#;
+
+/// Says its port, and then what each call brings: the header `x-key`, and the bodies of log records. The first call is
+/// told to come again.
+const SERVE: &str = r#"
+import grpc
+from concurrent import futures
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
+
+class Logs(logs_service_pb2_grpc.LogsServiceServicer):
+    calls = 0
+    def Export(self, request, context):
+        Logs.calls += 1
+        if Logs.calls == 1:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "not yet")
+        key = dict(context.invocation_metadata())["x-key"]
+        records = [r for logs in request.resource_logs for scope in logs.scope_logs for r in scope.log_records]
+        print("\n".join(f"{key} {record.body.string_value}" for record in records), flush=True)
+        return logs_service_pb2.ExportLogsServiceResponse()
+
+server = grpc.server(futures.ThreadPoolExecutor(1))
+logs_service_pb2_grpc.add_LogsServiceServicer_to_server(Logs(), server)
+print(server.add_insecure_port("127.0.0.1:0"), flush=True)
+server.start()
+server.wait_for_termination()
+"#;
+
+#[test]
+#[ignore = "needs TEST_PYTHON; scripts/test.sh runs it"]
+fn grpcs_own_server_takes_what_is_sent() {
+    for compression in ["none", "gzip"] {
+        let sandbox = Sandbox::new();
+        let mut server = Command::new(python()).args(["-c", SERVE]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(server.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let port = lines.next().unwrap();
+        sandbox.profile(
+            "mine",
+            format!(
+                "[destination.own]\nendpoint = \"http://127.0.0.1:{port}\"\nprotocol = \"grpc\"\n\
+                 compression = \"{compression}\"\n[destination.own.headers]\nx-key = \"4711\"\n"
+            ),
+        );
+        let session = Session::start(&sandbox, &["-p", "mine"]);
+        let sent = ids("record", 100);
+        assert_eq!(session.client().export(&sent), 0);
+        let received: Vec<_> = lines.by_ref().take(sent.len()).collect();
+        server.kill().unwrap();
+        server.wait().unwrap();
+        assert_eq!(received, sent.iter().map(|id| format!("4711 {id}")).collect::<Vec<_>>());
+        assert_eq!(lines.next(), None, "nothing came twice");
+    }
+}
 
 #[test]
 #[ignore = "needs TEST_PYTHON; scripts/test.sh runs it"]

@@ -14,7 +14,7 @@ use crate::otlp::{Malformed, Signal};
 
 /// What is decoded in one go, in bytes. A message of two bytes may become a hundred once decoded, so that 64 MiB of them
 /// would take gigabytes.
-const WHOLE: usize = 256 << 10;
+const WHOLE: usize = 128 << 10;
 
 /// Bytes that are no request of their signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

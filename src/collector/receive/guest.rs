@@ -33,12 +33,13 @@ const HEADERS: Duration = Duration::from_secs(10);
 /// How much of a request is buffered before it is read, headers included: bytes.
 const BUFFER: usize = 64 << 10;
 
-/// How many requests a connection over HTTP/2 may have under way.
-const STREAMS: u32 = 16;
+/// How many requests a connection over HTTP/2 may have under way. A client may begin that many before it hears of a lower
+/// number, and would see those beyond refused (RFC 9113, 6.5.2).
+const STREAMS: u32 = 100;
 
 /// How much of one of them may be on its way, in bytes. Those of all streams together are the connection's, so that a
 /// request that waits for room never holds up one that has it.
-const WINDOW: u32 = 64 << 10;
+const WINDOW: u32 = 16 << 10;
 
 /// How many requests over HTTP/2 may be taken back before they were looked at. Beyond that the connection is closed:
 /// opening and taking back is a known way to keep a server busy.
@@ -72,8 +73,7 @@ pub(super) async fn converse<S>(
         .max_concurrent_streams(STREAMS)
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW * STREAMS)
-        .max_pending_accept_reset_streams(TAKEN_BACK)
-        .max_local_error_reset_streams(TAKEN_BACK);
+        .max_pending_accept_reset_streams(TAKEN_BACK);
     let heard = Heard { stream, guest: Arc::clone(&guest) };
     tokio::select! {
         _ = server.serve_connection(TokioIo::new(heard), service) => {}

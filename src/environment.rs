@@ -262,7 +262,7 @@ mod tests {
         let directories = Directories { system: nowhere, user: nowhere, inherited: None };
         let merged = merge(&Selection::default(), &Config::default(), None, directories).unwrap();
         let variables = BTreeMap::new();
-        let profile = merged.meaning(Ground { home: nowhere, variables: &variables }).unwrap().profile;
+        let profile = merged.meaning(Ground::new(nowhere, &variables)).unwrap().profile;
         let endpoint = Endpoint { port: 4711, token: "secret".to_owned() };
         let changes = on(
             &profile,

@@ -1,19 +1,21 @@
 //! Everything outside of the profiles' own files that decides what they mean.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+use crate::credential::{Keyring, Source};
 use crate::helper::Ground;
 use crate::profile::project::{self, ProjectFile};
 use crate::profile::{
-    self, Config, Diagnostic, Directories, Document, Faults, Inherited, Layer, Plan, Resolved, Search, Selection,
-    named_files,
+    self, Config, Diagnostic, Directories, Document, Faults, Inherited, Layer, Plan, Profile, Resolved, Search,
+    Selection, named_files,
 };
 use crate::surroundings::{Places, Surroundings};
 use crate::trust::{Named, Seal, Subject, Trust, Verdict};
@@ -22,6 +24,10 @@ use crate::{bounded, claude, environment};
 /// How much is read of a file that is to be checked, in bytes.
 const MAXIMUM_FILE: u64 = 256 * 1024;
 
+/// How long a look-up in the keyring may take where nothing but data waits for it: its dialog may wait for somebody who
+/// is having lunch, and is not to be shown again all the time.
+const PATIENCE: Duration = Duration::from_mins(2);
+
 /// The places, and the launcher's environment, which values may be taken from.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Setting {
@@ -29,6 +35,12 @@ pub struct Setting {
     pub places: Places,
     /// The launcher's variables.
     pub variables: BTreeMap<String, String>,
+    /// Those of them that headers are taken from, and that helpers are not given.
+    pub withheld: BTreeSet<String>,
+    /// The root of the project that the launch was in.
+    pub project: Option<PathBuf>,
+    /// The keyring that entries are read from.
+    pub keyring: Keyring,
 }
 
 /// Shows the places alone: there are secrets in every environment.
@@ -46,7 +58,18 @@ impl Setting {
         if let Some(state) = config.state_dir.as_ref().filter(|_| surroundings.variable("CCRUN_STATE_DIR").is_none()) {
             places.state = places.config.join(state);
         }
-        Ok((Self { places, variables: surroundings.texts() }, config))
+        let project = project::root_of(&surroundings.directory, &places.home);
+        let (variables, withheld, keyring) = (surroundings.texts(), BTreeSet::new(), config.keyring);
+        Ok((Self { places, variables, withheld, project, keyring }, config))
+    }
+
+    /// The same for a profile: no helper is given the variables that its headers, or the key of its hashes, are taken
+    /// from.
+    #[must_use]
+    pub fn withholding(self, profile: &Profile) -> Self {
+        let headers = profile.destinations.iter().flat_map(|destination| destination.headers.values().flatten());
+        let headers = headers.chain(&profile.redact.key);
+        Self { withheld: headers.flat_map(Source::variables).map(str::to_owned).collect(), ..self }
     }
 
     /// A variable of the launcher's that is not empty.
@@ -54,9 +77,15 @@ impl Setting {
         self.ground().variable(name)
     }
 
-    /// Where helper commands run.
+    /// Where values are fetched, by whoever can wait.
     pub fn ground(&self) -> Ground<'_> {
-        Ground { home: &self.places.home, variables: &self.variables }
+        Ground {
+            withheld: Some(&self.withheld),
+            project: self.project.as_deref(),
+            keyring: self.keyring,
+            patience: PATIENCE,
+            ..Ground::new(&self.places.home, &self.variables)
+        }
     }
 
     /// Resolves a selection, with the project's file if that is trusted. Gives what the user should know besides.
@@ -147,6 +176,11 @@ impl Setting {
     /// One line about a profile.
     pub fn describe(&self, selection: &Selection) -> Result<String, Faults> {
         self.within(|directories| profile::describe(selection, directories))
+    }
+
+    /// The entries of the keyring that a profile names.
+    pub fn keyring_entries(&self, profile: &str) -> Result<BTreeSet<String>, Faults> {
+        self.within(|directories| profile::keyring_entries(profile, directories))
     }
 
     /// All profiles by name, each with its highest layer.

@@ -2,11 +2,7 @@
 //! launch. What they gave goes to the collector over its pipe, and is kept in its memory alone.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
-use std::process::{self, Child, Stdio};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,14 +10,8 @@ use super::{ClientCredentials, Command, Fetched, Secret, Source, answer};
 use crate::helper::{self, Ground};
 use crate::profile::Destination;
 
-/// How much such a command may print, in bytes.
-const MAXIMUM_OUTPUT: u64 = 64 * 1024;
-
 /// How long a user may take, unless the command's own timeout is longer.
 const PATIENCE: Duration = Duration::from_mins(5);
-
-/// The pause between two looks at a command that runs.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// What the user's commands gave.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -70,7 +60,7 @@ impl Answers {
         }
         let mut faults = Vec::new();
         for command in wanted {
-            let read = |printed: String| Ok((Given::Value(Secret(printed)), command.ttl));
+            let read = |printed: String| Ok((Given::Value(Secret(answer::bare(printed)?)), command.ttl));
             faults.extend(self.ask_one(command, ground, now, read));
         }
         faults
@@ -96,7 +86,8 @@ impl Answers {
         if self.0.iter().any(|answer| answer.command == *command) {
             return None;
         }
-        match run(command, ground).and_then(read) {
+        let timeout = command.timeout.max(PATIENCE);
+        match helper::run_interactive(&command.argv, ground, timeout).and_then(read) {
             Ok((given, fresh_for)) => {
                 let expires =
                     fresh_for.map(|time| now.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)));
@@ -197,62 +188,6 @@ fn find<'a>(sources: &'a [Source], is_given: &impl Fn(&[Source]) -> bool, found:
 
 fn name(command: &Command) -> String {
     format!("the command `{}`", command.argv.first().map_or("", String::as_str))
-}
-
-/// Runs a command on the terminal and gives what it printed to its stdout, without the line break at its end. It stays
-/// in our process group, for only that may read from the terminal, and an interrupt ends both.
-fn run(command: &Command, ground: Ground<'_>) -> Result<String, String> {
-    let terminal = || File::options().read(true).write(true).open("/dev/tty");
-    let (Ok(input), Ok(errors)) = (terminal(), terminal()) else {
-        return Err("wants a terminal, and there is none".to_owned());
-    };
-    let Some((program, arguments)) = command.argv.split_first() else { return Err("names no program".to_owned()) };
-    let mut started = process::Command::new(program);
-    started.args(arguments).current_dir(ground.home).env_clear().envs(helper::environment(ground.variables));
-    let started = started.stdin(input).stderr(errors).stdout(Stdio::piped()).spawn();
-    let mut child = started.map_err(|error| format!("cannot be run: {error}"))?;
-    let printed = printed(&mut child);
-    let status = wait(&mut child, command.timeout.max(PATIENCE))?;
-    if !status.success() {
-        return Err(format!("ended with {status}"));
-    }
-    // Whoever still holds the pipe was left behind by the command, and adds nothing to its answer.
-    let bytes = printed.recv_timeout(Duration::from_secs(1)).map_err(|_| "did not close its output".to_owned())?;
-    if bytes.len() as u64 > MAXIMUM_OUTPUT {
-        return Err(format!("printed more than {MAXIMUM_OUTPUT} bytes"));
-    }
-    let text = String::from_utf8(bytes).map_err(|_| "printed what is not UTF-8".to_owned())?;
-    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
-}
-
-/// What a child prints, once it has ended, read on a thread so that much of it does not hold it up.
-fn printed(child: &mut Child) -> mpsc::Receiver<Vec<u8>> {
-    let (sender, receiver) = mpsc::channel();
-    if let Some(pipe) = child.stdout.take() {
-        let read = move || {
-            let mut bytes = Vec::new();
-            // What cannot be read is as good as not printed, and nobody may be waiting for it any more.
-            drop(pipe.take(MAXIMUM_OUTPUT + 1).read_to_end(&mut bytes));
-            drop(sender.send(bytes));
-        };
-        drop(std::thread::Builder::new().spawn(read));
-    }
-    receiver
-}
-
-fn wait(child: &mut Child, timeout: Duration) -> Result<process::ExitStatus, String> {
-    let deadline = Instant::now() + timeout;
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return Ok(status),
-            Ok(None) if Instant::now() < deadline => std::thread::sleep(BETWEEN_LOOKS),
-            _ => {
-                drop(child.kill());
-                drop(child.wait());
-                return Err(format!("took longer than {} s", timeout.as_secs()));
-            }
-        }
-    }
 }
 
 #[cfg(test)]

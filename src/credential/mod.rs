@@ -9,6 +9,7 @@ mod at_hand;
 mod credentials;
 mod identity;
 mod interactive;
+pub mod keyring;
 mod pace;
 mod pace_file;
 mod upkeep;
@@ -25,12 +26,13 @@ use serde::{Deserialize, Serialize};
 pub use at_hand::missing;
 pub use credentials::{Credentials, Headers, Unavailable};
 pub use interactive::{Answers, Put};
+pub use keyring::Keyring;
 pub use pace_file::prune;
 pub use upkeep::Occasion;
 pub use vault::Vault;
 
 use crate::bounded;
-use crate::helper::{self, Ground};
+use crate::helper::Ground;
 
 /// The largest file that a value is read from, in bytes.
 const MAXIMUM_FILE: u64 = 64 * 1024;
@@ -125,6 +127,13 @@ impl fmt::Debug for Source {
     }
 }
 
+/// As a person would name it, without its arguments.
+impl fmt::Display for Command {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "the command `{}`", self.argv.first().map_or("", String::as_str))
+    }
+}
+
 /// As a person would name it, without any value.
 impl fmt::Display for Source {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,9 +142,7 @@ impl fmt::Display for Source {
             Self::Env(name, _) => write!(formatter, "the variable {name}"),
             Self::File(path, _) => write!(formatter, "the file {}", path.display()),
             Self::Keyring(name, _) => write!(formatter, "the keyring's {name}"),
-            Self::Command(command, _) => {
-                write!(formatter, "the command `{}`", command.argv.first().map_or("", String::as_str))
-            }
+            Self::Command(command, _) => command.fmt(formatter),
             Self::Oauth2(credentials) => write!(formatter, "the token from {}", credentials.token_url),
             Self::Basic(user, _) => write!(formatter, "the password of {user}"),
         }
@@ -194,15 +201,19 @@ fn one(source: &Source, ground: Ground<'_>) -> Result<Fetched, String> {
         }
         Source::File(path, format) => file(path).map(|value| lasting(format.apply(&value))),
         Source::Command(command, format) => {
-            let printed = helper::run(&command.argv, ground, command.timeout)?;
-            Ok(Fetched { fresh_for: command.ttl, ..lasting(format.apply(&printed)) })
+            let value = answer::value(command, ground)?;
+            Ok(Fetched { fresh_for: command.ttl, ..lasting(format.apply(&value)) })
         }
         Source::Basic(user, password) => {
             let password = fetch(password, ground).map_err(|reason| format!("is not to be had: {reason}"))?;
             let credentials = BASE64_STANDARD.encode(format!("{user}:{}", password.value.0));
             Ok(Fetched { fresh_for: password.fresh_for, ..lasting(format!("Basic {credentials}")) })
         }
-        Source::Keyring(..) | Source::Oauth2(_) => Err("is not read by this version of ccrun yet".to_owned()),
+        Source::Keyring(name, format) => {
+            let secret = keyring::get(name, ground).map_err(|fault| fault.to_string())?;
+            Ok(lasting(format.apply(&secret.0)))
+        }
+        Source::Oauth2(_) => Err("is not read by this version of ccrun yet".to_owned()),
     }
 }
 
@@ -223,16 +234,16 @@ mod tests {
     #[test]
     fn the_first_source_that_has_it_counts() {
         let variables = [("SET".to_owned(), "value".to_owned())].into();
-        let ground = Ground { home: Path::new("/"), variables: &variables };
+        let ground = Ground::new(Path::new("/"), &variables);
         let env = |name: &str| Source::Env(name.to_owned(), Format("Bearer {}".to_owned()));
-        let keyring = Source::Keyring("a/b".to_owned(), Format::default());
+        let file = Source::File(PathBuf::from("/nowhere"), Format::default());
         assert_eq!(fetch(&[env("UNSET"), env("SET")], ground).unwrap().value.0, "Bearer value");
         let basic = Source::Basic("Aladdin".to_owned(), vec![Source::Literal("open sesame".to_owned())]);
         // The example of RFC 7617.
         assert_eq!(fetch(&[basic], ground).unwrap().value.0, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
         assert_eq!(
-            fetch(&[env("UNSET"), keyring], ground).unwrap_err(),
-            "the variable UNSET is not set, the keyring's a/b is not read by this version of ccrun yet"
+            fetch(&[env("UNSET"), file], ground).unwrap_err(),
+            "the variable UNSET is not set, the file /nowhere cannot be read: No such file or directory (os error 2)"
         );
     }
 

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use super::super::Format;
+use super::super::{Format, Keyring};
 use super::*;
 use crate::surroundings::Places;
 
@@ -16,7 +16,13 @@ fn wanted(directory: &Path, headers: &[(&str, Vec<Source>)], helper: Option<Comm
     Wanted {
         headers: headers.iter().map(|(name, sources)| ((*name).to_owned(), sources.clone())).collect(),
         helper,
-        setting: Arc::new(Setting { places, variables }),
+        setting: Arc::new(Setting {
+            places,
+            variables,
+            withheld: BTreeSet::new(),
+            project: None,
+            keyring: Keyring::Desktop,
+        }),
         answers: Arc::default(),
         seal: Seal::default(),
         turn: at("turn"),

@@ -64,7 +64,10 @@ pub fn fetch(
         }
         let (name, setting, sender) = (name.clone(), setting.clone(), sender.clone());
         // A keyring may hang for ever; the thread ends when the process becomes the program.
-        let fetch = move || drop(sender.send((name, value(&sources, setting.ground()))));
+        let fetch = move || {
+            let ground = Ground { patience: DEADLINE, ..setting.ground() };
+            drop(sender.send((name, value(&sources, ground))));
+        };
         drop(std::thread::Builder::new().spawn(fetch));
     }
     drop(sender);

@@ -7,6 +7,7 @@ use super::diagnostic::{Diagnostic, Faults};
 use super::schema::{self, Key, Kind};
 use super::sources;
 use super::tree::{self, Node, Value};
+use crate::credential::Keyring;
 
 /// The keys of the user's file; the system's has `enforce` besides.
 const CONFIG: &[Key] = &[
@@ -29,6 +30,8 @@ pub struct Config {
     pub off: bool,
     /// Where `ccrun` keeps its store.
     pub state_dir: Option<PathBuf>,
+    /// Which keyring entries are read from.
+    pub keyring: Keyring,
     /// Keys of profiles that are the system default profile's, whatever profile is chosen.
     pub enforce: Vec<String>,
     /// Programs that are editors, by the names of their files; the usual ones where neither file says so.
@@ -72,6 +75,7 @@ pub fn read(user: &Path, system: &Path) -> Result<Config, Faults> {
         off: truth(&own).or_else(|| truth(&machine)).unwrap_or(false),
         state_dir: text("state_dir").map(PathBuf::from),
         editors: own.as_ref().and_then(|own| own.get("editors")).or_else(|| of_machine("editors")).map(texts),
+        keyring: if text("keyring").is_some() { Keyring::Keyutils } else { Keyring::Desktop },
         enforce: of_machine("enforce").map(texts).unwrap_or_default(),
     })
 }
@@ -109,6 +113,8 @@ mod tests {
         assert_eq!((config.profile.as_deref(), config.system_profile.as_deref()), (Some("mine"), Some("team")));
         assert!(!config.off);
         assert_eq!(config.enforce, ["content.user_prompts"]);
+        assert_eq!(config.keyring, Keyring::Desktop);
+        assert_eq!(read_texts("", "keyring = \"keyutils\"\n").unwrap().keyring, Keyring::Keyutils);
         assert_eq!(read_texts("", system).unwrap().profile.as_deref(), Some("team"));
     }
 

@@ -7,6 +7,7 @@
 mod config;
 mod diagnostic;
 mod document;
+mod entries;
 mod expand;
 mod inherited;
 mod json_schema;
@@ -35,7 +36,9 @@ pub use model::{Cardinality, Collector, Content, Destination, Profile, Protocol,
 pub use named::{Search, named_files};
 pub use plan::Plan;
 pub use read::{SHORTHAND, attribute_key};
-pub use resolve::{DEFAULT, Merged, Resolved, Selection, check_document, check_own, describe, merge, plan_own};
+pub use resolve::{
+    DEFAULT, Merged, Resolved, Selection, check_document, check_own, describe, keyring_entries, merge, plan_own,
+};
 pub use sources::{Directories, Layer};
 
 /// Checks a name of a profile, a destination or a session: `[A-Za-z0-9][A-Za-z0-9._-]*`, at most 128 characters,

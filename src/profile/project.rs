@@ -1,11 +1,14 @@
 //! The project's own file: the nearest `.ccrun.toml` upwards, read as what a stranger may have put there.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::diagnostic::Diagnostic;
 use super::document::Document;
+use super::entries::entries;
+use super::tree;
 use crate::bounded;
 
 /// What a project's file is called.
@@ -25,6 +28,13 @@ pub struct ProjectFile {
     pub root: PathBuf,
     /// What it says.
     pub document: Arc<Document>,
+}
+
+impl ProjectFile {
+    /// The entries of the keyring that it names itself.
+    pub fn keyring_entries(&self) -> BTreeSet<String> {
+        tree::parse(&self.document).map(|root| entries(&root)).unwrap_or_default()
+    }
 }
 
 /// The nearest project's file from a directory upwards, as far as the home directory, which is not looked in, and the
@@ -51,6 +61,14 @@ pub fn reach(directory: &Path, home: &Path) -> Vec<PathBuf> {
     let start = device(&directory);
     let ancestors = directory.ancestors().take_while(|ancestor| **ancestor != home && device(ancestor) == start);
     ancestors.map(Path::to_owned).collect()
+}
+
+/// The root of the project that a directory belongs to, without links: that of its checkout, else where the project's
+/// file is.
+pub fn root_of(directory: &Path, home: &Path) -> Option<PathBuf> {
+    let reach = reach(directory, home);
+    let has_file = |directory: &&PathBuf| directory.join(FILE_NAME).symlink_metadata().is_ok();
+    root(&reach).or_else(|| reach.iter().find(has_file)).cloned()
 }
 
 /// The root of the checkout among directories that follow each other upwards.
@@ -108,10 +126,16 @@ mod tests {
         assert_eq!(found.document.text, "a = 1\n");
         assert_eq!(found.document.label, project.join(FILE_NAME).display().to_string());
 
+        assert_eq!(root_of(&below, &home).unwrap(), project);
+
         fs::write(below.join(FILE_NAME), "").unwrap();
+        assert_eq!(root_of(&below, &home).unwrap(), below);
         fs::create_dir(project.join(".git")).unwrap();
         let found = find(&below, &home).unwrap().unwrap();
         assert_eq!((&found.directory, &found.root), (&below, &project));
+
+        assert_eq!(root_of(&below, &home).unwrap(), project);
+        assert_eq!(root_of(&home, &home), None);
 
         // However one got there, it is the same file.
         symlink(&project, home.join("link")).unwrap();

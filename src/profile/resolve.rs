@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::config::Config;
 use super::diagnostic::{Diagnostic, Faults};
 use super::document::Document;
+use super::entries::entries;
 use super::expand::{self, expand};
 use super::inherited::NAME as INHERITED;
 use super::model::Profile;
@@ -136,6 +137,13 @@ pub fn describe(selection: &Selection, directories: Directories<'_>) -> Result<S
     let name = selection.profiles.first().map_or(DEFAULT, String::as_str);
     let root = sources::load(name, directories)?;
     Ok(root.get("description").and_then(Node::text).unwrap_or_default().to_owned())
+}
+
+/// The entries of the keyring that a profile names, whether or not the rest of it is right. Nothing is fetched.
+pub fn keyring_entries(name: &str, directories: Directories<'_>) -> Result<BTreeSet<String>, Faults> {
+    let mut root = sources::load(name, directories)?;
+    expand(&mut root, &mut Vec::new());
+    Ok(entries(&root))
 }
 
 /// Checks a document that somebody hands over. Nothing is fetched or run: a value that would be stands as `fetched`.

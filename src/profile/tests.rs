@@ -26,7 +26,7 @@ fn resolve(selection: &Selection, user: &Path) -> Result<Profile, Faults> {
     let directories = Directories { system: Path::new("/nonexistent"), user, inherited: None };
     let variables =
         BTreeMap::from([("SET".to_owned(), "value".to_owned()), ("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
-    let ground = Ground { home: Path::new("/"), variables: &variables };
+    let ground = Ground::new(Path::new("/"), &variables);
     let merged = super::merge(selection, &Config::default(), None, directories)?;
     merged.meaning(ground).map(|resolved| resolved.profile)
 }
@@ -373,7 +373,7 @@ fn what_an_extended_profile_unsets_is_unset_of_lower_layers_too() {
     let directories = Directories { system: system.path(), user: user.path(), inherited: None };
     let merged = super::merge(&selection(&["team"]), &Config::default(), None, directories).unwrap();
     let variables = BTreeMap::new();
-    let ground = Ground { home: Path::new("/"), variables: &variables };
+    let ground = Ground::new(Path::new("/"), &variables);
     let profile = merged.meaning(ground).unwrap().profile;
     assert_eq!(profile.resource.keys().collect::<Vec<_>>(), ["c"]);
 }

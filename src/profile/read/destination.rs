@@ -8,28 +8,13 @@ use hyper::header::{HeaderName, HeaderValue};
 
 use super::source::{command, sources};
 use super::{duration, path, text, truth};
-use crate::credential::Source;
+use crate::credential::{Source, answer};
 use crate::otlp::Signal;
 use crate::profile::check_name;
 use crate::profile::diagnostic::Diagnostic;
 use crate::profile::model::{Destination, Protocol, Tls};
 use crate::profile::schema;
 use crate::profile::tree::Node;
-
-/// Headers that frame a message or that the exporter sets itself (RFC 9110, RFC 9112).
-const FRAMING: [&str; 11] = [
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "expect",
-    "host",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 pub(super) fn destinations(root: &Node, emitted: &BTreeSet<Signal>, faults: &mut Vec<Diagnostic>) -> Vec<Destination> {
     let table = root.get("destination").and_then(Node::entries).into_iter().flatten();
@@ -68,8 +53,8 @@ fn destination(
     }
     let headers = headers(node, faults);
     let insecure = truth(node.get("tls"), "insecure", false);
-    let is_secret = node.get("headers_helper").is_some()
-        || headers.values().flatten().any(|source| !matches!(source, Source::Literal(_)));
+    let is_fetched = headers.values().flatten().any(|source| !matches!(source, Source::Literal(_)));
+    let is_secret = is_fetched || node.get("headers_helper").is_some();
     if is_secret && !insecure && in_the_clear(url) {
         let fault = Diagnostic::at(&endpoint.origin, "secret headers would go over plain text to another host");
         faults.push(fault.help("use https://, or say `tls.insecure = true` in the destination"));
@@ -118,15 +103,14 @@ fn headers(node: &Node, faults: &mut Vec<Diagnostic>) -> BTreeMap<String, Vec<So
 
 /// Whether a header can stand in a request of ours.
 pub(in crate::profile) fn can_be_sent(name: &str, value: &str) -> bool {
-    let is_ours = FRAMING.contains(&name) || name.starts_with("grpc-");
-    !is_ours && HeaderName::try_from(name).is_ok() && HeaderValue::try_from(value).is_ok()
+    !answer::frames(name) && HeaderName::try_from(name).is_ok() && HeaderValue::try_from(value).is_ok()
 }
 
 /// Checks a header. No message shows its line, for people do write keys there.
 fn check_header(name: &str, node: &Node, faults: &mut Vec<Diagnostic>) {
     if HeaderName::try_from(name).is_err() {
         faults.push(Diagnostic::at(&node.key, format!("`{name}` is no header's name")).secret());
-    } else if FRAMING.contains(&name) || name.starts_with("grpc-") {
+    } else if answer::frames(name) {
         let fault = Diagnostic::at(&node.key, format!("`{name}` frames the message and cannot be set")).secret();
         faults.push(fault.help("ccrun sets it where the protocol wants it"));
     }

@@ -12,7 +12,7 @@ fn the_machines_layer_lies_under_the_users_and_can_be_enforced() {
     ]);
     let directories = Directories { system: system.path(), user: user.path(), inherited: None };
     let variables = BTreeMap::new();
-    let ground = Ground { home: Path::new("/"), variables: &variables };
+    let ground = Ground::new(Path::new("/"), &variables);
     let resolve = |name: Option<&str>, enforce: &[&str]| {
         let config = Config {
             profile: Some("team".to_owned()),
@@ -56,7 +56,7 @@ fn what_is_enforced_says_the_same_whatever_variables_others_set() {
          [destination.otlp.headers]\nX-Key = \"mine\"\nX-Own = \"mine\"\n",
     )]);
     let variables = BTreeMap::new();
-    let ground = Ground { home: Path::new("/"), variables: &variables };
+    let ground = Ground::new(Path::new("/"), &variables);
     let resolve = |enforce: &[&str]| {
         let config = Config {
             system_profile: Some("team".to_owned()),

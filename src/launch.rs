@@ -91,6 +91,7 @@ pub fn prepare(
     setting: Setting,
     surroundings: &Surroundings,
 ) -> Result<Prepared> {
+    let setting = setting.withholding(&profile);
     let places = &setting.places;
     state::prepare(places)?;
     let (answers, mut warnings) = secrets::ask(&profile, &setting);

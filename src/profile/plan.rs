@@ -54,6 +54,13 @@ fn secrets(root: &Node, project: &Arc<Document>) -> BTreeSet<(String, String)> {
     let mut pairs = BTreeSet::new();
     for (_, destination) in entries(root, "destination") {
         let Some(endpoint) = destination.get("endpoint") else { continue };
+        if let Some(helper) = destination.get("headers_helper") {
+            let has_hand =
+                any_variable || theirs(endpoint) || helper.entries().is_some_and(|keys| keys.values().any(theirs));
+            if has_hand {
+                pairs.insert((format!("headers_helper: {}", written(helper)), written(endpoint)));
+            }
+        }
         for (header, source) in entries(destination, "headers") {
             let is_literal = source.text().is_some();
             if is_literal && theirs(endpoint) && !theirs(source) {

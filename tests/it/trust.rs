@@ -234,3 +234,14 @@ fn a_key_that_the_user_wrote_out_is_shown_as_going_elsewhere_and_never_itself() 
     assert!(line.contains("team.toml") && !shown.contains("sk-secret"), "{shown}");
     assert!(shown.contains("→ https://theirs:1"), "{shown}");
 }
+
+#[test]
+fn what_a_helper_answers_is_shown_as_going_to_the_projects_host() {
+    let sandbox = Sandbox::new();
+    let helper = "headers_helper.command = [\"/usr/bin/otel-headers\"]";
+    sandbox.profile("team", format!("[destination.d]\nendpoint = \"https://ours:1\"\n{helper}\n"));
+    sandbox.write("project/.ccrun.toml", "profile = \"team\"\n[destination.d]\nendpoint = \"https://theirs:1\"\n");
+    let shown = text(&sandbox.run(["trust"]).stdout);
+    let line = shown.lines().find(|line| line.contains("headers_helper: ")).unwrap_or_default();
+    assert!(line.contains("/usr/bin/otel-headers") && line.contains("→ https://theirs:1"), "{shown}");
+}

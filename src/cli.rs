@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::credential::keyring;
+
 /// Launches Claude Code with its OpenTelemetry switched on and delivered.
 #[derive(Debug, Parser)]
 #[command(
@@ -66,6 +68,8 @@ pub enum Command {
     Report(Report),
     /// Look after what is not delivered yet
     Queue(Queue),
+    /// Store secrets in the keyring, where profiles take them from
+    Secret(Secret),
     /// Show what a project's `.ccrun.toml` would do, and let it
     Trust(Trust),
     /// Let a project's `.ccrun.toml` do nothing any more
@@ -242,6 +246,44 @@ pub enum QueueCommand {
     Flush,
 }
 
+/// `ccrun secret`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ccrun secret set signoz/ingestion-key           asks for it, without showing it
+  pass show signoz | ccrun secret set signoz/ingestion-key
+  ccrun secret list                               what profiles want, and whether it is there
+
+Secrets are kept by the desktop's keyring (Secret Service; macOS: the login keychain), or by
+the kernel's where `config.toml` says `keyring = \"keyutils\"`. No command shows one.")]
+pub struct Secret {
+    /// What to do with secrets.
+    #[command(subcommand)]
+    pub command: SecretCommand,
+}
+
+/// What `ccrun secret` does.
+#[derive(Debug, Subcommand)]
+pub enum SecretCommand {
+    /// Store one: asked for on the terminal, or one line of stdin
+    Set {
+        /// Its name, as a profile's `keyring = "NAME"` has it
+        #[arg(value_parser = entry)]
+        name: String,
+    },
+    /// List names: those that profiles mention, with whether they are there, and the others that are
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove one
+    Remove {
+        /// Its name
+        #[arg(value_parser = entry)]
+        name: String,
+    },
+}
+
 /// `ccrun trust`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -265,6 +307,11 @@ pub struct Trust {
 pub struct Untrust {
     /// The project, or its file [default: the working directory]
     pub path: Option<PathBuf>,
+}
+
+/// The name of an entry of the keyring.
+fn entry(name: &str) -> Result<String, String> {
+    keyring::check_name(name).map(|()| name.to_owned()).map_err(str::to_owned)
 }
 
 /// A SHA-256 in hexadecimal digits.

@@ -7,6 +7,7 @@ mod profile_edit;
 mod queue;
 mod report;
 mod run;
+mod secret;
 mod trust;
 
 use std::ffi::OsStr;
@@ -32,6 +33,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Env(env) => env::run(env, &Surroundings::gather()?),
         Command::Report(report) => report::run(report, &Surroundings::gather()?),
         Command::Queue(queue) => queue::run(&queue.command, &Surroundings::gather()?),
+        Command::Secret(secret) => secret::run(secret.command, &Surroundings::gather()?),
         Command::Trust(trust) => trust::trust(&trust, &Surroundings::gather()?),
         Command::Untrust(untrust) => trust::untrust(&untrust, &Surroundings::gather()?),
     }

@@ -16,8 +16,8 @@ Usage: scripts/test.sh           all tests, but those that take long
        scripts/test.sh --help
 
 The plain tests need Rust and a C compiler. The others need programs that scripts/counterparts.sh takes into a cache
-outside the repository, with npm, python3 and go; and tmux. TEST_CLAUDE, TEST_PYTHON, TEST_GO_SDK and TEST_OTELCOL name
-others.
+outside the repository, with npm, python3 and go; and tmux, gnome-keyring, secret-tool and keyctl, as the machine has
+them. TEST_CLAUDE, TEST_PYTHON, TEST_GO_SDK and TEST_OTELCOL name other counterparts.
 TEXT
 }
 
@@ -56,6 +56,18 @@ main() {
   else
     note skipped "needs_root: no mount namespace can be made here: $reason"
   fi
+  if reason=$(missing dbus-daemon dbus-send gnome-keyring-daemon secret-tool script stty); then
+    note skipped "needs_keyring: $reason"
+  else
+    group needs_keyring "$group_limit"
+  fi
+  if reason=$(missing keyctl); then
+    note skipped "needs_keyutils: $reason"
+  elif ! reason=$(keyctl get_persistent @p 2>&1); then
+    note skipped "needs_keyutils: the kernel's keyrings may not be used here: $reason"
+  else
+    group needs_keyutils "$group_limit"
+  fi
   ! counterpart needs_python TEST_PYTHON python-sdk || group needs_python "$group_limit"
   ! counterpart needs_go TEST_GO_SDK go-sdk || group needs_go "$group_limit"
   if [ "$all" = yes ]; then
@@ -72,11 +84,20 @@ main() {
 
 # An ignored test that no group takes would never run.
 list_ignored() {
-  local stray
+  local stray groups='claude|python|go|node|keyring|keyutils|otelcol|root'
   ignored=$(cargo test --quiet --locked --test it -- --ignored --list --format terse </dev/null |
     sed -n 's/: test$//p')
-  stray=$(grep -v -E '^(needs_claude|needs_python|needs_otelcol|needs_root|needs_go|long)::' <<<"$ignored" | grep .) || return 0
+  stray=$(grep -v -E "^(needs_($groups)|long)::" <<<"$ignored" | grep .) || return 0
   note FAILED "nothing runs these ignored tests: ${stray//$'\n'/ }"
+}
+
+# Says which of some programs is not installed; false if all are.
+missing() {
+  local program
+  for program; do
+    command -v "$program" >/dev/null || { echo "$program is not installed"; return 0; }
+  done
+  return 1
 }
 
 # Exports where the counterpart is; false if it cannot be had, or if no test wants it.

@@ -34,6 +34,12 @@ mod long;
 mod needs_claude;
 #[path = "it/needs_go.rs"]
 mod needs_go;
+#[cfg(target_os = "linux")]
+#[path = "it/needs_keyring.rs"]
+mod needs_keyring;
+#[cfg(target_os = "linux")]
+#[path = "it/needs_keyutils.rs"]
+mod needs_keyutils;
 #[path = "it/needs_otelcol.rs"]
 mod needs_otelcol;
 #[path = "it/needs_python.rs"]
@@ -50,6 +56,8 @@ mod readme;
 mod receiving;
 #[path = "it/receiving_grpc.rs"]
 mod receiving_grpc;
+#[path = "it/secret.rs"]
+mod secret;
 #[path = "support/mod.rs"]
 mod support;
 #[path = "it/transport.rs"]

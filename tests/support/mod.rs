@@ -5,6 +5,8 @@ pub mod call;
 pub mod claude;
 pub mod emitter;
 pub mod keys;
+#[cfg(target_os = "linux")]
+pub mod keyring;
 pub mod model;
 pub mod otelcol;
 pub mod random;

@@ -1,0 +1,206 @@
+//! Secrets in a real gnome-keyring: through the binary, into the program's environment and to a backend.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use crate::support::backend::Backend;
+use crate::support::emitter::ids;
+use crate::support::keyring::{Bus, Keyring};
+use crate::support::sandbox::{DEADLINE, Sandbox, cmdline, environ, text, wait_until};
+use crate::support::session::Session;
+
+/// The unlock command that a message names.
+const UNLOCK: &str = "`gnome-keyring-daemon --replace --unlock`";
+
+/// Runs `ccrun` with this on its stdin.
+fn run_with(sandbox: &Sandbox, arguments: &[&str], input: &str) -> Output {
+    let mut child = sandbox.ccrun(arguments).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// What it says when it succeeds.
+#[track_caller]
+fn says(output: &Output) -> String {
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// What it complains of when it fails, in one line.
+#[track_caller]
+fn complains(output: &Output) -> String {
+    let complaint = text(&output.stderr);
+    assert!(!output.status.success() && complaint.lines().count() == 1, "{} {complaint}", text(&output.stdout));
+    complaint
+}
+
+/// The entry of a name in `secret list --json`.
+#[track_caller]
+fn listed(sandbox: &Sandbox, name: &str) -> Option<serde_json::Value> {
+    let output = sandbox.run(["secret", "list", "--json"]);
+    let list: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    list.into_iter().find(|entry| entry["name"] == name)
+}
+
+/// The value of a variable that a profile takes from the entry `team/key`, and what is complained of.
+fn variable(sandbox: &Sandbox) -> (String, String) {
+    sandbox.profile("mine", "[env]\nKEY = { keyring = \"team/key\" }\n");
+    let output = sandbox.run(["-p", "mine", "sh", "-c", "echo $KEY"]);
+    assert!(output.status.success());
+    (text(&output.stdout).trim().to_owned(), text(&output.stderr))
+}
+
+#[test]
+#[ignore = "needs gnome-keyring and a session bus; scripts/test.sh runs it"]
+fn an_entry_is_stored_listed_used_and_removed() {
+    let mut sandbox = Sandbox::new();
+    let _bus = Bus::start(&mut sandbox);
+    let keyring = Keyring::start(&sandbox);
+    assert_eq!(
+        says(&run_with(&sandbox, &["secret", "set", "team/key"], "sk-1\n")),
+        "stored `team/key`; no profile mentions it yet\n"
+    );
+    assert_eq!(keyring.looked_up("team/key"), "sk-1");
+    assert_eq!(variable(&sandbox), ("sk-1".to_owned(), String::new()));
+    // In place of the old one.
+    assert_eq!(says(&run_with(&sandbox, &["secret", "set", "team/key"], "sk-2\r\n")), "stored `team/key`\n");
+    assert_eq!(variable(&sandbox), ("sk-2".to_owned(), String::new()));
+    says(&run_with(&sandbox, &["secret", "set", "nobody's"], "sk-3"));
+
+    let entry = serde_json::json!({ "name": "team/key", "there": true, "profiles": ["mine"] });
+    assert_eq!(listed(&sandbox, "team/key"), Some(entry));
+    assert_eq!(listed(&sandbox, "nobody's").unwrap()["profiles"], serde_json::json!([]));
+    assert_eq!(listed(&sandbox, "signoz/ingestion-key").unwrap()["there"], false);
+    let table = says(&sandbox.run(["secret", "list"]));
+    assert!(!table.contains("sk-"), "{table}");
+    let row = table.lines().find(|line| line.contains("team/key")).unwrap();
+    assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["team/key", "yes", "mine"]);
+
+    assert_eq!(says(&sandbox.run(["secret", "remove", "team/key"])), "removed `team/key`\n");
+    assert_eq!(listed(&sandbox, "team/key").unwrap()["there"], false);
+    assert_eq!(
+        complains(&sandbox.run(["secret", "remove", "team/key"])),
+        "ccrun: the keyring's team/key is not there: `ccrun secret set team/key` stores it\n"
+    );
+    let (value, complaint) = variable(&sandbox);
+    assert_eq!(value, "");
+    assert!(complaint.contains("the keyring's team/key is not there: `ccrun secret set team/key`"), "{complaint}");
+}
+
+#[test]
+#[ignore = "needs gnome-keyring and a session bus; scripts/test.sh runs it"]
+fn what_is_typed_is_stored_and_not_shown() {
+    let mut sandbox = Sandbox::new();
+    let _bus = Bus::start(&mut sandbox);
+    let keyring = Keyring::start(&sandbox);
+    let mut command = sandbox.command("script");
+    command.args(["-qec", "ccrun secret set team/key", "/dev/null"]).stdin(Stdio::piped());
+    let mut terminal = command.spawn().unwrap();
+    // A terminal shows whatever is typed before it is told not to.
+    wait_until("the terminal to show nothing", || asking(&sandbox).is_some_and(is_silent));
+    terminal.stdin.as_mut().unwrap().write_all(b"sk-typed\r").unwrap();
+    let output = terminal.wait_with_output().unwrap();
+    let shown = text(&output.stdout);
+    assert!(output.status.success() && shown.contains("Secret for `team/key`"), "{shown}");
+    assert!(shown.contains("stored `team/key`") && !shown.contains("sk-typed"), "{shown}");
+    assert_eq!(keyring.looked_up("team/key"), "sk-typed");
+}
+
+/// The `ccrun` that asks for a secret.
+fn asking(sandbox: &Sandbox) -> Option<i32> {
+    sandbox.processes().into_iter().find(|pid| cmdline(*pid) == b"ccrun\0secret\0set\0team/key\0")
+}
+
+/// Whether the terminal on a process's stdin shows nothing of what is typed.
+fn is_silent(pid: i32) -> bool {
+    let stty = Command::new("stty").args(["-F", &format!("/proc/{pid}/fd/0"), "-a"]).output().unwrap();
+    text(&stty.stdout).contains("-echo ")
+}
+
+#[test]
+#[ignore = "needs gnome-keyring and a session bus; scripts/test.sh runs it"]
+fn a_locked_keyring_is_unlocked_by_the_command_that_is_named() {
+    let mut sandbox = Sandbox::new();
+    let _bus = Bus::start(&mut sandbox);
+    let keyring = Keyring::start(&sandbox);
+    says(&run_with(&sandbox, &["secret", "set", "team/key"], "sk-1\n"));
+    keyring.lock();
+    let (value, complaint) = variable(&sandbox);
+    assert_eq!(value, "");
+    assert!(complaint.contains("the keyring's team/key is locked: ") && complaint.contains(UNLOCK), "{complaint}");
+    let complaint = complains(&run_with(&sandbox, &["secret", "set", "other"], "sk-2\n"));
+    assert!(complaint.contains("the keyring's other is locked: "), "{complaint}");
+    // What is there can be told all the same, but not what else is.
+    let output = sandbox.run(["secret", "list"]);
+    assert!(text(&output.stdout).contains("team/key"));
+    assert!(text(&output.stderr).contains("the keyring is locked: "));
+    assert_eq!(listed(&sandbox, "team/key").unwrap()["there"], true);
+
+    keyring.unlock();
+    assert_eq!(variable(&sandbox), ("sk-1".to_owned(), String::new()));
+}
+
+#[test]
+#[ignore = "needs gnome-keyring and a session bus; scripts/test.sh runs it"]
+fn a_dialog_that_nobody_answers_keeps_no_program_from_starting() {
+    let mut sandbox = Sandbox::new();
+    let bus = Bus::start(&mut sandbox);
+    let keyring = Keyring::start(&sandbox);
+    says(&run_with(&sandbox, &["secret", "set", "team/key"], "sk-1\n"));
+    keyring.lock();
+    let _dialog = bus.open_dialog();
+    let (value, complaint) = variable(&sandbox);
+    assert_eq!(value, "");
+    assert!(complaint.contains("the keyring's team/key is locked: "), "{complaint}");
+}
+
+#[test]
+#[ignore = "needs gnome-keyring and a session bus; scripts/test.sh runs it"]
+fn a_service_that_hangs_or_is_not_there_is_named_as_such() {
+    let mut sandbox = Sandbox::new();
+    let bus = Bus::start(&mut sandbox);
+    let complaint = complains(&run_with(&sandbox, &["secret", "set", "team/key"], "sk-1\n"));
+    assert!(complaint.contains("no keyring offers the Secret Service on the session bus: start "), "{complaint}");
+    let _hanging = bus.silent_keyring();
+    let complaint = complains(&run_with(&sandbox, &["secret", "set", "team/key"], "sk-1\n"));
+    assert!(complaint.contains("the keyring does not answer"), "{complaint}");
+    let (_, complaint) = variable(&sandbox);
+    assert!(complaint.contains("the keyring does not answer"), "{complaint}");
+}
+
+#[test]
+#[ignore = "needs gnome-keyring and a session bus; scripts/test.sh runs it"]
+fn entries_of_one_name_are_not_chosen_among() {
+    let mut sandbox = Sandbox::new();
+    let _bus = Bus::start(&mut sandbox);
+    let keyring = Keyring::start(&sandbox);
+    keyring.store("team/key", "one", "sk-1");
+    keyring.store("team/key", "two", "sk-2");
+    let (_, complaint) = variable(&sandbox);
+    assert!(complaint.contains("is there 2 times: `ccrun secret remove team/key`, then "), "{complaint}");
+    says(&sandbox.run(["secret", "remove", "team/key"]));
+    assert_eq!(listed(&sandbox, "team/key").unwrap()["there"], false);
+}
+
+#[test]
+#[ignore = "needs gnome-keyring and a session bus; scripts/test.sh runs it"]
+fn a_header_from_the_keyring_reaches_the_backend_and_nobody_else() {
+    let (mut sandbox, backend) = (Sandbox::new(), Backend::start());
+    let _bus = Bus::start(&mut sandbox);
+    let _keyring = Keyring::start(&sandbox);
+    says(&run_with(&sandbox, &["secret", "set", "team/key"], "sk-from-the-keyring\n"));
+    let source = "{ keyring = \"team/key\", format = \"Bearer {}\" }";
+    let endpoint = backend.endpoint();
+    let destination = format!("[destination.backend]\nendpoint = \"{endpoint}\"\n");
+    sandbox.profile("team", format!("{destination}[destination.backend.headers]\nAuthorization = {source}\n"));
+    let mut session = Session::start(&sandbox, &["-p", "team"]);
+    session.client().export(&ids("record", 1));
+    let received = backend.wait_for(|received| !received.is_empty(), DEADLINE);
+    assert_eq!(received[0].header("authorization"), "Bearer sk-from-the-keyring");
+    let holds = |bytes: &[u8]| text(bytes).contains("sk-from-the-keyring");
+    for process in [session.keeper, session.worker()] {
+        assert!(!holds(&environ(process.pid)) && !holds(&cmdline(process.pid)));
+    }
+    session.end();
+    sandbox.wait_for_end();
+}

@@ -4,9 +4,13 @@ use crate::support::backend::Backend;
 use crate::support::sandbox::{Sandbox, text};
 
 /// Commands that are not run here, each with who runs it.
-const ELSEWHERE: [(&str, &str); 5] = [
+const ELSEWHERE: [(&str, &str); 9] = [
     ("scripts/demo.sh", "needs_claude::demo"),
     ("scripts/test.sh", "whoever runs this"),
+    ("ccrun secret set otlp/token", "needs_keyring"),
+    ("pass show otlp | ccrun secret set otlp/token", "needs_keyring"),
+    ("ccrun secret list", "needs_keyring"),
+    ("ccrun secret remove otlp/token", "needs_keyring"),
     ("./install.sh", "install"),
     ("./install.sh --uninstall", "install"),
     ("alias claude='ccrun claude'", "an alias lasts no longer than its shell"),

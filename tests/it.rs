@@ -10,6 +10,8 @@
 
 #[path = "it/aftermath.rs"]
 mod aftermath;
+#[path = "it/certificates.rs"]
+mod certificates;
 #[path = "it/credentials.rs"]
 mod credentials;
 #[path = "it/credentials_interactive.rs"]
@@ -50,6 +52,8 @@ mod needs_root;
 mod privacy;
 #[path = "it/profiles.rs"]
 mod profiles;
+#[path = "it/proxies.rs"]
+mod proxies;
 #[path = "it/readme.rs"]
 mod readme;
 #[path = "it/receiving.rs"]

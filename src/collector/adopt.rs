@@ -8,7 +8,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::claude;
 use crate::credential::{Occasion, Vault};
-use crate::forward::{Forwarder, fingerprint};
+use crate::forward::{Forwarder, Proxies, fingerprint};
 use crate::profile::Destination;
 use crate::setting::Setting;
 use crate::state::{self, SessionLock};
@@ -38,6 +38,8 @@ pub async fn deliver_leftovers(
     let mut ids: BTreeSet<_> = recipients.iter().map(|recipient| recipient.session.clone()).collect();
     ids.extend(store.commit(sessions::unfinished).await?);
     ids.extend(locked(places));
+    // The launcher's own: the collector's environment has none, for people write passwords into them.
+    let proxies = Proxies::named_by(&setting.variables);
     let mut forwarding = JoinSet::new();
     for id in ids {
         let path = places.lock(&id);
@@ -52,7 +54,7 @@ pub async fn deliver_leftovers(
         } else {
             let owned = owned.into_iter().map(|(recipient, (destination, seal))| {
                 let credentials = vault.credentials(&recipient.fingerprint, &destination, &seal, occasion);
-                (recipient.clone(), Forwarder::new(recipient, &destination, credentials, store.clone()))
+                (recipient.clone(), Forwarder::new(recipient, &destination, &proxies, credentials, store.clone()))
             });
             forwarding.spawn(deliver(store.clone(), owned.collect(), lock, path));
         }

@@ -21,7 +21,7 @@ use super::rules::Rulebook;
 use super::session;
 use crate::claude;
 use crate::credential::{Occasion, Vault};
-use crate::forward::{Backoff, Forwarder, fingerprint};
+use crate::forward::{Backoff, Forwarder, Proxies, fingerprint};
 use crate::helper;
 use crate::log::Log;
 use crate::notice;
@@ -100,6 +100,8 @@ fn forward(
     tasks: &mut JoinSet<()>,
 ) -> Result<Vec<receive::Route>> {
     let key = if plan.profile.destinations.is_empty() { [0; 32] } else { state::key(&plan.setting.places.key())? };
+    // The launcher's own: the collector's environment has none, for people write passwords into them.
+    let proxies = Proxies::named_by(&plan.setting.variables);
     let mut routes = Vec::new();
     for destination in &plan.profile.destinations {
         let recipient = Recipient {
@@ -109,7 +111,7 @@ fn forward(
         };
         let wake = Arc::new(tokio::sync::Notify::new());
         let credentials = vault.credentials(&recipient.fingerprint, destination, &plan.seal, Occasion::Session);
-        let forwarder = Forwarder::new(recipient.clone(), destination, credentials, store.clone());
+        let forwarder = Forwarder::new(recipient.clone(), destination, &proxies, credentials, store.clone());
         tasks.spawn(forwarder.run(ended.clone(), Arc::clone(&wake)));
         routes.push(receive::Route { to: recipient, signals: destination.signals.clone(), wake });
     }

@@ -120,7 +120,7 @@ impl Cut {
 }
 
 /// `404 not found`.
-fn status_words(status: StatusCode) -> String {
+pub(super) fn status_words(status: StatusCode) -> String {
     let name = status.canonical_reason().unwrap_or_default().to_ascii_lowercase();
     format!("{} {name}", status.as_u16()).trim_end().to_owned()
 }

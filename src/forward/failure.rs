@@ -4,13 +4,19 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use hyper::StatusCode;
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
+use super::answer::status_words;
+use super::connect::{ProxyFailure, What};
 use crate::printable::printable;
 
 /// The reason for `error`, of a request to `host` (with its port) that had `timeout`. It names nothing of the request.
 pub(super) fn reason(error: &(dyn Error + 'static), host: &str, timeout: Duration) -> String {
     for cause in causes(error) {
+        if let Some(failure) = cause.downcast_ref::<ProxyFailure>() {
+            return proxy_reason(failure, host, timeout);
+        }
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
             return tls_reason(tls, host);
         }
@@ -56,6 +62,25 @@ pub(super) fn answer_timed_out(host: &str, timeout: Duration) -> String {
     format!("{host} did not answer within {timeout:?}")
 }
 
+/// A proxy wants credentials, or others than it `were_given`.
+pub(super) fn proxy_unauthorized(proxy: &str, were_given: bool) -> String {
+    if were_given {
+        return format!("{proxy} did not accept the credentials in its URL: 407 proxy authentication required");
+    }
+    format!("{proxy} wants credentials: its URL takes them, as http://USER:PASSWORD@HOST:PORT")
+}
+
+fn proxy_reason(failure: &ProxyFailure, host: &str, timeout: Duration) -> String {
+    let ProxyFailure { proxy, what } = failure;
+    match what {
+        What::Failed(error) => reason(error.as_ref(), proxy, timeout),
+        What::Garbled => format!("{proxy} answered with something that is no http/1.1: is it a proxy of http?"),
+        What::Unauthorized { were_given } => proxy_unauthorized(proxy, *were_given),
+        What::Refused(StatusCode::FORBIDDEN) => format!("{proxy} does not allow connections to {host}: 403 forbidden"),
+        What::Refused(status) => format!("{proxy} did not connect to {host}: {}", status_words(*status)),
+    }
+}
+
 /// An error and everything below it. What an `io::Error` wraps is not its source but itself, so it is asked apart.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
@@ -99,11 +124,34 @@ fn tls_reason(error: &rustls::Error, host: &str) -> String {
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
             format!("{host} does not speak tls: should the endpoint begin with `http://`?")
         }
-        rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
+        rustls::Error::AlertReceived(alert) => alert_reason(*alert, host),
+        other => format!("tls with {host} failed: {}", printable(&other.to_string())),
+    }
+}
+
+/// What a server said before it broke off (RFC 8446, 6.2).
+pub(super) fn alert_reason(alert: AlertDescription, host: &str) -> String {
+    use AlertDescription as Alert;
+    match alert {
+        Alert::NoApplicationProtocol => {
             format!("{host} does not offer http/2, which grpc needs: should the protocol be `http/protobuf`?")
         }
-        rustls::Error::AlertReceived(alert) => format!("{host} broke off the tls handshake with {alert:?}"),
-        other => format!("tls with {host} failed: {}", printable(&other.to_string())),
+        Alert::CertificateRequired => format!("{host} wants a client certificate: `tls.cert` and `tls.key` name one"),
+        Alert::CertificateExpired => format!("{host} says that our client certificate, `tls.cert`, has expired"),
+        Alert::CertificateRevoked => format!("{host} says that our client certificate, `tls.cert`, has been revoked"),
+        // Some servers of TLS 1.2 say the same where there is none.
+        Alert::UnknownCA
+        | Alert::BadCertificate
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateUnknown
+        | Alert::DecryptError
+        | Alert::AccessDenied => {
+            format!("{host} wants a client certificate, and another than `tls.cert` gives, if it does ({alert:?})")
+        }
+        Alert::HandshakeFailure => {
+            format!("{host} broke off the tls handshake: does it want a client certificate, `tls.cert`? ({alert:?})")
+        }
+        alert => format!("{host} broke off the tls handshake with {alert:?}"),
     }
 }
 

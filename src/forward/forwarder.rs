@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::answer::Outcome;
 use super::backoff::Backoff;
+use super::proxy::Proxies;
 use super::transport::Transport;
 use crate::credential::{Credentials, Unavailable};
 use crate::profile::Destination;
@@ -44,8 +45,15 @@ struct Receipt {
 
 impl Forwarder {
     /// A forwarder; it does nothing until it runs.
-    pub fn new(recipient: Recipient, destination: &Destination, credentials: Credentials, store: Store) -> Self {
+    pub fn new(
+        recipient: Recipient,
+        destination: &Destination,
+        proxies: &Proxies,
+        credentials: Credentials,
+        store: Store,
+    ) -> Self {
         let transport = Transport::new(destination).map_err(|error| error.to_string());
+        let transport = transport.map(|transport| transport.through(proxies));
         let fetches = credentials.fetches();
         Self { recipient, transport, credentials, fetches, store, backoff: Backoff::default(), receipt: None }
     }

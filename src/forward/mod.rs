@@ -2,14 +2,20 @@
 
 mod answer;
 mod backoff;
+mod client;
+mod connect;
 mod failure;
 mod fingerprint;
 mod forwarder;
+mod proxy;
+mod stream;
 mod tls;
 mod transport;
 
 pub use answer::{ANSWER_LIMIT, Answer, Cut, Outcome};
 pub use backoff::Backoff;
+pub use client::Client;
 pub use fingerprint::fingerprint;
 pub use forwarder::Forwarder;
+pub use proxy::Proxies;
 pub use transport::{Transport, TransportError};

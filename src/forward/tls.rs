@@ -1,43 +1,75 @@
-//! TLS towards a destination: whom to trust.
+//! TLS towards a server: whom to trust, and who we are.
 
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::{fs, io};
 
 use rustls::client::Resumption;
 use rustls::crypto::ring::default_provider;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, ConfigBuilder, InconsistentKeys, RootCertStore, WantsVerifier};
 use rustls_platform_verifier::Verifier;
 use thiserror::Error;
 
-/// How many sessions a destination's connections remember for resuming; the default of 256 is for browsers.
+use crate::bounded;
+use crate::profile::Tls;
+
+/// How many sessions a client's connections remember for resuming; the default of 256 is for browsers.
 const RESUMABLE_SESSIONS: usize = 4;
 
-/// Why nobody can be trusted.
+/// How much is read of a file, in bytes. All authorities of a system are a quarter of a megabyte.
+const MAXIMUM_FILE: u64 = 4 << 20;
+
+/// Why there is no TLS.
 #[derive(Debug, Error)]
 pub(super) enum TlsError {
-    #[error("cannot read the certificate authorities in `{}`: {error}", path.display())]
-    Unreadable { path: PathBuf, error: io::Error },
+    #[error("cannot read the {what} in `{}`: {error}", path.display())]
+    Unreadable { what: &'static str, path: PathBuf, error: io::Error },
     #[error("`{}` is no PEM file: {error}", path.display())]
     NotPem { path: PathBuf, error: pem::Error },
+    #[error("there is no {what} in `{}`: {instead}", path.display())]
+    Missing { what: &'static str, path: PathBuf, instead: &'static str },
     #[error("no certificate authority in `{}` can be used", path.display())]
     NoAuthority { path: PathBuf },
+    #[error(
+        "the private key in `{path}` is encrypted, and nobody could be asked for its passphrase: `openssl pkey -in \
+         {path} -out NEW-FILE` decrypts it",
+        path = path.display()
+    )]
+    Encrypted { path: PathBuf },
+    #[error("the private key in `{}` does not belong to the certificate in `{}`", key.display(), cert.display())]
+    Mismatch { cert: PathBuf, key: PathBuf },
+    #[error(
+        "the certificate in `{}` or its private key in `{}` cannot be used: {error}; keys may be RSA of 2048 bits or \
+         more, ECDSA with P-256 or P-384, or Ed25519",
+        cert.display(), key.display()
+    )]
+    Identity { cert: PathBuf, key: PathBuf, error: rustls::Error },
     #[error("cannot set up tls: {0}")]
     Setup(#[from] rustls::Error),
+    #[error("cannot set up tls: {0}")]
+    Interrupted(#[from] tokio::task::JoinError),
 }
 
-/// What to trust for `https`: the authorities in `ca`, or the system's, a company's among them.
+/// How to speak `https`: whom to trust (the authorities in `ca`, or the system's, a company's among them), and who we
+/// are, where there is a certificate for that.
 ///
 /// Reads files, the system's some hundred authorities among them: milliseconds of work and about a megabyte, so it is
 /// done when a connection is first needed, and not on the runtime's thread.
-pub(super) fn client_config(ca: Option<&Path>) -> Result<ClientConfig, TlsError> {
-    let mut config = if let Some(path) = ca {
-        builder()?.with_root_certificates(authorities(path)?).with_no_client_auth()
+pub(super) fn client_config(tls: &Tls) -> Result<ClientConfig, TlsError> {
+    let trusting = if let Some(path) = &tls.ca {
+        builder()?.with_root_certificates(authorities(path)?)
     } else {
         let verifier = Arc::new(Verifier::new(Arc::new(default_provider()))?);
-        builder()?.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
+        builder()?.dangerous().with_custom_certificate_verifier(verifier)
+    };
+    let mut config = if let (Some(cert), Some(key)) = (&tls.cert, &tls.key) {
+        let (chain, private) = (certificates(cert, "certificate")?, private_key(key)?);
+        trusting.with_client_auth_cert(chain, private).map_err(|error| identity_error(cert, key, error))?
+    } else {
+        trusting.with_no_client_auth()
     };
     config.resumption = Resumption::in_memory_sessions(RESUMABLE_SESSIONS);
     Ok(config)
@@ -48,17 +80,88 @@ pub(super) fn unused_config() -> Result<ClientConfig, TlsError> {
     Ok(builder()?.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
 
+/// How the files of a destination look, so that one which was replaced is noticed without being read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Stamp([Option<FileStamp>; 3]);
+
+/// Device and inode, length in bytes, and when it was written in seconds and nanoseconds.
+type FileStamp = (u64, u64, u64, i64, i64);
+
+impl Stamp {
+    /// Asks the system about each file.
+    pub(super) fn of(tls: &Tls) -> Self {
+        let stamp = |path: &Option<PathBuf>| {
+            let file = path.as_ref()?.metadata().ok()?;
+            Some((file.dev(), file.ino(), file.len(), file.mtime(), file.mtime_nsec()))
+        };
+        Self([&tls.ca, &tls.cert, &tls.key].map(stamp))
+    }
+}
+
 fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TlsError> {
     // The provider is named, because a default for the process would be a global that anything could have set before.
     Ok(ClientConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions()?)
 }
 
 fn authorities(path: &Path) -> Result<RootCertStore, TlsError> {
-    let text = fs::read(path).map_err(|error| TlsError::Unreadable { path: path.to_owned(), error })?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    let certificates = certificates.map_err(|error| TlsError::NotPem { path: path.to_owned(), error })?;
     let mut authorities = RootCertStore::empty();
     // A bundle may hold something that this TLS does not take; the rest of it is good all the same.
-    let (usable, _) = authorities.add_parsable_certificates(certificates);
+    let (usable, _) = authorities.add_parsable_certificates(certificates(path, "certificate authority")?);
     if usable == 0 { Err(TlsError::NoAuthority { path: path.to_owned() }) } else { Ok(authorities) }
+}
+
+/// The certificates in a file, at least one.
+fn certificates(path: &Path, what: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let text = read(path, what)?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    match certificates {
+        Ok(none) if none.is_empty() => Err(missing(path, what, &text)),
+        Ok(certificates) => Ok(certificates),
+        Err(error) => Err(TlsError::NotPem { path: path.to_owned(), error }),
+    }
+}
+
+/// The private key in a file, in any of the three forms that tools write: PKCS#8, PKCS#1 and SEC1.
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let what = "private key";
+    let text = read(path, what)?;
+    if holds(&text, "-----BEGIN ENCRYPTED PRIVATE KEY-----") || holds(&text, "Proc-Type: 4,ENCRYPTED") {
+        return Err(TlsError::Encrypted { path: path.to_owned() });
+    }
+    PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
+        pem::Error::NoItemsFound => missing(path, what, &text),
+        error => TlsError::NotPem { path: path.to_owned(), error },
+    })
+}
+
+fn read(path: &Path, what: &'static str) -> Result<Vec<u8>, TlsError> {
+    bounded::read(path, MAXIMUM_FILE).map_err(|error| TlsError::Unreadable { what, path: path.to_owned(), error })
+}
+
+/// Says what a file holds instead of what belongs there.
+fn missing(path: &Path, what: &'static str, text: &[u8]) -> TlsError {
+    let instead = if text.trim_ascii().is_empty() {
+        "it is empty"
+    } else if holds(text, "-----BEGIN CERTIFICATE-----") {
+        "it holds a certificate"
+    } else if holds(text, "PRIVATE KEY-----") {
+        "it holds a private key"
+    } else if holds(text, "-----BEGIN ") {
+        "it holds something else"
+    } else {
+        "it is no PEM file, which has a line that begins with `-----BEGIN`"
+    };
+    TlsError::Missing { what, path: path.to_owned(), instead }
+}
+
+fn holds(text: &[u8], words: &str) -> bool {
+    text.windows(words.len()).any(|window| window == words.as_bytes())
+}
+
+fn identity_error(cert: &Path, key: &Path, error: rustls::Error) -> TlsError {
+    let (cert, key) = (cert.to_owned(), key.to_owned());
+    match error {
+        rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => TlsError::Mismatch { cert, key },
+        error => TlsError::Identity { cert, key, error },
+    }
 }

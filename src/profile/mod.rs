@@ -35,7 +35,7 @@ pub use json_schema::json_schema;
 pub use model::{Cardinality, Collector, Content, Destination, Profile, Protocol, Redact, Signals, Tls};
 pub use named::{Search, named_files};
 pub use plan::Plan;
-pub use read::{SHORTHAND, attribute_key};
+pub use read::{SHORTHAND, attribute_key, is_this_machine};
 pub use resolve::{
     DEFAULT, Merged, Resolved, Selection, check_document, check_own, describe, keyring_entries, merge, plan_own,
 };

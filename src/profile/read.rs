@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use destination::destinations;
+pub use destination::is_this_machine;
 pub(super) use destination::{can_be_sent, check_endpoint};
 use source::sources;
 
@@ -54,10 +55,6 @@ fn not_in_force(root: &Node, faults: &mut Vec<Diagnostic>) {
     let direct = collector.and_then(|table| table.get("mode")).filter(|mode| mode.text() == Some("direct"));
     note(direct, "`mode = \"direct\"` does without a collector");
     for destination in root.get("destination").and_then(Node::entries).into_iter().flat_map(Entries::values) {
-        let tls = destination.get("tls");
-        for key in ["cert", "key", "server_name"] {
-            note(tls.and_then(|tls| tls.get(key)), "client certificates and server names");
-        }
         let is = |key: &str, word: &str| destination.get(key).filter(|node| node.text() == Some(word));
         note(is("temporality", "cumulative"), "`cumulative` gives totals");
         note(is("protocol", "http/json"), "`http/json`");

@@ -1,5 +1,6 @@
 //! Profiles as their authors meet them.
 
+mod destinations;
 mod enforce;
 
 use std::collections::BTreeMap;

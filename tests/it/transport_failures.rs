@@ -73,7 +73,7 @@ fn authorities_are_read_again_once_they_are_mended() {
     };
     let transport = Transport::new(&destination).unwrap();
     block_on(async {
-        let expected = format!("no certificate authority in `{}` can be used", path.display());
+        let expected = format!("there is no certificate authority in `{}`: it is empty", path.display());
         assert_eq!(send_with(&transport, &HeaderMap::new()).await, held(&expected));
         std::fs::write(&path, Identity::of("localhost").authority()).unwrap();
         let reason = reason_of(send_with(&transport, &HeaderMap::new()).await);
@@ -83,7 +83,7 @@ fn authorities_are_read_again_once_they_are_mended() {
     });
     let ca = Some(PathBuf::from("/nonexistent/ca.pem"));
     let reason = reason_of(send(&Destination { tls: Tls { ca, ..Tls::default() }, ..destination }));
-    assert!(reason.starts_with("cannot read the certificate authorities in `/nonexistent/ca.pem`"), "{reason}");
+    assert!(reason.starts_with("cannot read the certificate authority in `/nonexistent/ca.pem`"), "{reason}");
 }
 
 #[test]

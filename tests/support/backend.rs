@@ -23,7 +23,7 @@ mod identity;
 mod reply;
 mod serve;
 
-pub use identity::Identity;
+pub use identity::{Authority, ClientIdentity, Identity};
 pub use reply::Reply;
 
 /// A running backend; it stops when dropped.

@@ -4,11 +4,12 @@ pub mod backend;
 pub mod call;
 pub mod claude;
 pub mod emitter;
-pub mod keys;
 #[cfg(target_os = "linux")]
 pub mod keyring;
+pub mod keys;
 pub mod model;
 pub mod otelcol;
+pub mod proxy;
 pub mod random;
 pub mod sandbox;
 pub mod sdk;

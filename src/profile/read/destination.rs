@@ -1,10 +1,12 @@
 //! `[destination.NAME]`: where telemetry goes, checked as far as that can be done without asking anybody.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
+use rustls::pki_types::ServerName;
 
 use super::source::{command, sources};
 use super::{duration, path, text, truth};
@@ -53,8 +55,9 @@ fn destination(
     }
     let headers = headers(node, faults);
     let insecure = truth(node.get("tls"), "insecure", false);
-    let is_fetched = headers.values().flatten().any(|source| !matches!(source, Source::Literal(_)));
-    let is_secret = is_fetched || node.get("headers_helper").is_some();
+    let headers_helper = node.get("headers_helper").map(command);
+    let is_secret =
+        headers_helper.is_some() || headers.values().flatten().any(|source| !matches!(source, Source::Literal(_)));
     if is_secret && !insecure && in_the_clear(url) {
         let fault = Diagnostic::at(&endpoint.origin, "secret headers would go over plain text to another host");
         faults.push(fault.help("use https://, or say `tls.insecure = true` in the destination"));
@@ -71,9 +74,9 @@ fn destination(
         gzip: text(some, "compression") != Some("none"),
         timeout: duration(some, "timeout", Duration::from_secs(10)),
         headers,
-        headers_helper: node.get("headers_helper").map(command),
+        headers_helper,
         batch: duration(some, "batch", Duration::from_secs(5)),
-        tls: tls(node.get("tls")),
+        tls: tls(node.get("tls"), faults),
         verify: text(some, "verify").map(str::to_owned),
     })
 }
@@ -86,9 +89,23 @@ fn protocol(destination: Option<&Node>) -> Protocol {
     }
 }
 
-fn tls(table: Option<&Node>) -> Tls {
-    let file = |key: &str| table.and_then(|table| table.get(key)).and_then(path);
+fn tls(table: Option<&Node>, faults: &mut Vec<Diagnostic>) -> Tls {
+    let at = |key: &str| table.and_then(|table| table.get(key));
+    for (one, other) in [("cert", "key"), ("key", "cert")] {
+        if let Some(node) = at(one).filter(|_| at(other).is_none()) {
+            let fault = Diagnostic::at(&node.key, format!("`tls.{one}` without `tls.{other}`"));
+            faults.push(fault.help("a client certificate takes both; each may be the same PEM file"));
+        }
+    }
     let server_name = text(table, "server_name").map(str::to_owned);
+    // A variable that is not defined is a fault of its own.
+    if let Some((node, name)) = at("server_name").zip(server_name.as_ref()).filter(|(_, name)| !name.contains("${"))
+        && ServerName::try_from(name.as_str()).is_err()
+    {
+        let fault = Diagnostic::at(&node.origin, format!("`{name}` is no name that a certificate could be for"));
+        faults.push(fault.help("write a host's name or an address, without scheme and port"));
+    }
+    let file = |key: &str| at(key).and_then(path);
     Tls { ca: file("ca"), cert: file("cert"), key: file("key"), server_name }
 }
 
@@ -123,9 +140,13 @@ fn check_header(name: &str, node: &Node, faults: &mut Vec<Diagnostic>) {
 /// Whether a URL is plain text to another machine.
 fn in_the_clear(url: &str) -> bool {
     let uri = url.parse::<Uri>().unwrap_or_default();
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let is_here = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    uri.scheme_str() == Some("http") && !is_here
+    uri.scheme_str() == Some("http") && !is_this_machine(uri.host().unwrap_or_default())
+}
+
+/// Whether a URL's host is this machine: `localhost` or an address of loopback.
+pub fn is_this_machine(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 pub(in crate::profile) fn check_endpoint(endpoint: &str) -> Result<(), &'static str> {

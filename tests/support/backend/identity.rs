@@ -1,15 +1,24 @@
-//! Who a backend with TLS says it is.
+//! Who a backend with TLS says it is, and whom it believes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
-use rustls::ServerConfig;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd,
+};
+use rustls::crypto::ring::default_provider;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio_rustls::TlsAcceptor;
 
 /// How many authorities this process has made.
 static AUTHORITIES: AtomicUsize = AtomicUsize::new(0);
+
+/// A key that `ring` cannot make. Nobody but these tests uses it.
+const RSA: &str = include_str!("rsa.pem");
 
 /// A certificate for a name, the authority that signed it, and what is offered over it.
 #[derive(Clone)]
@@ -21,15 +30,17 @@ pub struct Identity {
 impl Identity {
     /// A valid certificate for `name`, which is `localhost` where a client is to be content.
     pub fn of(name: &str) -> Self {
-        Self::with(name, |_| ())
+        Self::with(name, rustls::ALL_VERSIONS, None, |_| ())
     }
 
     /// One that expired years ago.
     pub fn expired(name: &str) -> Self {
-        Self::with(name, |params| {
-            params.not_before = date_time_ymd(2020, 1, 1);
-            params.not_after = date_time_ymd(2021, 1, 1);
-        })
+        Self::with(name, rustls::ALL_VERSIONS, None, expire)
+    }
+
+    /// A valid one, of somebody who serves only clients of an authority, over these versions of TLS.
+    pub fn demanding(name: &str, clients: &Authority, versions: &[&'static SupportedProtocolVersion]) -> Self {
+        Self::with(name, versions, Some(clients), |_| ())
     }
 
     /// Offers HTTP/1.1 alone.
@@ -43,28 +54,109 @@ impl Identity {
         &self.authority
     }
 
-    fn with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+    fn with(
+        name: &str,
+        versions: &[&'static SupportedProtocolVersion],
+        clients: Option<&Authority>,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Self {
+        let authority = Authority::new();
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        change(&mut params);
+        let certificate = params.signed_by(&key, &authority.0).unwrap();
+        let provider = Arc::new(default_provider());
+        let config =
+            ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions).unwrap();
+        let config = match clients {
+            None => config.with_no_client_auth(),
+            Some(clients) => {
+                let mut roots = RootCertStore::empty();
+                roots.add(clients.0.der().clone()).unwrap();
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+                config.with_client_cert_verifier(verifier)
+            }
+        };
+        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let mut config = config.with_single_cert(vec![certificate.der().clone()], key).unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Self { authority: authority.0.pem(), config: Arc::new(config) }
+    }
+
+    pub(in super::super) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.config))
+    }
+}
+
+/// Somebody who signs certificates.
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    pub fn new() -> Self {
         let mut authority = CertificateParams::new([]).unwrap();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         // Two authorities of one name would be taken for one whose signature is wrong.
         let number = AUTHORITIES.fetch_add(1, Ordering::Relaxed);
         authority.distinguished_name.push(DnType::CommonName, format!("authority {number} for tests"));
-        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
-        change(&mut params);
-        let certificate = params.signed_by(&key, &authority).unwrap();
-        let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
-            .unwrap();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Self { authority: authority.pem(), config: Arc::new(config) }
+        Self(CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap())
     }
 
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.config))
+    /// A client's certificate.
+    pub fn client(&self) -> ClientIdentity {
+        self.sign(KeyPair::generate().unwrap(), |_| ())
     }
+
+    /// One with a key of RSA's.
+    pub fn rsa_client(&self) -> ClientIdentity {
+        self.sign(KeyPair::from_pem(RSA).unwrap(), |_| ())
+    }
+
+    /// One that expired years ago.
+    pub fn expired_client(&self) -> ClientIdentity {
+        self.sign(KeyPair::generate().unwrap(), expire)
+    }
+
+    fn sign(&self, key: KeyPair, change: impl FnOnce(&mut CertificateParams)) -> ClientIdentity {
+        let mut params = CertificateParams::new(["client".to_owned()]).unwrap();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        change(&mut params);
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        ClientIdentity { certificate: certificate.pem(), key }
+    }
+}
+
+/// A client's certificate and its key.
+pub struct ClientIdentity {
+    /// In PEM.
+    pub certificate: String,
+    key: KeyPair,
+}
+
+impl ClientIdentity {
+    /// The key as PKCS#8, in PEM as the others.
+    pub fn pkcs8(&self) -> String {
+        self.key.serialize_pem()
+    }
+
+    /// The key as SEC1 or PKCS#1, which both stand inside of PKCS#8 behind what says of which kind the key is, with the
+    /// parameters in front that `openssl ecparam -genkey` writes.
+    pub fn traditional(&self) -> String {
+        let der = self.key.serialize_der();
+        if der.len() > 1000 {
+            assert_eq!(der[22..24], [4, 0x82]);
+            return pem("RSA PRIVATE KEY", &der[26..]);
+        }
+        assert_eq!(der[27..29], [4, 0x6d]);
+        let parameters = [6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+        pem("EC PARAMETERS", &parameters) + &pem("EC PRIVATE KEY", &der[29..])
+    }
+}
+
+fn expire(params: &mut CertificateParams) {
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(2021, 1, 1);
+}
+
+fn pem(kind: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {kind}-----\n{}\n-----END {kind}-----\n", STANDARD.encode(der))
 }

@@ -1,0 +1,242 @@
+//! A client of one server: connections that are kept, with the certificates and the proxy that they need, and an answer
+//! or the reason why there is none.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::header::PROXY_AUTHORIZATION;
+use hyper::http::uri::Scheme;
+use hyper::{Request, Response, StatusCode, Uri};
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
+use hyper_util::client::legacy::{Client as Pool, Error as PoolError};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, ClientConfig};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
+
+use super::answer::{ANSWER_LIMIT, Answer, Cut};
+use super::connect::{Connector, Listening};
+use super::failure;
+use super::proxy::{Proxies, Proxy, UnusableProxy};
+use super::stream::Heard;
+use super::tls::{self, Stamp, TlsError};
+use crate::printable::printable;
+use crate::profile::Tls;
+
+/// The longest that reading an answer may take, from its headers on. It is a count and a message.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
+
+/// How long a connection is kept open for the next request: several of the ten seconds between a session's metrics.
+const IDLE_TIME: Duration = Duration::from_secs(45);
+
+/// How many idle connections are kept: one serves the batches of a destination, a second what overlaps.
+const IDLE_CONNECTIONS: usize = 2;
+
+/// The window that a backend may fill before it is read, in bytes: HTTP/2's own default, which holds any answer.
+const WINDOW: u32 = 65_535;
+
+type Connections = Pool<Listening, Full<Bytes>>;
+
+/// A client of one server; nothing is read or connected before the first request.
+///
+/// To be used inside a Tokio runtime, whose timer closes idle connections.
+#[derive(Debug)]
+pub struct Client {
+    server: Uri,
+    tls: Tls,
+    timeout: Duration,
+    is_http2: bool,
+    proxy: Result<Option<Proxy>, UnusableProxy>,
+    /// Made with the first request, for the TLS roots take memory, and again when files have changed and after failures
+    /// that it may be to blame for.
+    made: Mutex<Option<Made>>,
+}
+
+/// Connections, and how the files looked that they were made with.
+#[derive(Clone, Debug)]
+struct Made {
+    connections: Connections,
+    heard: Heard,
+    files: Stamp,
+}
+
+impl Client {
+    /// A client of the server of a URL, which has a scheme and a host. `timeout` is that of connecting to all the
+    /// addresses of a name.
+    pub fn new(server: Uri, tls: Tls, timeout: Duration) -> Self {
+        Self { server, tls, timeout, is_http2: false, proxy: Ok(None), made: Mutex::default() }
+    }
+
+    /// Speaks HTTP/2 from the first byte on, also without TLS, as gRPC does.
+    #[must_use]
+    pub fn http2(self) -> Self {
+        Self { is_http2: true, ..self }
+    }
+
+    /// Uses the proxy that stands before the server, if one of these does.
+    #[must_use]
+    pub fn through(self, proxies: &Proxies) -> Self {
+        Self { proxy: proxies.before(&self.server), ..self }
+    }
+
+    /// The answer to `request`, which is to this server, or why there is none by `deadline`: fit for a person who could
+    /// mend it, and without anything of the request.
+    pub async fn exchange(&self, mut request: Request<Full<Bytes>>, deadline: Instant) -> Result<Answer, String> {
+        let proxy = self.proxy.as_ref().map_err(ToString::to_string)?.as_ref().filter(|_| !self.is_tunnel());
+        if let Some(credentials) = proxy.and_then(|proxy| proxy.credentials.clone()) {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, credentials);
+        }
+        let Made { connections, heard, .. } =
+            self.connections().await.map_err(|error| printable(&error.to_string()))?;
+        // Of a connection that ended long ago.
+        heard.take();
+        let connection = capture_connection(&mut request);
+        let Ok(response) = timeout_at(deadline, connections.request(request)).await else {
+            self.forget_connections();
+            let is_connected = connection.connection_metadata().is_some();
+            let words = if is_connected { failure::answer_timed_out } else { failure::connecting_timed_out };
+            return Err(words(&self.way(), self.timeout));
+        };
+        let response = response.map_err(|error| self.failed(&error, heard.take()))?;
+        if let Some(proxy) = proxy.filter(|_| response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED) {
+            return Err(failure::proxy_unauthorized(&proxy.to_string(), proxy.credentials.is_some()));
+        }
+        let answer = read(response, deadline.min(Instant::now() + ANSWER_TIME)).await;
+        if answer.cut == Some(Cut::TooLate) {
+            self.forget_connections();
+        }
+        Ok(answer)
+    }
+
+    fn failed(&self, error: &PoolError, alert: Option<AlertDescription>) -> String {
+        if alert.is_some() || failure::is_tls(error) {
+            // Whoever adds an authority to the machine or to the file should not have to end the session for it.
+            self.forget_connections();
+        }
+        match alert {
+            Some(alert) => failure::alert_reason(alert, self.host()),
+            None => failure::reason(error, self.host(), self.timeout),
+        }
+    }
+
+    /// The server's host and port.
+    fn host(&self) -> &str {
+        self.server.authority().map_or("", |authority| authority.as_str())
+    }
+
+    /// The server, and the proxy before it.
+    fn way(&self) -> String {
+        match &self.proxy {
+            Ok(Some(proxy)) => format!("{} through {proxy}", self.host()),
+            _ => self.host().to_owned(),
+        }
+    }
+
+    /// Whether a proxy only passes bytes on. HTTP/1.1 in plain text is what a proxy is given as it is.
+    fn is_tunnel(&self) -> bool {
+        self.is_http2 || self.server.scheme() == Some(&Scheme::HTTPS)
+    }
+
+    /// Those of before, unless the files have changed: the next request after a rotation uses the new certificate.
+    async fn connections(&self) -> Result<Made, TlsError> {
+        let made = self.lock().clone();
+        let files = self.files().await?;
+        if let Some(made) = made.filter(|made| made.files == files) {
+            return Ok(made);
+        }
+        let (config, for_proxy) = self.configs().await?;
+        let made = self.build(config, for_proxy, files);
+        Ok(self.lock().insert(made).clone())
+    }
+
+    async fn files(&self) -> Result<Stamp, TlsError> {
+        let tls = self.tls.clone();
+        let has_files = tls.ca.is_some() || tls.cert.is_some() || tls.key.is_some();
+        if has_files { Ok(spawn_blocking(move || Stamp::of(&tls)).await?) } else { Ok(Stamp::default()) }
+    }
+
+    /// How to speak TLS with the server, and with a proxy of `https`: that one sees no certificate of ours.
+    async fn configs(&self) -> Result<(ClientConfig, ClientConfig), TlsError> {
+        let is_https = |url: &Uri| url.scheme() == Some(&Scheme::HTTPS);
+        let with_server = is_https(&self.server).then(|| self.tls.clone());
+        let with_proxy = matches!(&self.proxy, Ok(Some(proxy)) if is_https(&proxy.url))
+            .then(|| Tls { ca: self.tls.ca.clone(), ..Tls::default() });
+        if with_server.is_none() && with_proxy.is_none() {
+            return Ok((tls::unused_config()?, tls::unused_config()?));
+        }
+        let config = |tls: Option<Tls>| tls.as_ref().map_or_else(tls::unused_config, tls::client_config);
+        spawn_blocking(move || Ok((config(with_server)?, config(with_proxy)?))).await?
+    }
+
+    fn build(&self, config: ClientConfig, for_proxy: ClientConfig, files: Stamp) -> Made {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        // Shared out among a name's addresses, so that one which swallows everything does not hide the others.
+        tcp.set_connect_timeout(Some(self.timeout));
+        let connector = match &self.proxy {
+            Ok(Some(proxy)) => Connector::by(proxy.clone(), tcp, for_proxy, self.is_tunnel()),
+            _ => Connector::straight(tcp),
+        };
+        let mut tls = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http();
+        if let Some(name) = &self.tls.server_name {
+            let name = name.clone();
+            tls = tls.with_server_name_resolver(move |_: &Uri| ServerName::try_from(name.clone()));
+        }
+        let tls = if self.is_http2 { tls.enable_http2() } else { tls.enable_all_versions() };
+        let heard = Heard::default();
+        let connector = Listening { connector: tls.wrap_connector(connector), heard: heard.clone() };
+        let connections = Pool::builder(TokioExecutor::new())
+            .http2_only(self.is_http2)
+            .http2_initial_stream_window_size(WINDOW)
+            .http2_initial_connection_window_size(WINDOW)
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIME)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .build(connector);
+        Made { connections, heard, files }
+    }
+
+    /// The next request connects anew. A machine that slept has connections that are dead and do not know it, and
+    /// every request on one of HTTP/2's would go the way of the first.
+    fn forget_connections(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Made>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads an answer until `deadline` and up to [`ANSWER_LIMIT`]. What is not read is dropped with its connection.
+async fn read(response: Response<Incoming>, deadline: Instant) -> Answer {
+    let (head, mut body) = response.into_parts();
+    let mut answer = Answer { status: head.status, headers: head.headers, ..Answer::default() };
+    let mut bytes = BytesMut::new();
+    answer.cut = loop {
+        let frame = match timeout_at(deadline, body.frame()).await {
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(_))) => break Some(Cut::BrokenOff),
+            Ok(None) => break None,
+            Err(_) => break Some(Cut::TooLate),
+        };
+        match frame.into_data() {
+            Ok(data) => {
+                let room = ANSWER_LIMIT - bytes.len();
+                bytes.extend_from_slice(data.get(..room).unwrap_or(&data));
+                if data.len() > room {
+                    break Some(Cut::TooLong);
+                }
+            }
+            Err(frame) => answer.trailers = frame.into_trailers().unwrap_or_default(),
+        }
+    };
+    answer.body = bytes.freeze();
+    answer
+}

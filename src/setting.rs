@@ -196,8 +196,12 @@ impl Setting {
     /// What was set up for Claude Code without us, in the environment or in the user's settings, which win: never in a
     /// repository's, and never by a session of ours.
     pub fn inherited(&self) -> Option<Inherited> {
-        let switches =
-            ["CLAUDE_CODE_ENABLE_TELEMETRY", "CLAUDE_CODE_ENHANCED_TELEMETRY_BETA", "CLAUDE_CODE_CLIENT_CERT"];
+        let switches = [
+            "CLAUDE_CODE_ENABLE_TELEMETRY",
+            "CLAUDE_CODE_ENHANCED_TELEMETRY_BETA",
+            "CLAUDE_CODE_CLIENT_CERT",
+            "CLAUDE_CODE_CLIENT_KEY",
+        ];
         let concerns = |name: &str| name.starts_with("OTEL_") || name == profile::HELPER || switches.contains(&name);
         let path = Places::shortened(&self.places.claude.join("settings.json"));
         let own = environment::is_of_a_session(&self.variables);

@@ -108,6 +108,22 @@ fn what_a_profile_cannot_say_is_said() {
 }
 
 #[test]
+fn client_certificates_go_along() {
+    let http = [("CLAUDE_CODE_CLIENT_CERT", "/c.pem"), ("CLAUDE_CODE_CLIENT_KEY", "/k.pem")];
+    let grpc = [("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/c.pem"), ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/k.pem")];
+    for (names, protocol) in [(http, "http/protobuf"), (grpc, "grpc")] {
+        let protocol = ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol);
+        let found = find(&[ON, LOGS, ENDPOINT, protocol, names[0], names[1]]).unwrap();
+        let text = found.text().unwrap();
+        let wanted =
+            ["tls]", &format!("cert = \"/c.pem\"  # {}", names[0].0), &format!("key = \"/k.pem\"  # {}", names[1].0)];
+        assert!(wanted.iter().all(|wanted| text.contains(wanted)) && found.remarks().is_empty(), "{text}");
+        let found = find(&[ON, LOGS, ENDPOINT, protocol, names[0]]).unwrap();
+        assert!(found.remarks()[0].starts_with(names[0].0) && found.is_profile(), "{:?}", found.remarks());
+    }
+}
+
+#[test]
 fn what_is_off_is_not_found() {
     assert!(find(&[METRICS, ENDPOINT]).is_none());
     assert!(find(&[("CLAUDE_CODE_ENABLE_TELEMETRY", "0"), METRICS, ENDPOINT]).is_none());

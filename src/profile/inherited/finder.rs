@@ -159,8 +159,33 @@ impl<'a> Finder<'a> {
             let from = self.place(&name);
             self.put(&["destination", table[1], "tls"], "ca", literal(&path), &from);
         }
+        self.certificate(name, signal, is_grpc);
         self.headers(name, signal, is_grpc);
         Some(from)
+    }
+
+    /// The client certificate: over gRPC OpenTelemetry's, over HTTP Claude Code's own.
+    fn certificate(&mut self, destination: &str, signal: Option<Signal>, is_grpc: bool) {
+        let own = |name: &str| Some((self.value(name)?, name.to_owned()));
+        let both = if is_grpc {
+            [self.either(signal, "CLIENT_CERTIFICATE"), self.either(signal, "CLIENT_KEY")]
+        } else {
+            [own("CLAUDE_CODE_CLIENT_CERT"), own("CLAUDE_CODE_CLIENT_KEY")]
+        };
+        if let [Some((cert, cert_name)), Some((key, key_name))] = &both
+            && is_absolute(cert)
+            && is_absolute(key)
+        {
+            for (word, path, name) in [("cert", cert, cert_name), ("key", key, key_name)] {
+                let from = self.place(name);
+                self.put(&["destination", destination, "tls"], word, literal(path), &from);
+            }
+        } else if let Some((_, name)) = both.into_iter().flatten().next() {
+            let from = self.place(&name);
+            self.remark(format!(
+                "{from} is not used: a client certificate takes a file for itself and one for its key, both absolute"
+            ));
+        }
     }
 
     /// A URL of scheme, host and port, which is all of an endpoint that gRPC takes.
@@ -278,15 +303,6 @@ impl<'a> Finder<'a> {
             self.remark(format!(
                 "{from} asks for totals, and deltas are sent: this version of ccrun does not do totals yet"
             ));
-        }
-        let certificates = self.variables.keys().filter(|name| {
-            name.starts_with("OTEL_EXPORTER_OTLP_") && name.ends_with("CLIENT_CERTIFICATE")
-                || *name == "CLAUDE_CODE_CLIENT_CERT"
-        });
-        let certificates: Vec<_> = certificates.filter(|name| self.value(name).is_some()).cloned().collect();
-        for name in certificates {
-            let from = self.place(&name);
-            self.remark(format!("{from} is not used: this version of ccrun does not do client certificates yet"));
         }
         if self.value(HELPER).is_some() {
             let from = self.variables.get(HELPER).map(|(_, place)| place.clone()).unwrap_or_default();

@@ -5,7 +5,7 @@ use ring::hmac;
 use crate::profile::Destination;
 use crate::setting::Setting;
 
-/// Endpoint, protocol and header sources of a destination under the installation's key, as HMAC-SHA-256.
+/// Endpoint, protocol, header sources and client certificate of a destination under the installation's key, as HMAC-SHA-256.
 ///
 /// What an ended session left is delivered only to a destination of the same fingerprint: one that was changed since
 /// may be somebody else's.
@@ -27,6 +27,9 @@ pub fn fingerprint(key: &[u8; 32], destination: &Destination, setting: &Setting)
     }
     if let Some(helper) = &destination.headers_helper {
         add(&format!("{:?}", helper.argv));
+    }
+    if let Some(cert) = &destination.tls.cert {
+        add(&format!("certificate {}", cert.display()));
     }
     context.sign().as_ref().to_vec()
 }

@@ -61,12 +61,19 @@ fn secrets(root: &Node, project: &Arc<Document>) -> BTreeSet<(String, String)> {
                 pairs.insert((format!("headers_helper: {}", written(helper)), written(endpoint)));
             }
         }
+        // Who says which certificates count says who may be the host.
+        let any_certificate = entries(destination, "tls").any(|(_, node)| theirs(node));
+        if let Some(cert) = destination.get("tls").and_then(|tls| tls.get("cert"))
+            && (any_variable || theirs(endpoint) || any_certificate)
+        {
+            pairs.insert((format!("the client certificate {}", written(cert)), written(endpoint)));
+        }
         for (header, source) in entries(destination, "headers") {
             let is_literal = source.text().is_some();
             if is_literal && theirs(endpoint) && !theirs(source) {
                 // What somebody wrote, or what was found with the profile `inherited`, may be a key.
                 pairs.insert((format!("{header}: what {} says", source.origin.document.label), written(endpoint)));
-            } else if !is_literal && (any_variable || theirs(endpoint) || theirs(source)) {
+            } else if !is_literal && (any_variable || any_certificate || theirs(endpoint) || theirs(source)) {
                 pairs.insert((format!("{header}: {}", written(source)), written(endpoint)));
             }
         }

@@ -22,6 +22,8 @@ mod delivery;
 mod durability;
 #[path = "it/env.rs"]
 mod env;
+#[path = "it/hygiene.rs"]
+mod hygiene;
 #[path = "it/inherited.rs"]
 mod inherited;
 #[path = "it/install.rs"]

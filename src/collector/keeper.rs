@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use fork::{Fork, WEXITSTATUS, WIFEXITED, WTERMSIG};
 
 use super::plan::{Plan, Role};
+use super::private::keep_private;
 use super::worker;
 use crate::log::Log;
 use crate::notice;
@@ -47,6 +48,8 @@ struct Handed {
 /// as that has forked, for the launcher to reap; in keeper and worker when the session is over.
 pub fn run() -> i32 {
     let Ok((pipe, ready, listener)) = take_over() else { return FAILED };
+    // Before there is anything to keep.
+    keep_private();
     let mut ready = Some(ready);
     let plan = match read_plan(pipe) {
         Ok(plan) => plan,

@@ -6,6 +6,7 @@ mod carriers;
 mod connections;
 mod keeper;
 mod plan;
+mod private;
 mod prune;
 mod receive;
 mod rules;

@@ -26,7 +26,9 @@ impl Sandbox {
         for directory in ["home", "project", "bin", "tmp"] {
             std::fs::create_dir(root.path().join(directory)).unwrap();
         }
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ccrun"), root.path().join("bin/ccrun")).unwrap();
+        // A name of its own for the binary: by that its collectors are found.
+        let (binary, own) = (env!("CARGO_BIN_EXE_ccrun"), root.path().join("bin/ccrun"));
+        std::fs::hard_link(binary, &own).or_else(|_| std::fs::copy(binary, &own).map(drop)).unwrap();
         let path = format!("{}:/usr/local/bin:/usr/bin:/bin", root.path().join("bin").display());
         let text = |name: &str| root.path().join(name).display().to_string();
         let variables = [("PATH", path), ("HOME", text("home")), ("TMPDIR", text("tmp")), ("TERM", "xterm".to_owned())];
@@ -101,13 +103,17 @@ impl Sandbox {
     pub fn processes(&self) -> Vec<i32> {
         let home = format!("HOME={}", self.home().display());
         let ours = |pid: &i32| environ(*pid).split(|byte| *byte == 0).any(|variable| variable == home.as_bytes());
-        pids().filter(ours).collect()
+        pids().filter(|pid| ours(pid) || self.has_collector(*pid)).collect()
+    }
+
+    /// Whether it is one of the sandbox's collectors, whose environment nobody but root can read.
+    fn has_collector(&self, pid: i32) -> bool {
+        cmdline(pid) == format!("{}\0collector\0", self.root.path().join("bin/ccrun").display()).as_bytes()
     }
 
     /// The pids of the sandbox's collectors, keepers before their workers.
     pub fn collectors(&self) -> Vec<i32> {
-        let mut found = self.processes();
-        found.retain(|pid| is_collector(*pid));
+        let mut found: Vec<_> = pids().filter(|pid| self.has_collector(*pid)).collect();
         // Asked once of each: processes come and go meanwhile.
         found.sort_by_cached_key(|pid| (parent(*pid) != 1 && found_parent(*pid), *pid));
         found

@@ -1,8 +1,8 @@
 //! A session that lives for as long as a test wants, and its collector's two processes.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ccrun::process::{Process, start_time};
 use nix::sys::signal::{Signal, kill};
@@ -13,8 +13,6 @@ use super::sandbox::{Sandbox, parent, pids, text, wait_until};
 
 /// What a session runs: it says what it was given, and lives until its stdin is closed.
 const PROGRAM: [&str; 3] = ["sh", "-c", r#"echo "$OTEL_EXPORTER_OTLP_ENDPOINT $CCRUN_SESSION"; cat"#];
-
-static STARTED: AtomicUsize = AtomicUsize::new(0);
 
 /// A running session. Whatever is left of it is killed when it is dropped.
 pub struct Session {
@@ -43,9 +41,7 @@ impl Session {
 
     /// Starts one by a command that runs `ccrun` with the words that are added to it.
     pub fn start_by(mut command: Command) -> Self {
-        // The collector is given this variable too, and is found by it.
-        let mark = format!("session-{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
-        let command = command.args(PROGRAM).env("USER", &mark).stdin(Stdio::piped());
+        let command = command.args(PROGRAM).stdin(Stdio::piped());
         let mut program = command.spawn().unwrap();
         let stdin = program.stdin.take();
         let mut line = String::new();
@@ -54,14 +50,20 @@ impl Session {
             drop(stdin);
             panic!("there is no session: {line} {}", text(&program.wait_with_output().unwrap().stderr));
         };
+        // Its keeper holds this file and says so in it. As the program sees it, which may have mounts of its own.
+        let home = command.get_envs().find_map(|(name, value)| value.filter(|_| name == "HOME")).unwrap();
+        let root = format!("/proc/{}/root{}", program.id(), home.display());
+        let lock = Path::new(&root).join(".local/state/ccrun/locks").join(id);
+        let keeper = || living(std::fs::read_to_string(&lock).ok()?.trim().parse().ok()?);
         // The launcher waits only so long for its collector, which on a slow machine may be there later.
-        wait_until("keeper and worker", || collectors(&mark).len() == 2);
-        let both = collectors(&mark);
-        let is_worker = |process: &Process| both.iter().any(|other| other.pid == parent(process.pid));
-        let (workers, keepers): (Vec<Process>, Vec<Process>) =
-            both.iter().copied().partition(|process| is_worker(process));
+        let mut both = None;
+        wait_until("keeper and worker", || {
+            both = keeper().and_then(|keeper| Some((keeper, child(keeper.pid)?)));
+            both.is_some()
+        });
+        let (keeper, last_worker) = both.unwrap();
         let (endpoint, id) = (endpoint.to_owned(), id.to_owned());
-        Self { program, stdin, endpoint, id, keeper: keepers[0], last_worker: workers[0] }
+        Self { program, stdin, endpoint, id, keeper, last_worker }
     }
 
     /// A client of its collector.
@@ -135,17 +137,6 @@ pub fn send(process: Process, by: Signal) {
 /// The child of a process that is no zombie.
 pub fn child(of: i32) -> Option<Process> {
     pids().filter(|pid| parent(*pid) == of).find_map(living)
-}
-
-/// The collectors that have this value of `USER`.
-fn collectors(mark: &str) -> Vec<Process> {
-    let user = format!("USER={mark}");
-    let ours = pids().filter(|pid| {
-        let read = |file: &str| std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
-        read("environ").split(|byte| *byte == 0).any(|variable| variable == user.as_bytes())
-            && read("cmdline").ends_with(b"\0collector\0")
-    });
-    ours.filter_map(living).collect()
 }
 
 fn living(pid: i32) -> Option<Process> {

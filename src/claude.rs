@@ -4,12 +4,14 @@ mod files;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 
 use crate::environment::{self, Changes};
+use crate::hidden::Names;
 use crate::{bounded, profile, state};
 
 pub use files::{SettingsFile, settings_files};
@@ -70,12 +72,23 @@ pub fn user_telemetry(directory: &Path) -> BTreeMap<String, String> {
 }
 
 /// The user's own `--settings`, taken out of the arguments, for only the last one given counts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct UserSettings {
     /// What the user's file or inline JSON says.
     pub content: Map<String, Value>,
     /// The arguments without it.
     pub arguments: Vec<OsString>,
+}
+
+/// Shows which keys there are: people keep keys of another kind in their values.
+impl fmt::Debug for UserSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("UserSettings")
+            .field("content", &Names(&self.content))
+            .field("arguments", &self.arguments.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl UserSettings {

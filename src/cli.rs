@@ -1,6 +1,7 @@
 //! The command line: options and help texts, no behaviour.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -36,7 +37,7 @@ pub struct Cli {
 }
 
 /// What applies to a launch.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+#[derive(Clone, Default, PartialEq, Eq, Args)]
 pub struct Launch {
     /// The profile to use; further ones are laid over it
     #[arg(short, long = "profile", value_name = "NAME")]
@@ -53,6 +54,15 @@ pub struct Launch {
     /// Do not start the program if its telemetry cannot be set up
     #[arg(long)]
     pub require: bool,
+}
+
+/// Shows no value of a variable, which may be a secret.
+impl fmt::Debug for Launch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let launch = &mut formatter.debug_struct("Launch");
+        launch.field("profiles", &self.profiles).field("resource", &self.resource).field("require", &self.require);
+        launch.finish_non_exhaustive()
+    }
 }
 
 /// The verbs, and any program.

@@ -1,11 +1,13 @@
 //! What a profile and a collector's endpoint make of the program's environment. Pure: nothing is read, nothing is set.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::credential::Source;
+use crate::hidden::Names;
 use crate::otlp::Signal;
 use crate::profile::{Profile, attribute_key};
 
@@ -20,12 +22,19 @@ pub const TOKEN_HEADER: &str = "x-ccrun-token";
 const MAXIMUM_VALUE: usize = 255;
 
 /// What to do to an environment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Variables to set.
     pub set: BTreeMap<String, String>,
     /// Variables to take out.
     pub removed: BTreeSet<String>,
+}
+
+/// Shows which variables there are: the program's own secrets are among their values.
+impl fmt::Debug for Changes {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Changes").field("set", &Names(&self.set)).field("removed", &self.removed).finish()
+    }
 }
 
 impl Changes {
@@ -41,12 +50,19 @@ impl Changes {
 }
 
 /// Where a session's collector listens.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Endpoint {
     /// Its port on 127.0.0.1.
     pub port: u16,
     /// What a request must bring.
     pub token: String,
+}
+
+/// Shows no token.
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Endpoint").field("port", &self.port).finish_non_exhaustive()
+    }
 }
 
 impl Endpoint {

@@ -33,7 +33,7 @@ pub struct Elsewhere {
 }
 
 /// All that has a say in a launch's variables.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Parties<'a> {
     /// The profile.
     pub resolved: &'a Resolved,

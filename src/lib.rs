@@ -20,8 +20,8 @@
 //! 9. [`usage::report`]: what the ledger knows.
 //!
 //! Beside that way stand [`process`], [`state`], [`git`], [`helper`], [`bounded`] and [`random`], which each ask the system for one thing,
-//! [`log`] and [`notice`], by which a session tells of itself afterwards, and
-//! [`printable`], which everything foreign passes before it reaches a terminal.
+//! [`log`] and [`notice`], by which a session tells of itself afterwards, [`hidden`], which keeps secrets out of what is
+//! printed for developers, and [`printable`], which everything foreign passes before it reaches a terminal.
 
 pub mod background;
 pub mod bounded;
@@ -35,6 +35,7 @@ pub mod explanation;
 pub mod forward;
 pub mod git;
 pub mod helper;
+pub mod hidden;
 pub mod launch;
 pub mod log;
 pub mod notice;

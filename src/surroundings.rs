@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::hidden::Names;
+
 /// A snapshot of the process's surroundings.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Surroundings {
     /// The environment.
     pub variables: BTreeMap<OsString, OsString>,
@@ -17,6 +20,18 @@ pub struct Surroundings {
     pub directory: PathBuf,
     /// The binary that runs.
     pub executable: PathBuf,
+}
+
+/// Shows which variables there are: there are secrets in every environment.
+impl fmt::Debug for Surroundings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Surroundings")
+            .field("variables", &Names(&self.variables))
+            .field("directory", &self.directory)
+            .field("executable", &self.executable)
+            .finish()
+    }
 }
 
 impl Surroundings {

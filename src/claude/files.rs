@@ -1,12 +1,14 @@
 //! Claude Code's own settings files: which variables they name.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::MAXIMUM_SIZE;
 use crate::bounded;
+use crate::hidden::Names;
 
 /// Where an administrator's settings are, which beat everything.
 const MANAGED: &str = if cfg!(target_os = "macos") {
@@ -16,7 +18,7 @@ const MANAGED: &str = if cfg!(target_os = "macos") {
 };
 
 /// A settings file that names variables.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SettingsFile {
     /// Where it is.
     pub path: PathBuf,
@@ -24,6 +26,17 @@ pub struct SettingsFile {
     pub managed: bool,
     /// Its `env`.
     pub variables: BTreeMap<String, String>,
+}
+
+/// Shows which variables there are: people keep keys in their values.
+impl fmt::Debug for SettingsFile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("SettingsFile")
+            .field("path", &self.path)
+            .field("variables", &Names(&self.variables))
+            .finish_non_exhaustive()
+    }
 }
 
 /// The files that Claude Code reads, with its configuration in `claude`, when it starts in a directory; later ones win.

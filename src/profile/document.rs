@@ -5,12 +5,18 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// A text that settings come from: a file, a built-in profile or an option of the command line.
-#[derive(Debug)]
 pub struct Document {
     /// What people know it by: a path, ``built-in profile `local` `` or `--var`.
     pub label: String,
     /// The whole text.
     pub text: String,
+}
+
+/// Shows no text: people do write keys there.
+impl fmt::Debug for Document {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Document").field("label", &self.label).finish_non_exhaustive()
+    }
 }
 
 /// Where a value stands.

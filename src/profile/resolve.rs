@@ -1,6 +1,7 @@
 //! Which profile applies, and what all its layers say together.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ use crate::helper::Ground;
 pub const DEFAULT: &str = "local";
 
 /// What the user chose, as it was said: enough to resolve the same profile again after its session ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Selection {
     /// Names of profiles: the first is the profile, the others are laid over it from left to right.
@@ -33,19 +34,32 @@ pub struct Selection {
     pub variables: Vec<(String, String)>,
     /// `--resource KEY=VALUE`, in order.
     pub resource: Vec<(String, String)>,
-    /// `--env NAME=VALUE`, in order.
+    /// `--env NAME=VALUE`, in order. Never written down: it may hold the program's own secrets, and says nothing of a
+    /// destination.
+    #[serde(skip)]
     pub env: Vec<(String, String)>,
     /// The directory from which a project's file is looked for.
     pub directory: Option<PathBuf>,
 }
 
 impl Selection {
-    /// The same without the values of `--resource` and `--env`, which do not decide where telemetry goes: they may be
-    /// secret, or what the profile redacts.
+    /// The same without the values of `--resource`, which do not decide where telemetry goes: they may be what the
+    /// profile redacts.
     #[must_use]
     pub fn without_values(&self) -> Self {
         let names = |pairs: &[(String, String)]| pairs.iter().map(|(name, _)| (name.clone(), String::new())).collect();
-        Self { resource: names(&self.resource), env: names(&self.env), ..self.clone() }
+        Self { resource: names(&self.resource), ..self.clone() }
+    }
+}
+
+/// Shows no value of a variable, which may be a secret.
+impl fmt::Debug for Selection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |pairs: &[(String, String)]| pairs.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        let selection = &mut formatter.debug_struct("Selection");
+        selection.field("profiles", &self.profiles).field("variables", &names(&self.variables));
+        selection.field("resource", &self.resource).field("env", &names(&self.env));
+        selection.field("directory", &self.directory).finish()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Faults};
 use super::document::{Document, Origin};
+use crate::hidden::Hidden;
 
 /// A value, and where it stands.
 #[derive(Clone, Debug)]
@@ -23,7 +25,7 @@ pub(super) struct Node {
 }
 
 /// A value of TOML, as far as profiles use it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Value {
     /// A table, by key.
     Table(BTreeMap<String, Node>),
@@ -39,6 +41,20 @@ pub(super) enum Value {
     Float(f64),
     /// A date or a time, which no key takes: as it was written.
     Date(String),
+}
+
+/// Shows no text: people do write keys there.
+impl fmt::Debug for Value {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Table(entries) => formatter.debug_map().entries(entries).finish(),
+            Self::List(items) => formatter.debug_list().entries(items).finish(),
+            Self::Text(_) | Self::Date(_) => Hidden.fmt(formatter),
+            Self::Bool(truth) => truth.fmt(formatter),
+            Self::Integer(number) => number.fmt(formatter),
+            Self::Float(number) => number.fmt(formatter),
+        }
+    }
 }
 
 /// The entries of a table.

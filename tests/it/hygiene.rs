@@ -1,6 +1,9 @@
 //! A destination's secrets are in the profile's sources, in the collector's memory and in the requests, and nowhere
 //! else.
 
+#[path = "hygiene/debug.rs"]
+mod debug;
+
 use std::path::{Path, PathBuf};
 
 use ccrun::process::Process;
@@ -21,7 +24,7 @@ const ALL: [&str; 5] = [LITERAL, FROM_ENV, FROM_FILE, FROM_COMMAND, PASSWORD];
 /// A profile with a secret of every kind, for a sandbox that has them.
 fn profile(sandbox: &mut Sandbox, endpoint: &str, protocol: &str) {
     sandbox.set("CANARY", FROM_ENV);
-    sandbox.write("home/secret", format!("{FROM_FILE}\n"));
+    let file = sandbox.write("home/secret", format!("{FROM_FILE}\n"));
     // What the launcher is like from outside, at the only moment when it waits for somebody.
     sandbox.program(
         "look",
@@ -34,9 +37,10 @@ fn profile(sandbox: &mut Sandbox, endpoint: &str, protocol: &str) {
         format!(
             "[destination.d]\nendpoint = \"{endpoint}\"\nprotocol = \"{protocol}\"\n[destination.d.headers]\n\
              x-literal = \"{LITERAL}\"\nx-env = {{ env = \"CANARY\", format = \"Bearer {{}}\" }}\n\
-             x-file = {{ file = \"~/secret\" }}\nx-command = {{ command = [\"token\"] }}\n\
+             x-file = {{ file = \"{}\" }}\nx-command = {{ command = [\"token\"] }}\n\
              x-basic = {{ basic = {{ user = \"u\", password = \"{PASSWORD}\" }} }}\n\
-             [env]\nLOOKED = {{ command = [\"look\"] }}\n[collector]\ndrain_timeout = \"1s\"\n"
+             [env]\nLOOKED = {{ command = [\"look\"] }}\n[collector]\ndrain_timeout = \"1s\"\n",
+            file.display()
         ),
     );
 }
@@ -154,6 +158,21 @@ fn a_variable_that_a_header_is_read_from_is_gone_in_the_program_and_its_children
     let output = sandbox.run(["-p", "team", "sh", "-c", "env; sh -c env"]);
     assert_eq!(text(&output.stdout).matches("OTHER=stays").count(), 2);
     assert_none(&[FROM_ENV, "canary-second", "canary-inner", "FIRST="], &output.stdout, "the program's environment");
+    sandbox.wait_for_end();
+}
+
+#[test]
+fn an_option_of_the_programs_is_not_written_down() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let endpoint = format!("endpoint={}", backend.endpoint());
+    let session = Session::start(&sandbox, &["-p", "otlp", "--var", &endpoint, "-e", "MODEL_KEY=canary-option-91"]);
+    session.client().export(&ids("record", 1));
+    backend.wait_for(|received| !received.is_empty(), DEADLINE);
+    assert!(holds(&environ(i32::try_from(session.pid()).unwrap()), "MODEL_KEY=canary-option-91"));
+    for path in files(&sandbox.state()) {
+        assert_none(&["canary-option"], &read(&path), &path.display().to_string());
+    }
+    session.end();
     sandbox.wait_for_end();
 }
 

@@ -57,6 +57,48 @@ fn no_secret_and_no_token_is_where_others_look() {
     assert_eq!(files_with(&client.home(), &token), [""; 0]);
 }
 
+/// Verbs that change what profiles say, whom to trust, or show a secret; and what each would leave behind.
+const REFUSED: [&str; 6] = [
+    "profile new other --extends team",
+    "profile add added.toml --yes",
+    "profile edit team",
+    "trust --yes",
+    "untrust",
+    "env -p team --format shell --reveal",
+];
+
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn claudes_own_shell_gets_no_help() {
+    // Asked for each verb's exit code and words, for in the end a prompt-injected shell sees just these.
+    let tries: Vec<_> = REFUSED
+        .iter()
+        .enumerate()
+        .map(|(number, verb)| format!("ccrun {verb} > ~/out-{number} 2> ~/err-{number}; echo $? > ~/code-{number}"))
+        .collect();
+    let script = Script::text("done").usage(USAGE).bash(tries.join("; "));
+    let (backend, mut client) = (Backend::start(), Client::new(script));
+    client.set("KEY", SECRET);
+    client.write("project/added.toml", "[vars]\na = \"b\"\n");
+    client.write("project/.ccrun.toml", "profile = \"team\"\n");
+    let headers = "[destination.backend.headers]\nx-key = { env = \"KEY\" }\n";
+    client.profile("team", profile(&backend, "http/protobuf") + headers);
+    let output = client.claude(&["-p", "team"], ["-p", "a question", "--allowedTools", "Bash"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = |name: String| std::fs::read_to_string(client.home().join(name)).unwrap();
+    for (number, verb) in REFUSED.iter().enumerate() {
+        let words = said(format!("err-{number}"));
+        assert_eq!(said(format!("code-{number}")), "1\n", "{verb}: {words}");
+        assert!(words.lines().count() == 1 && words.contains("inside a session of Claude's"), "{verb}: {words}");
+        assert_eq!(said(format!("out-{number}")), "", "{verb}");
+    }
+    assert!(!client.state().join("trust").exists());
+    let profiles = std::fs::read_dir(client.home().join(".config/ccrun/profiles")).unwrap().count();
+    assert_eq!(profiles, 1, "nothing was written");
+    client.wait_for_end();
+    assert_eq!(files_with(&client.home(), SECRET), [""; 0]);
+}
+
 fn holds(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }

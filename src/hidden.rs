@@ -1,0 +1,25 @@
+//! For the Debug of what holds secrets: shows that something is there, and not what it says.
+
+use std::fmt;
+
+/// Something that is not shown.
+pub struct Hidden;
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("…")
+    }
+}
+
+/// The names of pairs, without their values.
+pub struct Names<'a, P>(pub &'a P);
+
+impl<'a, P, N, V> fmt::Debug for Names<'a, P>
+where
+    &'a P: IntoIterator<Item = (N, V)>,
+    N: fmt::Debug,
+{
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.0.into_iter().map(|(name, _)| name)).finish()
+    }
+}

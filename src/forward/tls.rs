@@ -27,8 +27,8 @@ const MAXIMUM_FILE: u64 = 4 << 20;
 pub(super) enum TlsError {
     #[error("cannot read the {what} in `{}`: {error}", path.display())]
     Unreadable { what: &'static str, path: PathBuf, error: io::Error },
-    #[error("`{}` is no PEM file: {error}", path.display())]
-    NotPem { path: PathBuf, error: pem::Error },
+    #[error("`{}` is no good PEM file: {fault}", path.display())]
+    NotPem { path: PathBuf, fault: &'static str },
     #[error("there is no {what} in `{}`: {instead}", path.display())]
     Missing { what: &'static str, path: PathBuf, instead: &'static str },
     #[error("no certificate authority in `{}` can be used", path.display())]
@@ -117,7 +117,7 @@ fn certificates(path: &Path, what: &'static str) -> Result<Vec<CertificateDer<'s
     match certificates {
         Ok(none) if none.is_empty() => Err(missing(path, what, &text)),
         Ok(certificates) => Ok(certificates),
-        Err(error) => Err(TlsError::NotPem { path: path.to_owned(), error }),
+        Err(error) => Err(not_pem(path, &error)),
     }
 }
 
@@ -130,7 +130,7 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     }
     PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
         pem::Error::NoItemsFound => missing(path, what, &text),
-        error => TlsError::NotPem { path: path.to_owned(), error },
+        error => not_pem(path, &error),
     })
 }
 
@@ -152,6 +152,17 @@ fn missing(path: &Path, what: &'static str, text: &[u8]) -> TlsError {
         "it is no PEM file, which has a line that begins with `-----BEGIN`"
     };
     TlsError::Missing { what, path: path.to_owned(), instead }
+}
+
+/// Says what is wrong with a PEM file. The error itself shows lines of it, which may be a key's.
+fn not_pem(path: &Path, error: &pem::Error) -> TlsError {
+    let fault = match error {
+        pem::Error::MissingSectionEnd { .. } => "a section has no end; are line breaks missing?",
+        pem::Error::IllegalSectionStart { .. } => "a section's first line is not as it should be",
+        pem::Error::Base64Decode(_) => "its base64 is broken",
+        _ => "it cannot be read as one",
+    };
+    TlsError::NotPem { path: path.to_owned(), fault }
 }
 
 fn holds(text: &[u8], words: &str) -> bool {

@@ -7,7 +7,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 
 use crate::support::backend::{Backend, Export, Identity, Received, Reply};
 use crate::support::emitter::{ids, ids_of};
-use crate::support::sandbox::{DEADLINE, Sandbox, text, wait_until};
+use crate::support::sandbox::{DEADLINE, Sandbox, cmdline, environ, text, wait_until};
 use crate::support::session::Session;
 
 /// The string attributes of the resource of the first record.
@@ -75,9 +75,11 @@ fn a_destination_that_is_down_holds_up_no_other() {
     client.export(&all[1..]);
     let received = backend.wait_for(|received| received.len() == 2, DEADLINE);
     assert_eq!(ids_of(&received), all);
-    wait_until("the reason", || sandbox.queue().iter().any(|entry| entry["last_error"].is_string()));
+    // And that the other has everything is noted after it has.
+    let is_noted = |queue: &[serde_json::Value]| queue.len() == 1 && queue[0]["last_error"].is_string();
+    wait_until("the reason", || is_noted(&sandbox.queue()));
     let queue = sandbox.queue();
-    assert_eq!((queue.len(), &queue[0]["destination"]), (1, &"a-down".into()));
+    assert_eq!(queue[0]["destination"], "a-down");
     assert!(queue[0]["last_error"].as_str().unwrap().contains("refused"), "{queue:?}");
 
     down.restart();
@@ -172,9 +174,8 @@ fn no_secret_and_no_token_is_where_it_does_not_belong() {
     let program = std::fs::read(format!("/proc/{}/environ", session.pid())).unwrap();
     assert!(!contains(&program, secret), "the program's environment");
     for pid in sandbox.collectors() {
-        for file in ["environ", "cmdline"] {
-            let bytes = std::fs::read(format!("/proc/{pid}/{file}")).unwrap();
-            assert!(!contains(&bytes, secret) && !contains(&bytes, token), "the collector's {file}");
+        for bytes in [environ(pid), cmdline(pid)] {
+            assert!(!contains(&bytes, secret) && !contains(&bytes, token), "what others see of the collector");
         }
     }
     for path in files(&sandbox.state()) {

@@ -4,7 +4,9 @@ use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::{Command, Stdio};
 
+use super::inside::waits_for;
 use crate::support::backend::Backend;
+use crate::support::claude::pid;
 use crate::support::emitter::{ids, ids_of};
 use crate::support::sandbox::{DEADLINE, Sandbox, text, wait_until};
 use crate::support::session::Session;
@@ -38,7 +40,7 @@ fn a_collector_is_closed_to_its_own_user_and_still_sees_who_may_send() {
     stdin.write_all(b"it runs").unwrap();
     let mut client = session.client();
     session.end();
-    wait_until("the collector to watch who may still send", || watches(worker, carrier.id()));
+    wait_until("the collector to watch who may still send", || waits_for(worker, pid(&carrier)));
     client.export(&all[1..]);
     drop((client, stdin));
     carrier.wait().unwrap();
@@ -55,13 +57,6 @@ fn refused(sandbox: &Sandbox, pid: impl std::fmt::Display) -> Vec<String> {
     let output = as_nobody(sandbox).args(["sh", "-c", &script]).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     text(&output.stdout).lines().map(str::to_owned).collect()
-}
-
-/// Whether one process waits for the end of another.
-fn watches(pid: i32, other: u32) -> bool {
-    let infos = std::fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten().flatten();
-    let watched = format!("Pid:\t{other}\n");
-    infos.filter_map(|info| std::fs::read_to_string(info.path()).ok()).any(|info| info.contains(&watched))
 }
 
 fn as_nobody(sandbox: &Sandbox) -> Command {

@@ -2,6 +2,7 @@
 
 mod frame;
 mod gzip;
+mod json;
 mod pattern;
 mod response;
 mod rewrite;
@@ -11,6 +12,7 @@ mod wire;
 
 pub use frame::{FrameError, frame, unframe};
 pub use gzip::{GzipError, gunzip, gzip};
+pub use json::{JsonError, json_to_protobuf, protobuf_to_json};
 pub use pattern::Pattern;
 pub use response::{ExportResponse, PartialSuccess};
 pub use rewrite::{HashKey, Redact, Rewritten, Rules, Stamp, Switch, Withheld, rewrite};

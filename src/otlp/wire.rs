@@ -114,7 +114,7 @@ fn take_field(input: &[u8]) -> Result<(Field<'_>, &[u8]), Malformed> {
     Ok((Field { number, value, raw }, rest))
 }
 
-fn take_varint(input: &[u8]) -> Result<(u64, &[u8]), Malformed> {
+pub(super) fn take_varint(input: &[u8]) -> Result<(u64, &[u8]), Malformed> {
     let mut value = 0_u64;
     for (index, &byte) in input.iter().enumerate() {
         let is_last_possible = index + 1 == MAX_VARINT_BYTES;
@@ -129,7 +129,7 @@ fn take_varint(input: &[u8]) -> Result<(u64, &[u8]), Malformed> {
     Err(Malformed::Truncated)
 }
 
-fn take_array<const N: usize>(input: &[u8]) -> Result<([u8; N], &[u8]), Malformed> {
+pub(super) fn take_array<const N: usize>(input: &[u8]) -> Result<([u8; N], &[u8]), Malformed> {
     input.split_first_chunk().map(|(array, rest)| (*array, rest)).ok_or(Malformed::Truncated)
 }
 
@@ -169,7 +169,7 @@ pub(super) fn put_changed(
     Ok(())
 }
 
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value.to_le_bytes()[0] | 0x80);
         value >>= 7;

@@ -10,12 +10,13 @@ use hyper::header::{
 use hyper::http::uri::{Authority, Scheme};
 use hyper::{Method, Request, Uri};
 use thiserror::Error;
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::answer::Outcome;
 use super::client::Client;
 use super::proxy::Proxies;
-use crate::otlp::{Signal, frame, gzip};
+use crate::otlp::{JsonError, Signal, frame, gzip, protobuf_to_json};
 use crate::printable::printable;
 use crate::profile::{Destination, Protocol};
 
@@ -25,6 +26,14 @@ const LONGEST_TIMEOUT: Duration = Duration::from_hours(1);
 /// Exporter, language and version, the product in front (OTLP exporter specification, *User Agent*).
 const AGENT: &str =
     concat!("ccrun/", env!("CARGO_PKG_VERSION"), " OTel-OTLP-Exporter-Rust/", env!("CARGO_PKG_VERSION"));
+
+/// The most that a request may be in JSON, in bytes. Receivers take no more, and from what is larger in protobuf alone
+/// JSON makes several times as much.
+const LONGEST_JSON: usize = 64 << 20;
+
+/// Requests up to this, in bytes, become JSON where they are, which takes a millisecond; others on a thread of their
+/// own.
+const SMALL: usize = 128 << 10;
 
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
@@ -89,6 +98,10 @@ impl Transport {
     ///
     /// Values in `headers` that are marked sensitive appear in no reason.
     pub async fn send(&self, signal: Signal, body: Bytes, headers: &HeaderMap) -> Outcome {
+        let body = match self.encode(signal, body).await {
+            Ok(body) => body,
+            Err(outcome) => return outcome,
+        };
         let deadline = Instant::now() + self.timeout;
         let request = match self.request(signal, body, headers) {
             Ok(request) => request,
@@ -101,6 +114,24 @@ impl Transport {
         }
     }
 
+    /// The body in the encoding of the destination.
+    async fn encode(&self, signal: Signal, body: Bytes) -> Result<Bytes, Outcome> {
+        if self.protocol != Protocol::HttpJson {
+            return Ok(body);
+        }
+        let is_small = body.len() <= SMALL;
+        let write = move || protobuf_to_json(signal, &body, LONGEST_JSON);
+        let written = if is_small { write() } else { spawn_blocking(write).await.map_err(|error| unsent(&error))? };
+        written.map(Bytes::from).map_err(|error| {
+            let reason = format!("the request cannot be made json: {error}");
+            match error {
+                JsonError::TooLarge(_) => Outcome::TooLarge { reason },
+                _ => Outcome::Refused { reason },
+            }
+        })
+    }
+
+    /// The request that carries `body`, which is in the destination's encoding.
     fn request(&self, signal: Signal, body: Bytes, headers: &HeaderMap) -> Result<Request<Full<Bytes>>, Outcome> {
         let is_grpc = self.protocol == Protocol::Grpc;
         let mut body = if self.gzip { gzip(&body).map(Bytes::from).map_err(|error| unsent(&error))? } else { body };
@@ -127,7 +158,9 @@ impl Transport {
     }
 
     fn add_http_headers(&self, headers: &mut HeaderMap) {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        let is_json = self.protocol == Protocol::HttpJson;
+        let media_type = if is_json { "application/json" } else { "application/x-protobuf" };
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
         if self.gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }

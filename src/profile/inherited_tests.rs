@@ -102,9 +102,12 @@ fn what_a_profile_cannot_say_is_said() {
     let notice = found.notice().unwrap();
     assert!(notice.contains("9464") && notice.contains("screen") && notice.contains("/v1/logs"), "{notice}");
     assert!(!notice.contains("sk-1"));
-    let json = ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json");
-    let found = find(&[ON, LOGS, ENDPOINT, json, ("OTEL_EXPORTER_OTLP_HEADERS", "host=x")]).unwrap();
+    let thrift = ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/thrift");
+    let found = find(&[ON, LOGS, ENDPOINT, thrift, ("OTEL_EXPORTER_OTLP_HEADERS", "host=x")]).unwrap();
     assert!(found.is_profile() && found.remarks().len() == 2, "{:?}", found.remarks());
+    let json = ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json");
+    let found = find(&[ON, LOGS, ENDPOINT, json]).unwrap();
+    assert!(found.remarks().is_empty() && found.text().unwrap().contains("protocol = \"http/json\""));
 }
 
 #[test]

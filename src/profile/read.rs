@@ -57,7 +57,6 @@ fn not_in_force(root: &Node, faults: &mut Vec<Diagnostic>) {
     for destination in root.get("destination").and_then(Node::entries).into_iter().flat_map(Entries::values) {
         let is = |key: &str, word: &str| destination.get(key).filter(|node| node.text() == Some(word));
         note(is("temporality", "cumulative"), "`cumulative` gives totals");
-        note(is("protocol", "http/json"), "`http/json`");
     }
 }
 

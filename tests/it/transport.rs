@@ -21,6 +21,8 @@ use crate::transport_failures::stubborn;
 
 pub(crate) const BOTH: [Protocol; 2] = [Protocol::HttpProtobuf, Protocol::Grpc];
 
+const ALL: [Protocol; 3] = [Protocol::HttpProtobuf, Protocol::HttpJson, Protocol::Grpc];
+
 /// Long enough to never pass by itself, on the slowest machine.
 pub(crate) const PATIENT: Duration = Duration::from_mins(1);
 
@@ -85,8 +87,8 @@ pub(crate) fn pem_file(text: &str) -> NamedTempFile {
 }
 
 #[test]
-fn both_protocols_carry_a_request_compressed_or_not() {
-    for protocol in BOTH {
+fn every_protocol_carries_a_request_compressed_or_not() {
+    for protocol in ALL {
         for gzip in [false, true] {
             let backend = Backend::start();
             assert_eq!(send(&Destination { gzip, ..destination(&backend.endpoint(), protocol) }), accepted());
@@ -108,9 +110,12 @@ fn what_each_protocol_asks_for_is_there() {
     let backend = Backend::start();
     assert_eq!(send(&destination(&format!("{}/otlp/", backend.endpoint()), Protocol::HttpProtobuf)), accepted());
     assert_eq!(send(&destination(&format!("{}/otlp/", backend.endpoint()), Protocol::Grpc)), accepted());
-    let [http, grpc] = &backend.received()[..] else { panic!("two requests") };
-    assert_eq!((http.path.as_str(), http.version), ("/otlp/v1/logs", Version::HTTP_11));
-    assert_eq!(http.header("content-type"), "application/x-protobuf");
+    assert_eq!(send(&destination(&format!("{}/otlp/", backend.endpoint()), Protocol::HttpJson)), accepted());
+    let [http, grpc, json] = &backend.received()[..] else { panic!("three requests") };
+    for (request, media_type) in [(http, "application/x-protobuf"), (json, "application/json")] {
+        assert_eq!((request.path.as_str(), request.version), ("/otlp/v1/logs", Version::HTTP_11));
+        assert_eq!(request.header("content-type"), media_type);
+    }
     assert_eq!(grpc.path, format!("/otlp{}", Signal::Logs.grpc_path()));
     assert_eq!((grpc.version, grpc.header("te")), (Version::HTTP_2, "trailers"));
     assert_eq!((grpc.header("content-type"), grpc.header("grpc-timeout")), ("application/grpc", "60000m"));
@@ -213,6 +218,43 @@ fn answers_over_http() {
 }
 
 #[test]
+fn answers_over_http_in_json() {
+    let refused = |reason: &str| Outcome::Refused { reason: reason.to_owned() };
+    let json = |status, body: &str| Reply::http(status, body).header("content-type", "application/json");
+    let cases = [
+        (Reply::partial(2, "too old"), Outcome::Delivered { rejected: 2, message: Some("too old".to_owned()) }),
+        (
+            json(200, r#"{"partialSuccess":{"rejectedLogRecords":3}}"#),
+            Outcome::Delivered { rejected: 3, message: None },
+        ),
+        (json(200, ""), accepted()),
+        // Without the media type that it should have.
+        (Reply::http(200, "{}"), accepted()),
+        (json(400, r#"{"code":3,"message":"no name"}"#), refused("400 bad request: no name")),
+        (Reply::http(400, r#"{"code":3,"message":"no name"}"#), refused("400 bad request: no name")),
+    ];
+    let backend = Backend::start();
+    for (reply, expected) in cases {
+        backend.reply(reply);
+        assert_eq!(send(&destination(&backend.endpoint(), Protocol::HttpJson)), expected);
+    }
+}
+
+#[test]
+fn what_json_cannot_carry_is_not_sent() {
+    let backend = Backend::start();
+    let transport = Transport::new(&destination(&backend.endpoint(), Protocol::HttpJson)).unwrap();
+    let send = |body: Vec<u8>| block_on(transport.send(Signal::Logs, body.into(), &HeaderMap::new()));
+    // A field of another wire type than it should have; and so many scopes, of four bytes each, that JSON is too long.
+    let reason =
+        "the request cannot be made json: not a protobuf message: field 1 has another wire type than OTLP gives it";
+    assert_eq!(send(vec![0x08, 1]), Outcome::Refused { reason: reason.to_owned() });
+    let reason = "the request cannot be made json: larger than 67108864 bytes in the other encoding";
+    assert_eq!(send([0x0a, 2, 0x12, 0].repeat(4 << 20)), Outcome::TooLarge { reason: reason.to_owned() });
+    assert_eq!(backend.connections(), 0);
+}
+
+#[test]
 fn a_redirect_is_not_followed() {
     let target = Backend::start();
     let backend = Backend::start();
@@ -268,6 +310,14 @@ fn a_large_request_arrives_whole() {
         assert_eq!(block_on(transport.send(Signal::Metrics, body.clone(), &HeaderMap::new())), accepted());
         assert_eq!(backend.received()[0].body, body);
     }
+    let backend = Backend::start();
+    let json = Destination { gzip: false, ..destination(&backend.endpoint(), Protocol::HttpJson) };
+    let transport = Transport::new(&json).unwrap();
+    let mut large = export();
+    large.resource_logs.extend((0..5_000).map(|_| export().resource_logs[0].clone()));
+    let body = large.encode_to_vec().into();
+    assert_eq!(block_on(transport.send(Signal::Logs, body, &HeaderMap::new())), accepted());
+    assert_eq!(backend.received()[0].export, Some(Export::Logs(large)));
 }
 
 #[test]

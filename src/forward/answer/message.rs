@@ -14,6 +14,14 @@ use crate::printable::printable;
 /// Secrets shorter than this, in bytes, are not looked for in what a backend says: everything would match.
 const SHORTEST_SECRET: usize = 6;
 
+/// The field of each signal's partial success that counts what was rejected, as it should be called in JSON and as some
+/// call it.
+const REJECTED: [(&str, &str); 3] = [
+    ("rejectedDataPoints", "rejected_data_points"),
+    ("rejectedLogRecords", "rejected_log_records"),
+    ("rejectedSpans", "rejected_spans"),
+];
+
 /// What the body of a success turned out to be.
 pub(super) enum Accepted {
     /// An `Export…ServiceResponse`, or nothing, which is an empty one.
@@ -27,7 +35,7 @@ pub(super) fn accepted(answer: &Answer, sent: &HeaderMap) -> Accepted {
     match body(answer) {
         Some(body) if body.is_empty() => accepted_protobuf(&body, sent),
         Some(_) if is_html(answer) => Accepted::Foreign,
-        Some(body) if is_json(answer) => accepted_json(&body, sent),
+        Some(body) if is_json(answer, &body) => accepted_json(&body, sent),
         Some(body) => accepted_protobuf(&body, sent),
         None => Accepted::Foreign,
     }
@@ -52,9 +60,10 @@ fn accepted_json(body: &[u8], sent: &HeaderMap) -> Accepted {
         let is_error = ["error", "errors", "code"].iter().any(|key| response.get(*key).is_some_and(says_something));
         return if is_error { Accepted::Foreign } else { accepted_with(0, "", sent) };
     };
-    let counts = ["rejectedDataPoints", "rejectedLogRecords", "rejectedSpans"].iter();
-    let rejected = counts.filter_map(|key| integer(partial.get(*key)?)).max().unwrap_or(0);
-    accepted_with(rejected, partial.get("errorMessage").and_then(Value::as_str).unwrap_or_default(), sent)
+    let field = |camel: &str, snake: &str| partial.get(camel).or_else(|| partial.get(snake)).cloned();
+    let rejected = REJECTED.iter().filter_map(|(camel, snake)| integer(&field(camel, snake)?)).max().unwrap_or(0);
+    let message = field("errorMessage", "error_message");
+    accepted_with(rejected, message.as_ref().and_then(Value::as_str).unwrap_or_default(), sent)
 }
 
 /// 64-bit integers are strings in protobuf's JSON, and numbers in everyone else's.
@@ -105,7 +114,7 @@ pub(super) fn said(answer: &Answer) -> String {
     if is_html(answer) {
         return html_words(&text());
     }
-    if is_json(answer) {
+    if is_json(answer, &body) {
         return serde_json::from_slice(&body).ok().and_then(|value| json_words(&value)).unwrap_or_else(text);
     }
     if answer.media_type().contains("protobuf") {
@@ -139,9 +148,12 @@ pub(super) fn is_html(answer: &Answer) -> bool {
     answer.media_type().contains("html") || starts(b"<!doctype") || starts(b"<html")
 }
 
-fn is_json(answer: &Answer) -> bool {
+/// JSON by its media type, or by its beginning where that says nothing: no message of protobuf that answers here begins
+/// with a brace.
+fn is_json(answer: &Answer, body: &[u8]) -> bool {
     let media_type = answer.media_type();
-    media_type == "application/json" || media_type.ends_with("+json")
+    let begins_as_json = || body.trim_ascii_start().starts_with(b"{") && !media_type.contains("protobuf");
+    media_type == "application/json" || media_type.ends_with("+json") || begins_as_json()
 }
 
 /// The body, decompressed if need be; nothing if that is not possible.

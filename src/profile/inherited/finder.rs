@@ -203,11 +203,9 @@ impl<'a> Finder<'a> {
     fn protocol(&mut self, table: &[&str], protocol: Option<(String, String)>) {
         let Some((value, name)) = protocol else { return };
         let from = self.place(&name);
-        let word = if value == "grpc" { "grpc" } else { "http/protobuf" };
+        let word = ["grpc", "http/json"].into_iter().find(|word| *word == value).unwrap_or("http/protobuf");
         self.put(table, "protocol", Value::Text(word.to_owned()), &from);
-        if value == "http/json" {
-            self.remark(format!("`http/json` ({from}) becomes `http/protobuf`, which every OTLP receiver has to take"));
-        } else if value != word {
+        if value != word {
             self.remark(format!("{from} names no protocol that there is: `http/protobuf` is used"));
         }
     }

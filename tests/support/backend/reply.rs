@@ -129,6 +129,7 @@ impl Reply {
         let is_grpc = protocol == Protocol::Grpc;
         let (status, content_type, body) = match &self.what {
             What::Response(message) if is_grpc => (200, "application/grpc", frame(message, false).unwrap()),
+            What::Response(message) if protocol == Protocol::HttpJson => (200, "application/json", json(message)),
             What::Response(message) => (200, "application/x-protobuf", Bytes::copy_from_slice(message)),
             What::Http(status, body) => (*status, "", Bytes::copy_from_slice(body)),
             What::Grpc | What::GrpcTrailersOnly => (200, "application/grpc", Bytes::new()),
@@ -147,6 +148,19 @@ impl Reply {
         }
         response
     }
+}
+
+/// An `ExportLogsServiceResponse` in JSON.
+fn json(message: &[u8]) -> Bytes {
+    let response = ExportLogsServiceResponse::decode(message).unwrap();
+    let partial = response.partial_success.map(|partial| {
+        serde_json::json!({
+            "rejectedLogRecords": partial.rejected_log_records.to_string(),
+            "errorMessage": partial.error_message,
+        })
+    });
+    let response = partial.map_or(serde_json::json!({}), |partial| serde_json::json!({ "partialSuccess": partial }));
+    response.to_string().into()
 }
 
 fn grpc_status(code: u8, message: &str) -> Vec<(String, String)> {

@@ -62,6 +62,8 @@ mod readme;
 mod receiving;
 #[path = "it/receiving_grpc.rs"]
 mod receiving_grpc;
+#[path = "it/receiving_json.rs"]
+mod receiving_json;
 #[path = "it/secret.rs"]
 mod secret;
 #[path = "support/mod.rs"]

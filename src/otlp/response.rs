@@ -3,6 +3,8 @@
 
 use prost::Message;
 
+use super::Signal;
+
 /// An `Export…ServiceResponse`. One whose `partial_success` is unset, as it is when all was taken, has no bytes.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct ExportResponse {
@@ -20,6 +22,21 @@ pub struct PartialSuccess {
     /// Why, for people.
     #[prost(string, tag = "2")]
     pub error_message: String,
+}
+
+impl ExportResponse {
+    /// The same in JSON, where the field that counts has the signal's name.
+    pub fn to_json(&self, signal: Signal) -> Vec<u8> {
+        let Some(PartialSuccess { rejected, error_message }) = &self.partial_success else { return b"{}".to_vec() };
+        let count = match signal {
+            Signal::Traces => "rejectedSpans",
+            Signal::Metrics => "rejectedDataPoints",
+            Signal::Logs => "rejectedLogRecords",
+        };
+        // 64-bit integers are strings (ProtoJSON).
+        let partial_success = serde_json::json!({ count: rejected.to_string(), "errorMessage": error_message });
+        serde_json::json!({ "partialSuccess": partial_success }).to_string().into_bytes()
+    }
 }
 
 #[cfg(test)]
@@ -41,5 +58,13 @@ mod tests {
         let spans = ExportTraceServiceResponse::decode(&*encoded).unwrap().partial_success.unwrap();
         assert_eq!((spans.rejected_spans, spans.error_message.as_str()), (3, "why"));
         assert_eq!(ExportResponse::default().encode_to_vec(), b"");
+    }
+
+    #[test]
+    fn in_json_the_count_has_the_signals_name() {
+        assert_eq!(ExportResponse::default().to_json(Signal::Logs), b"{}");
+        let partial_success = Some(PartialSuccess { rejected: 3, error_message: "why".to_owned() });
+        let json = String::from_utf8(ExportResponse { partial_success }.to_json(Signal::Metrics)).unwrap();
+        assert_eq!(json, r#"{"partialSuccess":{"rejectedDataPoints":"3","errorMessage":"why"}}"#);
     }
 }

@@ -57,6 +57,11 @@ impl RpcStatus {
         Some(u64::try_from(delay.seconds).map_or(Duration::ZERO, |seconds| Duration::new(seconds, nanos)))
     }
 
+    /// The status in JSON, without its details: JSON needs to know what each of them is, and none is for people.
+    pub fn to_json(&self) -> String {
+        serde_json::json!({ "code": self.code, "message": self.message }).to_string()
+    }
+
     /// The same status, asking to be tried again after `delay`.
     #[must_use]
     pub fn with_retry_delay(mut self, delay: Duration) -> Self {

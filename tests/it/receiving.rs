@@ -14,7 +14,7 @@ use crate::support::session::Session;
 const PROTOBUF: &str = "content-type: application/x-protobuf\r\n";
 
 /// Sends bytes and gives whatever comes back until the connection ends.
-fn exchange(session: &Session, request: &[u8]) -> String {
+pub(crate) fn exchange(session: &Session, request: &[u8]) -> String {
     let host = session.endpoint.strip_prefix("http://").unwrap().split('/').next().unwrap();
     let mut stream = TcpStream::connect(host).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -26,7 +26,7 @@ fn exchange(session: &Session, request: &[u8]) -> String {
 }
 
 /// Sends a request with this method, path below the token, headers and body.
-fn request(session: &Session, method: &str, path: &str, headers: &str, body: &[u8]) -> String {
+pub(crate) fn request(session: &Session, method: &str, path: &str, headers: &str, body: &[u8]) -> String {
     let token = session.endpoint.rsplit('/').next().unwrap();
     let head = format!(
         "{method} /{token}{path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
@@ -35,7 +35,7 @@ fn request(session: &Session, method: &str, path: &str, headers: &str, body: &[u
     exchange(session, &[head.as_bytes(), body].concat())
 }
 
-fn status(answer: &str) -> &str {
+pub(crate) fn status(answer: &str) -> &str {
     answer.split(' ').nth(1).unwrap_or(answer)
 }
 

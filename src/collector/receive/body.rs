@@ -10,10 +10,11 @@ use hyper::http::request::Parts;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::encoding::Encoding;
 use super::guest::UnderWay;
 use super::refusal::Refusal;
 use super::room::{MAXIMUM, Room, SMALL};
-use crate::otlp::{GzipError, gunzip};
+use crate::otlp::{GzipError, Signal, gunzip};
 
 /// How long a body may take as a whole.
 const WHOLE: Duration = Duration::from_mins(1);
@@ -98,24 +99,27 @@ impl Upload {
 /// A message that was received whole, and the room it takes.
 pub(super) struct Packed {
     pub(super) message: Bytes,
+    pub(super) encoding: Encoding,
     pub(super) is_gzip: bool,
     pub(super) room: Room,
 }
 
 impl Packed {
-    /// The message without its compression, which may not hide more than the limit.
-    pub(super) async fn unpack(self) -> Result<(Bytes, Room), Refusal> {
-        let Self { message, is_gzip, mut room } = self;
-        if !is_gzip {
-            return Ok((message, room));
-        }
-        loop {
-            let (compressed, size) = (message.clone(), room.size());
-            match aside(size, move || gunzip(&compressed, size)).await? {
-                Ok(plain) => return Ok((plain.into(), room)),
-                Err(GzipError::TooLarge(_)) => room.widen().await?,
-                Err(GzipError::Damaged(_)) => return Err(Refusal::NoGzip),
-            }
+    /// The message in protobuf and without its compression, which may not hide more than the limit.
+    pub(super) async fn unpack(self, signal: Signal) -> Result<(Bytes, Room), Refusal> {
+        let Self { message, encoding, is_gzip, mut room } = self;
+        let plain = if is_gzip { decompressed(message, &mut room).await? } else { message };
+        Ok((encoding.in_protobuf(signal, plain).await?, room))
+    }
+}
+
+async fn decompressed(message: Bytes, room: &mut Room) -> Result<Bytes, Refusal> {
+    loop {
+        let (compressed, size) = (message.clone(), room.size());
+        match aside(size, move || gunzip(&compressed, size)).await? {
+            Ok(plain) => return Ok(plain.into()),
+            Err(GzipError::TooLarge(_)) => room.widen().await?,
+            Err(GzipError::Damaged(_)) => return Err(Refusal::NoGzip),
         }
     }
 }

@@ -33,6 +33,13 @@ pub(crate) struct Route {
     pub(crate) wake: Arc<Notify>,
 }
 
+/// An export that was taken.
+pub(super) struct Taken {
+    pub(super) signal: Signal,
+    /// What its sender is told if that was not all of it.
+    pub(super) partial_success: Option<PartialSuccess>,
+}
+
 /// Takes exports.
 pub(crate) struct Receiver {
     token: Token,
@@ -85,22 +92,19 @@ impl Receiver {
     }
 
     /// Takes a request that was received whole; on return what was taken of it is on disk. On a task of its own: it is
-    /// kept even if its client goes. Gives what its sender is to be told, if not all was taken.
-    pub(super) async fn take(
-        self: &Arc<Self>,
-        signal: Signal,
-        packed: Packed,
-    ) -> Result<Option<PartialSuccess>, Refusal> {
+    /// kept even if its client goes.
+    pub(super) async fn take(self: &Arc<Self>, signal: Signal, packed: Packed) -> Result<Taken, Refusal> {
         let receiver = Arc::clone(self);
         let taken = tokio::spawn(async move {
-            let (message, room) = packed.unpack().await?;
+            let (message, room) = packed.unpack(signal).await?;
             let stored = receiver.export(signal, message).await;
             drop(room);
-            stored
+            stored.map(|partial_success| Taken { signal, partial_success })
         });
         taken.await.unwrap_or(Err(Refusal::NotStored))
     }
 
+    /// Gives what the sender is to be told, if not all was taken.
     async fn export(&self, signal: Signal, message: Bytes) -> Result<Option<PartialSuccess>, Refusal> {
         let now = Timestamp::now();
         let rules = self.rules.rules().await.ok_or(Refusal::NotStored)?;

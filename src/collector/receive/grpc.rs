@@ -13,11 +13,12 @@ use prost::Message;
 use tokio::time::{Instant, timeout_at};
 
 use super::body::{Packed, Upload};
-use super::export::Receiver;
+use super::encoding::Encoding;
+use super::export::{Receiver, Taken};
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::room::{MAXIMUM, Room};
-use crate::otlp::{ExportResponse, PartialSuccess, Signal, frame, unframe};
+use crate::otlp::{ExportResponse, Signal, frame, unframe};
 
 /// What stands before a message: bytes.
 const FRAME: usize = 5;
@@ -45,7 +46,7 @@ pub(super) async fn export(
     path: &str,
     head: &Parts,
     upload: &mut Upload,
-) -> Result<Option<PartialSuccess>, Refusal> {
+) -> Result<Taken, Refusal> {
     let signal = Signal::ALL.into_iter().find(|signal| signal.grpc_path() == path).ok_or(Refusal::NoSuchSignal)?;
     if head.method != Method::POST {
         return Err(Refusal::Method);
@@ -58,7 +59,8 @@ pub(super) async fn export(
     if is_gzip && !may_be_gzip {
         return Err(Refusal::Frame);
     }
-    let taken = receiver.take(signal, Packed { message: framed.slice_ref(message), is_gzip, room });
+    let taken = receiver
+        .take(signal, Packed { message: framed.slice_ref(message), encoding: Encoding::Protobuf, is_gzip, room });
     match deadline {
         Some(deadline) => timeout_at(deadline, taken).await.unwrap_or(Err(Refusal::TooSlow)),
         None => taken.await,
@@ -66,24 +68,24 @@ pub(super) async fn export(
 }
 
 /// What the client is told: a message and its status behind, or a status alone (gRPC over HTTP2, *Responses*).
-pub(super) fn answer(result: Result<Option<PartialSuccess>, Refusal>) -> Response<Reply> {
+pub(super) fn answer(result: Result<Taken, Refusal>) -> Response<Reply> {
     let mut response = Response::new(Reply::default());
     match result {
-        Ok(partial_success) => {
+        Ok(Taken { partial_success, .. }) => {
             let trailers = HeaderMap::from_iter([("grpc-status", HeaderValue::from(0))].map(named));
             let message = ExportResponse { partial_success }.encode_to_vec();
             // It is a count and a line: far below what a frame can carry.
             let data = frame(&message, false).unwrap_or(ACCEPTED);
             *response.body_mut() = Reply { data, trailers: Some(trailers) };
         }
-        Err(refusal) => response.headers_mut().extend(status(refusal)),
+        Err(refusal) => response.headers_mut().extend(status(&refusal)),
     }
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     response.headers_mut().insert("grpc-accept-encoding", HeaderValue::from_static("identity,gzip"));
     response
 }
 
-fn status(refusal: Refusal) -> HeaderMap {
+fn status(refusal: &Refusal) -> HeaderMap {
     let status = refusal.status();
     let mut headers = HeaderMap::new();
     headers.insert("grpc-status", HeaderValue::from(status.code));

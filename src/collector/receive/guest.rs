@@ -87,15 +87,16 @@ async fn answer(receiver: &Arc<Receiver>, guest: &Arc<Guest>, request: Request<I
     let is_call = grpc::is_call(&head);
     let mut upload = Upload::new(&head, body);
     let admitted = guest.admit(&head, receiver.token()).await;
+    let is_admitted = admitted.is_ok();
     let result = match admitted {
         Err(refusal) => Err(refusal),
         Ok(path) if is_call => grpc::export(receiver, path, &head, &mut upload).await,
         Ok(path) => http::export(receiver, path, &head, &mut upload).await,
     };
-    if admitted.is_ok() && result.is_err() {
+    if is_admitted && result.is_err() {
         upload.drain(under_way);
     }
-    if is_call { grpc::answer(result) } else { http::answer(result) }
+    if is_call { grpc::answer(result) } else { http::answer(&head.headers, result) }
 }
 
 /// A connection, and what is known of it.

@@ -6,16 +6,14 @@ use bytes::Bytes;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
-use prost::Message;
 
 use super::body::{Packed, Upload};
-use super::export::Receiver;
+use super::encoding::Encoding;
+use super::export::{Receiver, Taken};
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::room::{MAXIMUM, Room};
-use crate::otlp::{ExportResponse, PartialSuccess, Signal};
-
-const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
+use crate::otlp::Signal;
 
 /// Takes a request whose path, behind the token, is `path`.
 pub(super) async fn export(
@@ -23,44 +21,37 @@ pub(super) async fn export(
     path: &str,
     head: &Parts,
     upload: &mut Upload,
-) -> Result<Option<PartialSuccess>, Refusal> {
+) -> Result<Taken, Refusal> {
     let signal = Signal::ALL.into_iter().find(|signal| signal.http_path() == path).ok_or(Refusal::NoSuchSignal)?;
     if head.method != Method::POST {
         return Err(Refusal::Method);
     }
-    check_media_type(&head.headers)?;
+    let encoding = Encoding::of(&head.headers).ok_or(Refusal::MediaType)?;
     let is_gzip = is_gzip(&head.headers)?;
     let mut room = Room::enter(receiver.rooms()).await?;
     let message = upload.read(MAXIMUM, None, &mut room).await?;
-    receiver.take(signal, Packed { message, is_gzip, room }).await
+    receiver.take(signal, Packed { message, encoding, is_gzip, room }).await
 }
 
-/// What the sender is told.
-pub(super) fn answer(result: Result<Option<PartialSuccess>, Refusal>) -> Response<Reply> {
+/// What the sender is told, in the encoding of its request; in protobuf if that was in neither.
+pub(super) fn answer(head: &HeaderMap, result: Result<Taken, Refusal>) -> Response<Reply> {
+    let encoding = Encoding::of(head).unwrap_or_default();
     let refusal = match result {
-        Ok(partial_success) => {
-            return respond(StatusCode::OK, ExportResponse { partial_success }.encode_to_vec().into());
-        }
+        Ok(taken) => return respond(StatusCode::OK, encoding, encoding.response(taken)),
         Err(refusal) => refusal,
     };
-    let mut response = respond(refusal.http(), refusal.status().encode_to_vec().into());
+    let mut response = respond(refusal.http(), encoding, encoding.status(&refusal.status()));
     if let Some(delay) = refusal.retry() {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(delay.as_secs()));
     }
     response
 }
 
-fn respond(status: StatusCode, data: Bytes) -> Response<Reply> {
+fn respond(status: StatusCode, encoding: Encoding, data: Bytes) -> Response<Reply> {
     let mut response = Response::new(Reply { data, trailers: None });
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, PROTOBUF);
+    response.headers_mut().insert(CONTENT_TYPE, encoding.content_type());
     response
-}
-
-fn check_media_type(headers: &HeaderMap) -> Result<(), Refusal> {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    if media_type.eq_ignore_ascii_case("application/x-protobuf") { Ok(()) } else { Err(Refusal::MediaType) }
 }
 
 fn is_gzip(headers: &HeaderMap) -> Result<bool, Refusal> {

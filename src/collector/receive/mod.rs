@@ -2,6 +2,7 @@
 //! it is (`token`, `peer`), the [`http`] or [`grpc`] it speaks, the [`room`] for its [`body`], and the [`export`].
 
 mod body;
+mod encoding;
 mod export;
 mod grpc;
 mod guest;

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 
-use crate::otlp::RpcStatus;
+use crate::otlp::{JsonError, RpcStatus};
 
 /// What a client is asked to wait before it tries again. Claude Code's exit waits for its tries.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Why a request is not acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Refusal {
     /// It has not brought the session's token.
     Unauthenticated,
@@ -36,6 +36,8 @@ pub(super) enum Refusal {
     NoGzip,
     /// It is no request of its signal.
     Malformed,
+    /// The same in JSON, with the place.
+    NoJson(JsonError),
     /// Too much is under way: worth trying again.
     Busy,
     /// The store does not take it at the moment: worth trying again.
@@ -59,7 +61,7 @@ mod code {
 impl Refusal {
     /// The status over HTTP, the code over gRPC, and the words over both. What is retried is what OTLP's specification
     /// lets clients retry: 429, 502, 503 and 504, and `UNAVAILABLE` or `DEADLINE_EXCEEDED` among these codes.
-    fn said(self) -> (StatusCode, i32, &'static str) {
+    fn said(&self) -> (StatusCode, i32, &'static str) {
         match self {
             Self::Unauthenticated => {
                 (StatusCode::UNAUTHORIZED, code::UNAUTHENTICATED, "the session's token is missing or wrong")
@@ -72,7 +74,7 @@ impl Refusal {
             Self::MediaType => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 code::INVALID_ARGUMENT,
-                "the Content-Type is not application/x-protobuf",
+                "the Content-Type is neither application/x-protobuf nor application/json",
             ),
             Self::Compression => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, code::UNIMPLEMENTED, "compressed, but not with gzip")
@@ -82,7 +84,9 @@ impl Refusal {
             Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, code::DEADLINE_EXCEEDED, "the body did not end in time"),
             Self::Frame => (StatusCode::BAD_REQUEST, code::INVALID_ARGUMENT, "not one message in gRPC's frame"),
             Self::NoGzip => (StatusCode::BAD_REQUEST, code::INVALID_ARGUMENT, "the body is no gzip"),
-            Self::Malformed => (StatusCode::BAD_REQUEST, code::INVALID_ARGUMENT, "not an OTLP request"),
+            Self::Malformed | Self::NoJson(_) => {
+                (StatusCode::BAD_REQUEST, code::INVALID_ARGUMENT, "not an OTLP request")
+            }
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, "too much is under way"),
             Self::NotStored => (StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, "cannot be stored now"),
             Self::NotStoredForLong => {
@@ -92,14 +96,18 @@ impl Refusal {
     }
 
     /// The status over HTTP.
-    pub(super) fn http(self) -> StatusCode {
+    pub(super) fn http(&self) -> StatusCode {
         self.said().0
     }
 
     /// The whole of it, as the body over HTTP and a trailer over gRPC have it.
-    pub(super) fn status(self) -> RpcStatus {
+    pub(super) fn status(&self) -> RpcStatus {
         let (_, code, message) = self.said();
-        let status = RpcStatus { code, message: message.to_owned(), details: Vec::new() };
+        let message = match self {
+            Self::NoJson(error) => format!("{message}: {error}"),
+            _ => message.to_owned(),
+        };
+        let status = RpcStatus { code, message, details: Vec::new() };
         match self.retry() {
             Some(delay) => status.with_retry_delay(delay),
             None => status,
@@ -107,7 +115,7 @@ impl Refusal {
     }
 
     /// How long to wait before trying again, where that is asked for.
-    pub(super) fn retry(self) -> Option<Duration> {
+    pub(super) fn retry(&self) -> Option<Duration> {
         matches!(self, Self::Busy | Self::NotStored).then_some(RETRY)
     }
 }

@@ -4,7 +4,7 @@ set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
-parts=(claude otelcol python-sdk go-sdk)
+parts=(claude otelcol python-sdk js-sdk go-sdk)
 claude_version=2.1.329
 otelcol_version=0.155.0
 otelcol_confmap_version=1.61.0
@@ -14,6 +14,10 @@ python_packages=(opentelemetry-sdk opentelemetry-exporter-otlp-proto-http opente
 go_sdk_version=1.46.0
 go_sdk_logs_version=0.22.0
 go_sdk_source=$(cd "$(dirname "$0")/../tests/support/go-sdk" && pwd)/main.go
+# The newest of which all nine exporters are there for Node 20.
+js_sdk_version=0.223.0
+js_api_version=1.9.0
+js_packages=(@opentelemetry/exporter-{trace,metrics,logs}-otlp-{http,proto,grpc})
 
 # Seconds. A registry that accepts and never answers must not hold up a test run for ever.
 npm_limit=600
@@ -35,6 +39,7 @@ Parts:
   otelcol     a small OpenTelemetry Collector $otelcol_version, by go (30 MB, some minutes)
   python-sdk  a virtual environment with OpenTelemetry's SDK $python_sdk_version, by python3 (60 MB)
   go-sdk      a program with OpenTelemetry's SDK $go_sdk_version, by go (25 MB, some minutes)
+  js-sdk      a node that knows OpenTelemetry's exporters $js_sdk_version, by npm (50 MB)
 
 They go to \$CCRUN_COUNTERPARTS, else ccrun-counterparts in the user's cache directory: here
 $cache
@@ -181,12 +186,27 @@ go_sdk_modules() {
   done
 }
 
+# What is finished is a node of one's own, because node finds packages by where it is started.
+build_js_sdk() {
+  local home=$1 log=$2
+  needs npm || return 1
+  needs node || return 1
+  progress js-sdk "installing OpenTelemetry's exporters $js_sdk_version by npm"
+  run "$npm_limit" "$log" npm install --prefix "$home" --ignore-scripts --no-audit --no-fund --no-package-lock \
+    --loglevel error "@opentelemetry/api@$js_api_version" "${js_packages[@]/%/@$js_sdk_version}" || return 1
+  mkdir -p "$home/bin"
+  printf '#!/bin/sh\nNODE_PATH="%s" exec "%s" "$@"\n' "$home/node_modules" "$(command -v node)" >"$home/bin/node"
+  chmod +x "$home/bin/node"
+  run 60 "$log" "$home/bin/node" -e 'process.argv.slice(1).forEach(require)' "${js_packages[@]}"
+}
+
 directory() {
   case $1 in
     claude) echo "$cache/claude-$claude_version" ;;
     otelcol) echo "$cache/otelcol-$otelcol_version" ;;
     python-sdk) echo "$cache/python-sdk" ;;
     go-sdk) echo "$cache/go-sdk" ;;
+    js-sdk) echo "$cache/js-sdk-$js_sdk_version" ;;
   esac
 }
 
@@ -196,6 +216,7 @@ program() {
     otelcol) echo "$(directory otelcol)/otelcol" ;;
     python-sdk) echo "$(directory python-sdk)/bin/python" ;;
     go-sdk) echo "$(directory go-sdk)/go-sdk" ;;
+    js-sdk) echo "$(directory js-sdk)/bin/node" ;;
   esac
 }
 
@@ -206,6 +227,7 @@ recipe() {
     otelcol) otelcol_manifest . ;;
     python-sdk) echo "${python_packages[*]} $python_sdk_version" ;;
     go-sdk) go_sdk_modules && cat "$go_sdk_source" ;;
+    js-sdk) echo "${js_packages[*]} $js_sdk_version, api $js_api_version" ;;
   esac
 }
 

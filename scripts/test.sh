@@ -17,7 +17,7 @@ Usage: scripts/test.sh           all tests, but those that take long
 
 The plain tests need Rust and a C compiler. The others need programs that scripts/counterparts.sh takes into a cache
 outside the repository, with npm, python3 and go; and tmux, gnome-keyring, secret-tool and keyctl, as the machine has
-them. TEST_CLAUDE, TEST_PYTHON, TEST_GO_SDK and TEST_OTELCOL name other counterparts.
+them. TEST_CLAUDE, TEST_PYTHON, TEST_NODE, TEST_GO_SDK and TEST_OTELCOL name other counterparts.
 TEXT
 }
 
@@ -70,6 +70,7 @@ main() {
   fi
   ! counterpart needs_python TEST_PYTHON python-sdk || group needs_python "$group_limit"
   ! counterpart needs_go TEST_GO_SDK go-sdk || group needs_go "$group_limit"
+  ! counterpart needs_node TEST_NODE js-sdk || group needs_node "$group_limit"
   if [ "$all" = yes ]; then
     ! counterpart needs_otelcol TEST_OTELCOL otelcol || group needs_otelcol "$group_limit"
     group long "$long_limit"

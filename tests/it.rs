@@ -44,6 +44,8 @@ mod needs_keyring;
 #[cfg(target_os = "linux")]
 #[path = "it/needs_keyutils.rs"]
 mod needs_keyutils;
+#[path = "it/needs_node.rs"]
+mod needs_node;
 #[path = "it/needs_otelcol.rs"]
 mod needs_otelcol;
 #[path = "it/needs_python.rs"]

@@ -1,5 +1,5 @@
-//! A real OpenTelemetry Collector takes what is forwarded, and sends what is received, in both protocols, compressed or
-//! not.
+//! A real OpenTelemetry Collector takes what is forwarded, in every protocol, compressed or not, and sends what is
+//! received.
 
 use std::collections::BTreeMap;
 
@@ -42,6 +42,18 @@ fn over_http_with_gzip() {
 #[ignore = "needs TEST_OTELCOL; scripts/test.sh runs it"]
 fn over_http_without_compression() {
     arrives_whole("http/protobuf", "none");
+}
+
+#[test]
+#[ignore = "needs TEST_OTELCOL; scripts/test.sh runs it"]
+fn over_http_in_json_with_gzip() {
+    arrives_whole("http/json", "gzip");
+}
+
+#[test]
+#[ignore = "needs TEST_OTELCOL; scripts/test.sh runs it"]
+fn over_http_in_json_without_compression() {
+    arrives_whole("http/json", "none");
 }
 
 /// Every record arrives behind otelcol once, and is the profile's.

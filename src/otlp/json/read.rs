@@ -353,7 +353,7 @@ fn expected(kind: Kind) -> &'static str {
         Kind::Double => "a number, `\"NaN\"`, `\"Infinity\"` or `\"-Infinity\"`",
         Kind::Fixed32 | Kind::Uint32 => "an integer of 32 bits without a sign",
         Kind::Fixed64 | Kind::Uint64 => "an integer of 64 bits without a sign",
-        Kind::Sfixed64 | Kind::Int64 => "an integer of 64 bits",
+        Kind::Sfixed64(_) | Kind::Int64(_) => "an integer of 64 bits",
         Kind::Int32 | Kind::Sint32 => "an integer of 32 bits",
         Kind::Enum(_) => "the number of an enumeration's value",
         Kind::Message(_) => "an object",

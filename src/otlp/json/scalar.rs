@@ -32,7 +32,8 @@ pub(super) struct Unfit;
 
 /// Writes a number, with its tag unless it is packed.
 pub(super) fn put_number(sink: &mut Sink, field: &Field, number: Number) -> Result<(), Unfit> {
-    let wire = wire(field.kind, number).ok_or(Unfit)?;
+    let fit = wire(field.kind, number).map(|wire| (field.number, wire));
+    let (field_number, wire) = fit.or_else(|| as_double(field.kind, number)).ok_or(Unfit)?;
     let is_default = matches!(wire, Wire::Varint(0) | Wire::Eight(0) | Wire::Four(0));
     if field.rule == Rule::Plain && is_default {
         return Ok(());
@@ -40,7 +41,7 @@ pub(super) fn put_number(sink: &mut Sink, field: &Field, number: Number) -> Resu
     let is_packed = field.rule == Rule::Repeated;
     let mut tag = |wire_type| {
         if !is_packed {
-            sink.put_tag(field.number, wire_type);
+            sink.put_tag(field_number, wire_type);
         }
     };
     match wire {
@@ -78,16 +79,24 @@ fn wire(kind: Kind, number: Number) -> Option<Wire> {
     match kind {
         Kind::Fixed32 => u32::try_from(integer).ok().map(Wire::Four),
         Kind::Fixed64 => u64::try_from(integer).ok().map(Wire::Eight),
-        Kind::Sfixed64 => i64::try_from(integer).ok().map(|integer| Wire::Eight(integer as u64)),
+        Kind::Sfixed64(_) => i64::try_from(integer).ok().map(|integer| Wire::Eight(integer as u64)),
         Kind::Uint32 => u32::try_from(integer).ok().map(|integer| Wire::Varint(integer.into())),
         Kind::Uint64 => u64::try_from(integer).ok().map(Wire::Varint),
         Kind::Int32 | Kind::Enum(_) => {
             i32::try_from(integer).ok().map(|integer| Wire::Varint(i64::from(integer) as u64))
         }
-        Kind::Int64 => i64::try_from(integer).ok().map(|integer| Wire::Varint(integer as u64)),
+        Kind::Int64(_) => i64::try_from(integer).ok().map(|integer| Wire::Varint(integer as u64)),
         Kind::Sint32 => i32::try_from(integer).ok().map(|integer| Wire::Varint(u64::from(zigzag(integer)))),
         _ => None,
     }
+}
+
+/// What is too large for an integer that a double may stand for, as that double.
+fn as_double(kind: Kind, number: Number) -> Option<(u32, Wire)> {
+    let (Kind::Int64(field_number) | Kind::Sfixed64(field_number)) = kind else { return None };
+    let is_written_as_number = !matches!(number, Number::Text(_));
+    let whole = double(number).filter(|number| is_written_as_number && number.fract() == 0.0)?;
+    Some((field_number, Wire::Eight(whole.to_bits())))
 }
 
 #[expect(clippy::cast_sign_loss, reason = "two's complement is what is meant")]
@@ -134,8 +143,7 @@ fn finite(text: &str) -> Option<f64> {
 
 /// Writes a string, bytes or an id.
 pub(super) fn put_text(sink: &mut Sink, field: &Field, text: &[u8]) -> Result<(), Unfit> {
-    // JavaScript cuts strings between the halves of a character, and half a character has no place in protobuf.
-    let text: Cow<str> = String::from_utf8_lossy(text);
+    let text = whole_characters(text);
     if field.rule == Rule::Plain && text.is_empty() {
         return Ok(());
     }
@@ -151,6 +159,22 @@ pub(super) fn put_text(sink: &mut Sink, field: &Field, text: &[u8]) -> Result<()
     };
     sink.close(open);
     if is_fit { Ok(()) } else { Err(Unfit) }
+}
+
+/// JavaScript cuts strings between the halves of a character, and half of one has no place in protobuf: it becomes
+/// U+FFFD, as in JavaScript's own protobuf. The text is UTF-8 but for such halves, of three bytes that begin with 0xED.
+fn whole_characters(text: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(text) {
+        return Cow::Borrowed(text);
+    }
+    let mut whole = String::with_capacity(text.len());
+    for chunk in text.utf8_chunks() {
+        whole.push_str(chunk.valid());
+        if chunk.invalid().starts_with(b"\xed") {
+            whole.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    Cow::Owned(whole)
 }
 
 /// Both alphabets, with padding or without.

@@ -30,9 +30,12 @@ pub(super) enum Kind {
     Double,
     Fixed32,
     Fixed64,
-    Sfixed64,
+    /// With the number of the double that stands instead of it, and takes what is too large for it: JavaScript's
+    /// exporters take every number without a fraction for an integer, 1e300 too.
+    Sfixed64(u32),
     Int32,
-    Int64,
+    /// The same.
+    Int64(u32),
     Uint32,
     Uint64,
     Sint32,

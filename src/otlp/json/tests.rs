@@ -59,7 +59,8 @@ fn values_as_senders_write_them() {
         (r#"{"stringValue":""}"#, text("")),
         (r#"{"stringValue":"größer \u00fc \ud83d\ude00 \n"}"#, text("größer ü 😀 \n")),
         // JavaScript cuts between the halves of a character.
-        (r#"{"stringValue":"cut \ud83d"}"#, text("cut \u{fffd}\u{fffd}\u{fffd}")),
+        (r#"{"stringValue":"cut \ud83d"}"#, text("cut \u{fffd}")),
+        (r#"{"stringValue":"\ude00\ud83d.\ud83d\ude00"}"#, text("\u{fffd}\u{fffd}.😀")),
         (r#"{"boolValue":false}"#, any(Value::BoolValue(false))),
         (r#"{"intValue":0}"#, any(Value::IntValue(0))),
         (r#"{"intValue":"-5"}"#, any(Value::IntValue(-5))),
@@ -69,6 +70,9 @@ fn values_as_senders_write_them() {
         (r#"{"intValue":"1e3"}"#, any(Value::IntValue(1000))),
         (r#"{"intValue":9223372036854775807}"#, any(Value::IntValue(i64::MAX))),
         (r#"{"intValue":"-9223372036854775808"}"#, any(Value::IntValue(i64::MIN))),
+        // JavaScript's exporters call this an integer.
+        (r#"{"intValue":1e+300}"#, any(Value::DoubleValue(1e300))),
+        (r#"{"intValue":18446744073709551615}"#, any(Value::DoubleValue(18_446_744_073_709_551_615.0))),
         (r#"{"doubleValue":5}"#, any(Value::DoubleValue(5.0))),
         (r#"{"doubleValue":"0.1"}"#, any(Value::DoubleValue(0.1))),
         (r#"{"doubleValue":-0.0}"#, any(Value::DoubleValue(-0.0))),

@@ -189,7 +189,7 @@ fn list(out: &mut Out, field: &'static Field, occurrences: Occurrences, depth: u
 
 fn take_packed(kind: Kind, packed: &[u8]) -> Result<(Value<'_>, &[u8]), Malformed> {
     Ok(match kind {
-        Kind::Double | Kind::Fixed64 | Kind::Sfixed64 => {
+        Kind::Double | Kind::Fixed64 | Kind::Sfixed64(_) => {
             let (number, rest) = take_array(packed)?;
             (Value::Fixed64(u64::from_le_bytes(number)), rest)
         }
@@ -248,7 +248,7 @@ fn scalar(out: &mut Out, field: &Field, value: Value) -> Result<(), JsonError> {
         (Kind::Double, Value::Fixed64(bits)) => double(out, f64::from_bits(bits)),
         (Kind::Fixed32, Value::Fixed32(number)) => out.put_json(number),
         (Kind::Fixed64, Value::Fixed64(number)) | (Kind::Uint64, Value::Varint(number)) => out.put_display(number),
-        (Kind::Sfixed64, Value::Fixed64(number)) | (Kind::Int64, Value::Varint(number)) => {
+        (Kind::Sfixed64(_), Value::Fixed64(number)) | (Kind::Int64(_), Value::Varint(number)) => {
             out.put_display(number as i64)
         }
         (Kind::Int32 | Kind::Enum(_), Value::Varint(number)) => out.put_json(number as i32),

@@ -32,6 +32,8 @@ fn what_is_wrong_is_said_with_its_place_and_without_what_stands_there() {
         (r#""body":[]"#, "expected an object", ".body"),
         (r#""body":{"boolValue":"true"}"#, "expected true or false", ".body.boolValue"),
         (r#""body":{"boolValue":1}"#, "expected true or false", ".body.boolValue"),
+        (r#""body":{"intValue":77.5}"#, "expected an integer of 64 bits", ".body.intValue"),
+        (r#""body":{"intValue":"1e300"}"#, "expected an integer of 64 bits", ".body.intValue"),
         (r#""body":{"bytesValue":"*SECRET*"}"#, "expected a string in base64", ".body.bytesValue"),
         (r#""body":{"arrayValue":{"values":{}}}"#, "expected a list", ".body.arrayValue.values"),
         (r#""attributes":{"key":"SECRET"}"#, "expected a list", ".attributes"),

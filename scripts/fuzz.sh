@@ -1,37 +1,55 @@
 #!/usr/bin/env bash
-# Feeds the reader of profiles what no person would write, for so many seconds. What breaks it is kept in
-# fuzz/artifacts, and `cargo +nightly fuzz run profile FILE` tries that again.
+# Feeds what reads foreign bytes (profiles, OTLP in JSON and protobuf, bodies) what nobody would write, each for so many
+# seconds. What breaks it is kept in fuzz/artifacts, and `cargo +nightly fuzz run -s none TARGET FILE` tries that again.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 
+targets=(profile json splice body)
+
 usage() {
-  cat <<'TEXT'
-Usage: scripts/fuzz.sh [SECONDS]    60 unless told otherwise
+  cat <<TEXT
+Usage: scripts/fuzz.sh [SECONDS [TARGET]...]    60 seconds for each target unless told otherwise
        scripts/fuzz.sh --help
+
+Targets: ${targets[*]}
 
 Needs the nightly toolchain and cargo-fuzz (cargo install cargo-fuzz); without them it says so and does nothing.
 TEXT
 }
 
 main() {
-  local seconds=${1:-60}
+  local seconds=${1:-60} target
   case $seconds in
     -h | --help) usage && exit ;;
-    *[!0-9]* | 0) usage >&2 && exit 2 ;;
+    *[!0-9]* | 0) misuse "\`$seconds\` is no number of seconds" ;;
   esac
+  [ $# -lt 2 ] || targets=("${@:2}")
+  for target in "${targets[@]}"; do
+    [ -r "$here/fuzz/fuzz_targets/$target.rs" ] || misuse "there is no target \`$target\`"
+  done
   command -v rustup >/dev/null || skip "rustup is not installed"
   rustup run nightly rustc --version >/dev/null 2>&1 || skip "the nightly toolchain is not installed"
   rustup run nightly cargo fuzz --version >/dev/null 2>&1 || skip "cargo-fuzz is not installed"
   cd "$here"
   cp Cargo.lock fuzz/Cargo.lock
   seed
-  # A file that takes a second to read is a fault, too.
-  rustup run nightly cargo fuzz run profile -- -max_total_time="$seconds" -timeout=1 -max_len=16384
+  for target in "${targets[@]}"; do
+    echo "fuzz: $target"
+    # Without a sanitizer, which finds what unsafe code does: there is none here. A text that takes a second to read is
+    # a fault, too, and so is one that takes much memory.
+    rustup run nightly cargo fuzz run -s none "$target" -- -max_total_time="$seconds" -timeout=1 -max_len=16384 \
+      -rss_limit_mb=1024
+  done
 }
 
-# Every shipped profile, over nothing and over some other: what a target's first byte chooses.
+# Every shipped profile, over nothing and over some other, which is what that target's first byte chooses; and for the
+# others what is in fuzz/seeds.
 seed() {
-  local file name first
+  local target file name first
+  for target in "${targets[@]}"; do
+    mkdir -p "fuzz/corpus/$target"
+    [ ! -d "fuzz/seeds/$target" ] || cp fuzz/seeds/"$target"/* "fuzz/corpus/$target/"
+  done
   mkdir -p fuzz/corpus/profile
   for file in profiles/*.toml; do
     name=$(basename "$file" .toml)
@@ -44,6 +62,12 @@ seed() {
 skip() {
   echo "fuzz: skipped: $1" >&2
   exit
+}
+
+misuse() {
+  printf 'fuzz: %s\n\n' "$1" >&2
+  usage >&2
+  exit 2
 }
 
 main "$@"

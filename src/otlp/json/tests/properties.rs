@@ -46,6 +46,22 @@ proptest! {
     }
 
     #[test]
+    fn damaged_json_is_refused_or_means_what_it_says(
+        bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..1000),
+        damages in proptest::collection::vec((proptest::num::usize::ANY, "[\\[\\]{}:,\"0-9a-f.\\-\\\\n]"), 1..4),
+    ) {
+        let mut json = write(Signal::Logs, &Source::new(&bytes, false).logs()).into_bytes();
+        for (place, damage) in damages {
+            let place = place % json.len();
+            json[place] = damage.as_bytes()[0];
+        }
+        match read(Signal::Logs, &json) {
+            Ok(read) => comes_back(Signal::Logs, &ExportLogsServiceRequest::decode(&*read).unwrap())?,
+            Err(error) => prop_assert_eq!(error.to_string().lines().count(), 1),
+        }
+    }
+
+    #[test]
     fn whatever_is_read_is_what_protobuf_reads(json in "[\\[\\]{}:,\"a-z0-9.\\-\\\\]{0,60}", bytes: Vec<u8>) {
         for signal in Signal::ALL {
             drop(read(signal, &json));

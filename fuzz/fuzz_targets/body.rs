@@ -1,0 +1,40 @@
+//! Whatever comes as a body over HTTP or gRPC, in a frame, compressed, in protobuf or JSON: the receivers' way, up to
+//! what a destination is sent. The first byte chooses among these.
+#![no_main]
+
+use std::borrow::Cow;
+
+use ccrun::otlp::{Signal, Stamp, frame, gunzip, gzip, json_to_protobuf, protobuf_to_json, splice_resource, unframe};
+use ccrun::usage::extract;
+use jiff::Timestamp;
+use libfuzzer_sys::fuzz_target;
+
+const LIMIT: usize = 1 << 20;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((&first, body)) = bytes.split_first() else { return };
+    let signal = Signal::ALL[usize::from(first % 3)];
+    let [is_grpc, is_compressed, is_json] = [3, 6, 12].map(|weight| first / weight % 2 == 1);
+    let Some(body) = message(body, is_grpc, is_compressed) else { return };
+    let body = if is_json && !is_grpc {
+        let Ok(body) = json_to_protobuf(signal, &body, LIMIT) else { return };
+        extract(signal, &body, Timestamp::UNIX_EPOCH).expect("what comes of JSON is whole");
+        Cow::Owned(body)
+    } else {
+        body
+    };
+    if extract(signal, &body, Timestamp::UNIX_EPOCH).is_err() {
+        return;
+    }
+    let stamp = Stamp { replace: [("team.id".to_owned(), "platform".to_owned())].into(), ..Stamp::default() };
+    let Ok(stamped) = splice_resource(&body, &stamp) else { return };
+    extract(signal, &stamped, Timestamp::UNIX_EPOCH).expect("what is stamped is whole");
+    drop(protobuf_to_json(signal, &stamped, LIMIT));
+    let framed = frame(&gzip(&stamped).unwrap(), true).unwrap();
+    assert_eq!(message(&framed, true, true).unwrap(), stamped);
+});
+
+fn message(body: &[u8], is_grpc: bool, is_compressed: bool) -> Option<Cow<'_, [u8]>> {
+    let (message, is_compressed) = if is_grpc { unframe(body).ok()? } else { (body, is_compressed) };
+    if is_compressed { gunzip(message, LIMIT).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(message)) }
+}

@@ -1,7 +1,7 @@
 //! OpenTelemetry's own JavaScript SDK under `ccrun`, with nothing but the environment to go by: it sends JSON as nobody
 //! here would write it.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 
@@ -95,11 +95,10 @@ fn said_by(encoding: &str, protocol: &str) -> (Said, Vec<String>) {
     sandbox.wait_for_end();
     assert_eq!(sandbox.queue(), Vec::<serde_json::Value>::new());
     let received = backend.received();
-    let media_types = received.iter().map(|request| (request.header("content-type").to_owned(), ()));
-    let media_types = media_types.collect::<BTreeMap<_, _>>().into_keys().collect();
+    let media_types: BTreeSet<_> = received.iter().map(|request| request.header("content-type").to_owned()).collect();
     let mut said: Said = received.iter().flat_map(everything).collect();
     said.sort();
-    (said, media_types)
+    (said, media_types.into_iter().collect())
 }
 
 #[track_caller]

@@ -13,6 +13,7 @@ use ccrun::otlp::{Signal, gunzip, json_to_protobuf, unframe};
 use ccrun::profile::Protocol;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming};
+use hyper::header::HeaderValue;
 use hyper::rt::{Read, Write};
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response};
@@ -107,7 +108,7 @@ async fn answer(
 
 fn receive(head: hyper::http::request::Parts, raw: Bytes, connection: usize) -> Received {
     let path = head.uri.path().to_owned();
-    let content_type = head.headers.get("content-type").map(|value| value.as_bytes()).unwrap_or_default();
+    let content_type = head.headers.get("content-type").map(HeaderValue::as_bytes).unwrap_or_default();
     let protocol = match content_type {
         grpc if grpc.starts_with(b"application/grpc") => Protocol::Grpc,
         json if json.starts_with(b"application/json") => Protocol::HttpJson,

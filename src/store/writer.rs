@@ -1,4 +1,5 @@
-//! The thread that writes: whatever waits goes into one transaction, and nobody is answered before it is on disk.
+//! The thread that has the database: whatever waits to be written goes into one transaction, and nobody is answered
+//! before it is on disk. What is only read goes before that, and neither locks nor syncs anything.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -44,9 +45,18 @@ impl From<rusqlite::Error> for StoreError {
 /// Tells whoever waits for a piece of work how the commit went.
 type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
-/// A piece of work: does its part of the group's transaction, and gives what to do after the commit. It is told where
-/// there is no transaction to do it in.
-type Work = Box<dyn FnOnce(Result<&Connection, StoreError>) -> Option<Reply> + Send>;
+/// Does its part of the group's transaction, and gives what to do after the commit. It is told where there is no
+/// transaction to do it in.
+type Write = Box<dyn FnOnce(Result<&Connection, StoreError>) -> Option<Reply> + Send>;
+
+/// Reads and answers, and says whether that went well. It is told where there is nothing to read from.
+type Read = Box<dyn FnOnce(Result<&Connection, StoreError>) -> bool + Send>;
+
+/// A piece of work.
+enum Work {
+    Read(Read),
+    Write(Write),
+}
 
 /// A handle to the thread. The last one dropped ends it.
 #[derive(Clone, Debug)]
@@ -72,7 +82,7 @@ impl Store {
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
-        let work: Work = Box::new(move |connection| {
+        let write: Write = Box::new(move |connection| {
             let done = connection.and_then(|connection| savepoint(connection, work).map_err(StoreError::from));
             // A receiver that has gone is no reason to do anything else.
             match done {
@@ -83,7 +93,25 @@ impl Store {
                 }
             }
         });
-        self.work.send(work).await.map_err(|_| StoreError::Closed)?;
+        self.work.send(Work::Write(write)).await.map_err(|_| StoreError::Closed)?;
+        receiver.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Reads what was committed before, by anybody. On the thread that writes, so that the page cache is one; but
+    /// without a transaction, the file lock that writers queue on, or a sync.
+    pub async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        let read: Read = Box::new(move |connection| {
+            let done = connection.and_then(|connection| work(connection).map_err(StoreError::from));
+            let is_good = done.is_ok();
+            drop(sender.send(done));
+            is_good
+        });
+        self.work.send(Work::Read(read)).await.map_err(|_| StoreError::Closed)?;
         receiver.await.unwrap_or(Err(StoreError::Closed))
     }
 }
@@ -122,16 +150,15 @@ impl Writer {
     fn run(mut self, mut queue: mpsc::Receiver<Work>) {
         let mut group = Vec::with_capacity(GROUP);
         while queue.blocking_recv_many(&mut group, GROUP) > 0 {
-            let mut replies = Vec::with_capacity(group.len());
-            let result = self.transaction(&mut group, &mut replies);
-            if let Err(error) = &result {
-                self.opened = None;
-                for untried in group.drain(..) {
-                    drop(untried(Err(error.clone())));
+            let mut writes = Vec::with_capacity(group.len());
+            for work in group.drain(..) {
+                match work {
+                    Work::Read(read) => self.read(read),
+                    Work::Write(write) => writes.push(write),
                 }
             }
-            for reply in replies {
-                reply(result.clone());
+            if !writes.is_empty() {
+                self.write(writes);
             }
             if queue.is_empty() {
                 self.checkpoint();
@@ -139,8 +166,41 @@ impl Writer {
         }
     }
 
+    fn read(&mut self, read: Read) {
+        let is_good = match self.readable() {
+            Ok(connection) => read(Ok(connection)),
+            Err(error) => read(Err(error)),
+        };
+        if !is_good {
+            self.opened = None;
+        }
+    }
+
+    /// The store that is at the path, without the writers' lock.
+    fn readable(&mut self) -> Result<&Connection, StoreError> {
+        let is_current = self.opened.as_ref().is_some_and(|opened| identity(&self.path) == Some(opened.file));
+        if !is_current {
+            drop(self.locked()?.lock.unlock());
+        }
+        self.opened.as_ref().map(|opened| &opened.connection).ok_or(StoreError::Closed)
+    }
+
+    fn write(&mut self, mut group: Vec<Write>) {
+        let mut replies = Vec::with_capacity(group.len());
+        let result = self.transaction(&mut group, &mut replies);
+        if let Err(error) = &result {
+            self.opened = None;
+            for untried in group {
+                drop(untried(Err(error.clone())));
+            }
+        }
+        for reply in replies {
+            reply(result.clone());
+        }
+    }
+
     /// One transaction for a group of work. What it leaves in the group was never tried.
-    fn transaction(&mut self, group: &mut Vec<Work>, replies: &mut Vec<Reply>) -> Result<(), StoreError> {
+    fn transaction(&mut self, group: &mut Vec<Write>, replies: &mut Vec<Reply>) -> Result<(), StoreError> {
         let Opened { connection, lock, .. } = self.locked()?;
         let result = (|| {
             connection.execute_batch("BEGIN IMMEDIATE")?;

@@ -58,6 +58,8 @@ mod privacy;
 mod profiles;
 #[path = "it/proxies.rs"]
 mod proxies;
+#[path = "it/queue.rs"]
+mod queue;
 #[path = "it/readme.rs"]
 mod readme;
 #[path = "it/receiving.rs"]
@@ -68,6 +70,8 @@ mod receiving_grpc;
 mod receiving_json;
 #[path = "it/secret.rs"]
 mod secret;
+#[path = "it/sending.rs"]
+mod sending;
 #[path = "support/mod.rs"]
 mod support;
 #[path = "it/transport.rs"]

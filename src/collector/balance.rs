@@ -5,7 +5,7 @@ use crate::log::Log;
 use crate::notice;
 use crate::printable::printable;
 use crate::store::batches::{self, Waiting};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, dead};
 
 /// Says what is not delivered at a session's end, a line for each destination.
 pub(super) async fn say(plan: &Plan, store: &Store, log: &Log) {
@@ -23,7 +23,7 @@ pub(super) async fn say(plan: &Plan, store: &Store, log: &Log) {
 
 async fn lines(plan: &Plan, store: &Store) -> Result<Vec<String>, StoreError> {
     let (waiting, given_up) =
-        store.commit(|connection| Ok((batches::waiting(connection)?, batches::given_up(connection)?))).await?;
+        store.read(|connection| Ok((batches::waiting(connection)?, dead::given_up(connection)?))).await?;
     let own = |left: &Waiting| left.recipient.session == plan.session.id;
     let waits = waiting.into_iter().filter(own).map(|left| line(plan, &left, "is not delivered yet"));
     let refused = given_up.into_iter().filter(own).map(|left| line(plan, &left, "was refused for good"));

@@ -14,7 +14,7 @@ mod session;
 mod start;
 mod worker;
 
-pub use adopt::{Owner, deliver_leftovers, owner};
+pub use adopt::{Means, Owner, deliver_leftovers, deliver_orphaned, owner};
 pub use keeper::run;
 pub use plan::{Plan, Role, Token};
 pub use start::{bind, start};

@@ -16,7 +16,7 @@ use crate::forward::Backoff;
 use crate::otlp::{HashKey, PartialSuccess, Pattern, Redact, Rules, Stamp, Switch, Withheld};
 use crate::profile::{Content, Profile};
 use crate::store::{Store, sessions};
-use crate::{git, state};
+use crate::{git, random, state};
 
 /// How long requests wait for the key of `redact.hash`. After that what was to be hashed is taken out instead, so that
 /// no clear value gets by and no telemetry is lost.
@@ -89,7 +89,7 @@ fn accepted(profile: &Profile) -> Vec<String> {
 }
 
 /// The attributes that every resource gets.
-fn stamp(plan: &Plan) -> Stamp {
+pub(super) fn stamp(plan: &Plan) -> Stamp {
     let own = [
         ("ccrun.profile", plan.profile.name.as_str()),
         ("ccrun.session", plan.session.id.as_str()),
@@ -142,7 +142,7 @@ async fn fetch(plan: Arc<Plan>, store: Store, rulebook: watch::Sender<Option<Arc
             }
             Err(reason) => do_without(&plan, &store, &rulebook, &reason).await,
         }
-        sleep(backoff.after_failure(None)).await;
+        sleep(backoff.after_failure(random::jitter())).await;
     }
 }
 

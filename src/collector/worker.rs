@@ -1,5 +1,6 @@
 //! The worker: the wiring of everything that a session's collector does, and its end.
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,13 +12,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::adopt::deliver_leftovers;
+use super::adopt::{Means, deliver_leftovers};
 use super::balance;
 use super::connections::Connections;
 use super::plan::Plan;
 use super::prune::prune;
 use super::receive::{self, Receiver};
-use super::rules::Rulebook;
+use super::rules::{self, Rulebook};
 use super::session;
 use crate::claude;
 use crate::credential::{Occasion, Vault};
@@ -25,9 +26,11 @@ use crate::forward::{Backoff, Forwarder, Proxies, fingerprint};
 use crate::helper;
 use crate::log::Log;
 use crate::notice;
+use crate::otlp::Signal;
+use crate::random;
 use crate::state;
 use crate::store::batches::Recipient;
-use crate::store::{Store, ledger, sessions};
+use crate::store::{Store, ledger, sessions, tally};
 
 /// Runs until the session is over and what it received is delivered or left in the store. `listening` is called as
 /// soon as exports are accepted.
@@ -111,22 +114,31 @@ fn forward(
         };
         let wake = Arc::new(tokio::sync::Notify::new());
         let credentials = vault.credentials(&recipient.fingerprint, destination, &plan.seal, Occasion::Session);
-        let forwarder = Forwarder::new(recipient.clone(), destination, &proxies, credentials, store.clone());
+        let forwarder = Forwarder::new(vec![recipient.clone()], destination, &proxies, credentials, store.clone());
+        let forwarder =
+            if destination.signals.contains(&Signal::Metrics) { forwarder.telling(resource(plan)) } else { forwarder };
         tasks.spawn(forwarder.run(ended.clone(), Arc::clone(&wake)));
         routes.push(receive::Route { to: recipient, signals: destination.signals.clone(), wake });
     }
     Ok(routes)
 }
 
+/// The attributes of our own resource.
+fn resource(plan: &Plan) -> BTreeMap<String, String> {
+    let stamp = rules::stamp(plan);
+    stamp.absent.into_iter().chain(stamp.replace).collect()
+}
+
 /// Looks after what ended sessions left, while this one lives and once more when it is over.
 async fn leftovers(plan: Arc<Plan>, vault: Arc<Vault>, store: Store, mut ended: watch::Receiver<bool>) {
     prune(&plan.setting.places, SystemTime::now());
     let mut backoff = Backoff::default();
+    let mut over = *ended.borrow_and_update();
     // A store that fails now may do better later.
-    while deliver_leftovers(&plan.setting, &vault, Occasion::Leftovers, &store).await.unwrap_or(true)
-        && !*ended.borrow()
-    {
-        drop(timeout(backoff.after_failure(None), ended.changed()).await);
+    let means = Means::new(&plan.setting, &vault, Occasion::Leftovers, &store);
+    while deliver_leftovers(&means, over).await.unwrap_or(true) && !over {
+        drop(timeout(backoff.after_failure(random::jitter()), ended.changed()).await);
+        over = *ended.borrow_and_update();
     }
 }
 
@@ -136,6 +148,7 @@ async fn finish(plan: &Plan, store: &Store) {
     let now = Timestamp::now().as_millisecond();
     let marked = store.commit(move |connection| {
         sessions::end(connection, &session, now)?;
+        tally::release(connection, &session, now)?;
         ledger::settle(connection, &session)
     });
     let marked = marked.await;

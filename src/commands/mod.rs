@@ -32,7 +32,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Profile(profile) => profile::run(profile.command, &Surroundings::gather()?),
         Command::Env(env) => env::run(env, &Surroundings::gather()?),
         Command::Report(report) => report::run(report, &Surroundings::gather()?),
-        Command::Queue(queue) => queue::run(&queue.command, &Surroundings::gather()?),
+        Command::Queue(queue) => queue::run(queue.command, &Surroundings::gather()?),
         Command::Secret(secret) => secret::run(secret.command, &Surroundings::gather()?),
         Command::Trust(trust) => trust::trust(&trust, &Surroundings::gather()?),
         Command::Untrust(untrust) => trust::untrust(&untrust, &Surroundings::gather()?),

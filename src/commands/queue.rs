@@ -1,35 +1,35 @@
 //! `ccrun queue`: what is not delivered yet.
 
+mod flush;
+mod mend;
+
+use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use comfy_table::{Table, presets};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Serialize;
-use tokio::time::{sleep, timeout};
 
-use super::{complain, print};
+use super::{ask, complain, print, profile, refuse_inside_claude, run};
 use crate::cli::QueueCommand;
-use crate::collector::{deliver_leftovers, owner};
-use crate::credential::{Answers, Occasion, Vault};
-use crate::forward::Backoff;
-use crate::helper;
+use crate::collector::owner;
+use crate::forward::not_before;
 use crate::printable::printable;
 use crate::setting::Setting;
-use crate::state::{self, SessionLock};
-use crate::store::batches::{self, Waiting};
-use crate::store::{self, Store, StoreError, sessions};
+use crate::state::SessionLock;
+use crate::store::batches::{self, Recipient, Waiting};
+use crate::store::{self, Store, backoff, dead, sessions};
 use crate::surroundings::Surroundings;
 
-/// How long `flush` goes on.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-pub(super) fn run(command: &QueueCommand, surroundings: &Surroundings) -> Result<ExitCode> {
+pub(super) fn run(command: QueueCommand, surroundings: &Surroundings) -> Result<ExitCode> {
     let (setting, _) = Setting::gather(surroundings)?;
     match command {
-        QueueCommand::Status { json } => status(&setting, *json),
-        QueueCommand::Flush => flush(&setting),
+        QueueCommand::Status { json } => status(&setting, json),
+        QueueCommand::Flush(options) => flush::flush(options, &setting, surroundings),
+        QueueCommand::Retry => mend::retry(&setting),
+        QueueCommand::Purge(options) => mend::purge(&options, &setting, surroundings),
     }
 }
 
@@ -44,6 +44,10 @@ struct Entry {
     bytes: u64,
     since: Timestamp,
     last_error: Option<String>,
+    /// When its destination may be tried again, where that is not now.
+    next_try: Option<Timestamp>,
+    #[serde(skip)]
+    recipient: Recipient,
 }
 
 /// Who delivers it.
@@ -64,6 +68,8 @@ fn entries(setting: &Setting) -> Result<Vec<Entry>> {
     let Some(connection) = store::open_to_read(&setting.places.store()).context("cannot open the store")? else {
         return Ok(Vec::new());
     };
+    let troubles = backoff::all(&connection)?;
+    let now = Timestamp::now().as_millisecond();
     let entry = |waiting: Waiting, given_up: bool| {
         let session = sessions::find(&connection, &waiting.recipient.session)?;
         let running = SessionLock::is_held(&setting.places.lock(&waiting.recipient.session));
@@ -74,19 +80,31 @@ fn entries(setting: &Setting) -> Result<Vec<Entry>> {
             (false, false) if owned() => State::Ended,
             (false, false) => State::Orphaned,
         };
+        let trouble = troubles.get(&waiting.recipient.fingerprint).filter(|_| state.is_delivered());
         Ok(Entry {
             state,
             profile: session.map(|session| session.profile).unwrap_or_default(),
-            destination: waiting.recipient.destination,
-            session: waiting.recipient.session,
+            destination: waiting.recipient.destination.clone(),
+            session: waiting.recipient.session.clone(),
             batches: waiting.batches,
             bytes: waiting.bytes,
             since: Timestamp::from_millisecond(waiting.since).unwrap_or_default(),
             last_error: waiting.last_error,
+            next_try: trouble
+                .and_then(|trouble| not_before(*trouble, now))
+                .and_then(|moment| Timestamp::from_millisecond(moment).ok()),
+            recipient: waiting.recipient,
         })
     };
     let waiting = batches::waiting(&connection)?.into_iter().map(|waiting| entry(waiting, false));
-    waiting.chain(batches::given_up(&connection)?.into_iter().map(|refused| entry(refused, true))).collect()
+    waiting.chain(dead::given_up(&connection)?.into_iter().map(|refused| entry(refused, true))).collect()
+}
+
+impl State {
+    /// Whether anybody delivers what is in this state.
+    fn is_delivered(self) -> bool {
+        matches!(self, Self::Running | Self::Ended)
+    }
 }
 
 fn status(setting: &Setting, json: bool) -> Result<ExitCode> {
@@ -101,9 +119,17 @@ fn status(setting: &Setting, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn table(entries: &[Entry]) -> Table {
+fn table<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["PROFILE", "DESTINATION", "SESSION", "BATCHES", "SINCE", "WHY"]);
+    table.load_style(presets::NOTHING).set_header([
+        "PROFILE",
+        "DESTINATION",
+        "SESSION",
+        "BATCHES",
+        "SINCE",
+        "NEXT TRY",
+        "WHY",
+    ]);
     for entry in entries {
         let why = match (entry.state, entry.last_error.as_deref()) {
             (State::Orphaned, _) => "its profile or destination has changed since".to_owned(),
@@ -116,54 +142,20 @@ fn table(entries: &[Entry]) -> Table {
             printable(&entry.destination),
             printable(&entry.session),
             entry.batches.to_string(),
-            entry.since.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string(),
+            entry.since.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string(),
+            entry
+                .next_try
+                .map_or_else(String::new, |next| next.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string()),
             printable(&why),
         ]);
     }
     table
 }
 
-/// Delivers what ended sessions left; sessions that run deliver their own.
-fn flush(setting: &Setting) -> Result<ExitCode> {
-    if !setting.places.store().exists() {
-        print("nothing waits\n")?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    state::prepare(&setting.places)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result = runtime.block_on(async {
-        let store = Store::start(&setting.places.store(), |aside| {
-            complain(&format!("the store was no database any more; it was set aside as `{}`", aside.display()));
-        })?;
-        let vault = Vault::new(setting.clone(), Answers::default());
-        match timeout(PATIENCE, deliver_all(setting, &vault, &store)).await {
-            Ok(delivered) => delivered.map_err(anyhow::Error::from),
-            // What is left is said below.
-            Err(_) => Ok(()),
-        }
-    });
-    runtime.shutdown_background();
-    helper::end_all();
-    result?;
-    let waiting = entries(setting)?.into_iter().filter(|entry| entry.state != State::Refused);
-    let (running, left): (Vec<_>, Vec<_>) = waiting.partition(|entry| entry.state == State::Running);
-    if !left.is_empty() {
-        complain("not everything could be delivered");
-        print(&format!("{}\n", table(&left)))?;
-        return Ok(ExitCode::FAILURE);
-    }
-    match running.iter().map(|entry| entry.batches).sum() {
-        0 => print("everything is delivered\n")?,
-        1 => print("1 batch is left to sessions that run\n")?,
-        batches => print(&format!("{batches} batches are left to sessions that run\n"))?,
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn deliver_all(setting: &Setting, vault: &Vault, store: &Store) -> Result<(), StoreError> {
-    let mut backoff = Backoff::default();
-    while deliver_leftovers(setting, vault, Occasion::Flush, store).await? {
-        sleep(backoff.after_failure(None)).await;
-    }
-    Ok(())
+/// Starts the store's thread.
+fn start(setting: &Setting) -> Result<Store> {
+    let set_aside = |aside: &Path| {
+        complain(&format!("the store was no database any more; it was set aside as `{}`", aside.display()));
+    };
+    Store::start(&setting.places.store(), set_aside).context("cannot start the store's thread")
 }

@@ -1,87 +1,200 @@
-//! One recipient's forwarder: takes what waits in turn, sends it, and notes what became of it.
+//! The forwarder of one destination: takes what waits in turn, sends it, and has it noted what became of it.
 
+mod noting;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use jiff::Timestamp;
+use rusqlite::Connection;
 use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::answer::Outcome;
-use super::backoff::Backoff;
+use super::backoff::{self, Backoff, Verdict};
+use super::counters;
+use super::gathering::Gathering;
 use super::proxy::Proxies;
 use super::transport::Transport;
-use crate::credential::{Credentials, Unavailable};
-use crate::profile::Destination;
-use crate::store::batches::{self, Delivery, Recipient};
-use crate::store::{Store, StoreError, sessions};
+use crate::credential::{Credentials, Headers, Unavailable};
+use crate::otlp::Signal;
+use crate::profile::{Destination, Protocol};
+use crate::random;
+use crate::store::backoff::Trouble;
+use crate::store::batches::Recipient;
+use crate::store::deliveries::{self, Delivery, Request, Which};
+use crate::store::{self, Store, StoreError, tally};
+
+/// How long somebody else's attempt is waited for, beyond what the attempt itself may take: for credentials that are
+/// fetched anew, and for the note of what became of it.
+const ATTEMPT_OVERHEAD: Duration = Duration::from_secs(30);
+
+/// The most that an attempt counts for.
+const LONGEST_ATTEMPT: Duration = Duration::from_mins(10);
+
+/// How long to wait for credentials that do not say themselves when to look again.
+const WITHOUT_CREDENTIALS: Duration = Duration::from_secs(30);
+
+/// How long to wait after credentials were refused, before they are asked what to do.
+const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 
 /// How long credentials may take where nobody is there to wait for them any longer.
 const FETCHED_WITHIN: Duration = Duration::from_mins(1);
 
-/// Delivers to one recipient.
+/// Delivers to one destination.
 #[derive(Debug)]
 pub struct Forwarder {
-    recipient: Recipient,
+    /// Whose data it delivers: the session's, or that of several which have ended. All of one destination.
+    recipients: Arc<[Recipient]>,
+    /// Under which the destination's trouble is known.
+    fingerprint: Vec<u8>,
+    /// What it delivers, if not everything.
+    signals: Option<Arc<[Signal]>>,
     /// How to send, or why nothing can be sent.
     transport: Result<Transport, String>,
     credentials: Credentials,
     /// Tells of fetches that have ended since the credentials were asked last.
     fetches: watch::Receiver<()>,
     store: Store,
+    /// How long what has come waits for more.
+    batch: Duration,
+    /// How long an attempt may take.
+    attempt: Duration,
+    is_grpc: bool,
+    gathering: Gathering,
+    /// Whether the last request passed: one that then fails does so on its own account.
+    passed: bool,
+    /// For failures of the store.
     backoff: Backoff,
-    /// What the recipient has and the store could not note yet.
+    put_off: PutOff,
+    /// The resource under which the destination is told of what became of its data; not at all if there is none.
+    resource: Option<BTreeMap<String, String>>,
+    /// What the destination has and the store could not note yet.
     receipt: Option<Receipt>,
 }
 
-/// That a recipient has a batch.
+/// The pace of what was put off for the sake of others.
+#[derive(Debug, Default)]
+struct PutOff {
+    backoff: Backoff,
+    until: Option<Instant>,
+}
+
+/// That the destination has a request.
 #[derive(Clone, Debug)]
 struct Receipt {
-    batch: i64,
-    /// How many records of it the recipient did not want.
+    delivery: Delivery,
+    /// How many records of it the destination did not want.
     rejected: u64,
     message: Option<String>,
+    /// Whether it was told our counters.
+    told: bool,
+}
+
+/// What is next.
+enum Next {
+    Nothing,
+    Wait(Duration),
+    Send { delivery: Delivery, made: Option<Trouble> },
+}
+
+/// What came of a step.
+enum Step {
+    Sent,
+    Empty,
+    Failed(Duration),
 }
 
 impl Forwarder {
-    /// A forwarder; it does nothing until it runs.
+    /// A forwarder to `destination` of what waits for these recipients; it does nothing until it runs.
     pub fn new(
-        recipient: Recipient,
+        recipients: Vec<Recipient>,
         destination: &Destination,
         proxies: &Proxies,
         credentials: Credentials,
         store: Store,
     ) -> Self {
         let transport = Transport::new(destination).map_err(|error| error.to_string());
-        let transport = transport.map(|transport| transport.through(proxies));
-        let fetches = credentials.fetches();
-        Self { recipient, transport, credentials, fetches, store, backoff: Backoff::default(), receipt: None }
+        Self {
+            fingerprint: recipients.first().map(|recipient| recipient.fingerprint.clone()).unwrap_or_default(),
+            recipients: recipients.into(),
+            signals: None,
+            transport: transport.map(|transport| transport.through(proxies)),
+            fetches: credentials.fetches(),
+            credentials,
+            store,
+            batch: destination.batch,
+            attempt: (destination.timeout.saturating_mul(2) + ATTEMPT_OVERHEAD).min(LONGEST_ATTEMPT),
+            is_grpc: destination.protocol == Protocol::Grpc,
+            gathering: Gathering::default(),
+            passed: false,
+            backoff: Backoff::default(),
+            put_off: PutOff::default(),
+            resource: None,
+            receipt: None,
+        }
+    }
+
+    /// The same, for a destination that is not the one which the deliveries remember: of the signals that it wants, and
+    /// by its own fingerprint.
+    #[must_use]
+    pub fn instead(self, fingerprint: Vec<u8>, signals: impl IntoIterator<Item = Signal>) -> Self {
+        Self { fingerprint, signals: Some(signals.into_iter().collect()), ..self }
+    }
+
+    /// The same, with our own counters beside the metrics that it delivers, under a resource with these attributes.
+    #[must_use]
+    pub fn telling(self, resource: BTreeMap<String, String>) -> Self {
+        Self { resource: Some(resource), ..self }
     }
 
     /// Runs until the session has ended and nothing waits any longer. `wake` says that something new waits; when
-    /// `ended` says that the session is over, what waits is tried once more at once.
+    /// `ended` says that the session is over, what waits is tried once more at once, whatever is known against the
+    /// destination.
     pub async fn run(mut self, mut ended: watch::Receiver<bool>, wake: Arc<Notify>) {
+        let mut last_try = true;
         loop {
-            let pause = match self.step().await {
-                Ok(Step::Sent) => continue,
-                Ok(Step::Empty) if *ended.borrow() => return,
-                Ok(Step::Empty) => None,
-                Ok(Step::Failed(asked)) => Some(self.backoff.after_failure(asked)),
-                Err(_) => Some(self.backoff.after_failure(None)),
-            };
-            let is_pause = pause.is_some();
-            tokio::select! {
-                () = rest(pause, &mut ended, &wake) => {}
-                // What was waited for may be there.
-                _ = self.fetches.changed(), if is_pause => {}
+            let over = *ended.borrow_and_update();
+            let urgent = over && last_try;
+            forget(&wake).await;
+            match self.step(urgent).await {
+                Ok(Step::Sent) => {}
+                Ok(Step::Empty) if over => return,
+                Ok(Step::Empty) => {
+                    let is_over = tokio::select! {
+                        () = wake.notified() => false,
+                        changed = ended.changed() => changed.is_ok(),
+                    };
+                    if !is_over {
+                        drop(timeout(self.batch, ended.changed()).await);
+                    }
+                }
+                failed => {
+                    last_try &= !urgent;
+                    let pause = match failed {
+                        Ok(Step::Failed(pause)) => pause,
+                        _ => self.backoff.after_failure(random::jitter()),
+                    };
+                    let rest = async {
+                        if over { tokio::time::sleep(pause).await } else { drop(timeout(pause, ended.changed()).await) }
+                    };
+                    tokio::select! {
+                        () = rest => {}
+                        // What was waited for may be there.
+                        _ = self.fetches.changed() => {}
+                    }
+                }
             }
         }
     }
 
-    /// Delivers what waits, as far as the first failure. Credentials that are being fetched are waited for.
-    pub async fn run_once(mut self) {
+    /// Delivers what waits, as far as the first failure. An `urgent` one tries whatever is known against the
+    /// destination. Credentials that are being fetched are waited for.
+    pub async fn run_once(mut self, urgent: bool) {
         loop {
-            match self.step().await {
+            match self.step(urgent).await {
                 Ok(Step::Sent) => {}
                 Ok(Step::Failed(_)) if self.credentials.is_fetching() => {
                     if timeout(FETCHED_WITHIN, self.fetches.changed()).await.is_err() {
@@ -93,44 +206,151 @@ impl Forwarder {
         }
     }
 
-    /// Takes the batch whose turn it is as far as it gets.
-    async fn step(&mut self) -> Result<Step, StoreError> {
+    /// Takes the request whose turn it is as far as it gets.
+    async fn step(&mut self, urgent: bool) -> Result<Step, StoreError> {
         if let Some(receipt) = self.receipt.clone() {
             return self.note(receipt).await;
         }
-        let recipient = self.recipient.clone();
-        let Some(delivery) = self.store.commit(move |connection| batches::next(connection, &recipient)).await? else {
-            return Ok(Step::Empty);
+        let (delivery, made) = match self.next(urgent).await? {
+            Next::Nothing => return Ok(Step::Empty),
+            Next::Wait(pause) => return Ok(Step::Failed(pause)),
+            Next::Send { delivery, made } => (delivery, made),
         };
-        match self.send(&delivery).await {
+        if self.gathering.is_too_large(delivery.body.len()) && delivery.parts.len() == 1 {
+            return self.split(delivery, "larger than what was too large before".to_owned(), made).await;
+        }
+        let headers = match self.headers().await {
+            Ok(headers) => headers,
+            Err(Unavailable { reason, again }) => {
+                return self.wait(delivery, reason, again.unwrap_or(WITHOUT_CREDENTIALS)).await;
+            }
+        };
+        if !urgent && let Some(trouble) = made {
+            let (fingerprint, until) = (self.fingerprint.clone(), backoff::later(now(), self.attempt));
+            let claim = move |connection: &Connection| store::backoff::claim(connection, &fingerprint, trouble, until);
+            if !self.store.commit(claim).await? {
+                // Somebody else was faster.
+                self.credentials.undecided(&headers);
+                return Ok(Step::Failed(Duration::from_millis(100)));
+            }
+        }
+        let (outcome, told) = self.attempt(&delivery, headers).await;
+        match outcome {
             Outcome::Delivered { rejected, message } => {
-                let receipt = Receipt { batch: delivery.batch, rejected, message };
-                // Where the disk is full for a day, the recipient must not be given the same sums all day.
+                let receipt = Receipt { delivery, rejected, message, told };
+                // Where the disk is full for a day, the destination must not be given the same sums all day.
                 self.receipt = Some(receipt.clone());
                 self.note(receipt).await
             }
-            Outcome::Refused { reason } | Outcome::TooLarge { reason } => self.give_up(delivery, reason).await,
-            Outcome::Unauthorized { reason } => self.hold(&delivery, reason, None, true).await,
-            Outcome::Held { reason, retry_after } => self.hold(&delivery, reason, retry_after, false).await,
+            Outcome::Refused { .. } if delivery.parts.len() > 1 => {
+                self.gathering.refused(delivery.parts.len());
+                self.answered(made).await
+            }
+            Outcome::TooLarge { .. } if delivery.parts.len() > 1 => {
+                self.gathering.too_large(delivery.body.len());
+                self.answered(made).await
+            }
+            Outcome::Refused { reason } => self.give_up(delivery, reason).await,
+            Outcome::TooLarge { reason } => {
+                self.gathering.too_large(delivery.body.len());
+                self.answered(made).await?;
+                self.split(delivery, reason, made).await
+            }
+            Outcome::Unauthorized { reason } => {
+                // It answers. When to come again with which credentials is their own business.
+                self.answered(made).await?;
+                self.wait(delivery, reason, AFTER_REFUSAL).await
+            }
+            Outcome::Held { reason, retry_after } => self.hold(delivery, reason, retry_after, made).await,
         }
     }
 
-    /// Sends a batch; once more if its credentials are not accepted and there are others.
-    async fn send(&mut self, delivery: &Delivery) -> Outcome {
-        let transport = match &self.transport {
-            Ok(transport) => transport,
-            Err(reason) => return Outcome::Held { reason: reason.clone(), retry_after: None },
-        };
-        let mut is_first = true;
-        loop {
-            self.fetches.mark_unchanged();
-            let headers = match self.credentials.headers().await {
-                Ok(headers) => headers,
-                Err(Unavailable { reason, again }) => return Outcome::Held { reason, retry_after: again },
+    /// What is to be sent next, if anything may be.
+    async fn next(&self, urgent: bool) -> Result<Next, StoreError> {
+        let (recipients, fingerprint) = (Arc::clone(&self.recipients), self.fingerprint.clone());
+        let (bytes, batches) = (self.gathering.bytes(), self.gathering.batches());
+        let signals = self.signals.clone();
+        let put_off_for = self.put_off.until.map(|until| until.saturating_duration_since(Instant::now()));
+        let look = move |connection: &Connection| {
+            let which = Which { signals: signals.as_deref(), ..Which::in_turn(bytes, batches) };
+            let in_turn = deliveries::next(connection, &recipients, which)?;
+            let is_in_turn = in_turn.is_some();
+            // One at a time: most of what was put off together may be without fault.
+            let found = match in_turn {
+                Some(found) => Some(found),
+                None => deliveries::next(connection, &recipients, Which { put_off: true, batches: 1, ..which })?,
             };
+            let Some(found) = found else { return Ok(Next::Nothing) };
+            let made = store::backoff::find(connection, &fingerprint)?;
+            if !urgent && let Verdict::Wait(pause) = backoff::verdict(made, now()) {
+                return Ok(Next::Wait(pause));
+            }
+            if let Some(pause) = put_off_for.filter(|pause| !is_in_turn && !urgent && !pause.is_zero()) {
+                return Ok(Next::Wait(pause));
+            }
+            let found = if made.is_some() { least_tried(connection, &recipients, which, found)? } else { found };
+            let delivery = found.load(connection)?;
+            Ok(if delivery.parts.is_empty() { Next::Nothing } else { Next::Send { delivery, made } })
+        };
+        self.store.read(look).await
+    }
+
+    /// Sends a request, if it may be with our counters, and says what became of it and of these.
+    async fn attempt(&mut self, delivery: &Delivery, headers: Headers) -> (Outcome, bool) {
+        let Some(counted) = self.with_counters(delivery).await else {
+            return (self.send(delivery, headers).await, false);
+        };
+        match self.send(&counted, headers).await {
+            // Ours must not be what somebody else's data is given up for.
+            Outcome::Refused { .. } | Outcome::TooLarge { .. } => {
+                let outcome = match self.headers().await {
+                    Ok(headers) => self.send(delivery, headers).await,
+                    Err(Unavailable { reason, .. }) => Outcome::Unauthorized { reason },
+                };
+                if matches!(outcome, Outcome::Delivered { .. }) {
+                    self.resource = None;
+                }
+                (outcome, false)
+            }
+            outcome => (outcome, true),
+        }
+    }
+
+    /// The same request with our counters behind it, if there are any to be told.
+    async fn with_counters(&self, delivery: &Delivery) -> Option<Delivery> {
+        let resource = self.resource.as_ref().filter(|_| delivery.signal == Signal::Metrics)?;
+        let teller = self.recipients.first()?.clone();
+        let destination = teller.destination.clone();
+        let tallies = self.store.commit(move |connection| tally::claim(connection, &teller)).await.ok()?;
+        let counters = counters::request(&tallies, &destination, resource, now());
+        if counters.is_empty() {
+            return None;
+        }
+        let mut body = BytesMut::with_capacity(delivery.body.len() + counters.len());
+        body.extend_from_slice(&delivery.body);
+        body.extend_from_slice(&counters);
+        Some(Delivery { signal: delivery.signal, parts: Vec::new(), body: body.freeze() })
+    }
+
+    /// The headers for the next request. What was fetched until then is no news any more.
+    async fn headers(&mut self) -> Result<Headers, Unavailable> {
+        self.fetches.mark_unchanged();
+        let headers = self.credentials.headers().await;
+        if headers.is_ok() {
             // What was waited for is there: a pause from here on is for another reason.
             self.fetches.mark_unchanged();
-            let outcome = transport.send(delivery.signal, delivery.body.clone(), &headers.value).await;
+        }
+        headers
+    }
+
+    /// Sends a request; once more if its credentials are not accepted and there are others.
+    async fn send(&mut self, delivery: &Delivery, mut headers: Headers) -> Outcome {
+        let mut is_first = true;
+        loop {
+            let outcome = match &self.transport {
+                Ok(transport) => transport.send(delivery.signal, delivery.body.clone(), &headers.value).await,
+                Err(reason) => Outcome::Held { reason: reason.clone(), retry_after: None },
+            };
             match &outcome {
                 Outcome::Unauthorized { reason } if self.credentials.refused(&headers, reason) && is_first => {}
                 Outcome::Unauthorized { .. } => return outcome,
@@ -143,69 +363,42 @@ impl Forwarder {
                     return outcome;
                 }
             }
+            headers = match self.headers().await {
+                Ok(headers) => headers,
+                Err(Unavailable { reason, .. }) => return Outcome::Unauthorized { reason },
+            };
             is_first = false;
         }
     }
+}
 
-    /// Notes a delivery. One that cannot be noted is kept in mind, and noted before anything else is sent.
-    async fn note(&mut self, receipt: Receipt) -> Result<Step, StoreError> {
-        let recipient = self.recipient.clone();
-        let committed = self.store.commit(move |connection| {
-            let Receipt { batch, rejected, message } = receipt;
-            if rejected > 0 || message.is_some() {
-                sessions::count_rejected(connection, &recipient.session, rejected, message.as_deref())?;
-            }
-            batches::delivered(connection, &recipient, batch)
-        });
-        committed.await?;
-        self.receipt = None;
-        self.backoff.after_success();
-        Ok(Step::Sent)
+/// The request of those found and those behind it that failed less often: what is sent to find out whether the
+/// destination is well must not always be the same, for that may be what it does not like.
+fn least_tried(
+    connection: &Connection,
+    recipients: &[Recipient],
+    which: Which<'_>,
+    found: Request,
+) -> rusqlite::Result<Request> {
+    let attempts = |request: &Request| request.parts.first().map_or(0, |part| part.attempts);
+    if attempts(&found) == 0 {
+        return Ok(found);
     }
+    let after = found.parts.last();
+    let other = deliveries::next(connection, recipients, Which { after, ..which })?;
+    Ok(other.filter(|other| attempts(other) < attempts(&found)).unwrap_or(found))
+}
 
-    async fn give_up(&mut self, delivery: Delivery, reason: String) -> Result<Step, StoreError> {
-        let recipient = self.recipient.clone();
-        let now = Timestamp::now().as_millisecond();
-        let given_up =
-            self.store.commit(move |connection| batches::give_up(connection, &recipient, &delivery, &reason, now));
-        given_up.await?;
-        self.backoff.after_success();
-        Ok(Step::Sent)
-    }
-
-    async fn hold(
-        &mut self,
-        delivery: &Delivery,
-        reason: String,
-        after: Option<Duration>,
-        behind: bool,
-    ) -> Result<Step, StoreError> {
-        let (recipient, batch) = (self.recipient.clone(), delivery.batch);
-        let held = self.store.commit(move |connection| batches::held(connection, &recipient, batch, &reason, behind));
-        held.await?;
-        Ok(Step::Failed(after))
+/// Takes a wake-up that was meant for what is looked at now, so that it ends no later rest.
+async fn forget(wake: &Notify) {
+    tokio::select! {
+        biased;
+        () = wake.notified() => {}
+        () = std::future::ready(()) => {}
     }
 }
 
-/// Waits for something to do: for new data, or after a failure for the pause to pass. The end of the session ends either,
-/// once.
-async fn rest(pause: Option<Duration>, ended: &mut watch::Receiver<bool>, wake: &Notify) {
-    let over = *ended.borrow();
-    match pause {
-        Some(pause) if over => tokio::time::sleep(pause).await,
-        Some(pause) => drop(timeout(pause, ended.changed()).await),
-        None => {
-            tokio::select! {
-                () = wake.notified() => {}
-                _ = ended.changed() => {}
-            }
-        }
-    }
-}
-
-/// What came of a step.
-enum Step {
-    Sent,
-    Empty,
-    Failed(Option<Duration>),
+/// In Unix milliseconds.
+fn now() -> i64 {
+    Timestamp::now().as_millisecond()
 }

@@ -18,6 +18,6 @@ pub use pattern::Pattern;
 pub use response::{ExportResponse, PartialSuccess};
 pub use rewrite::{HashKey, Redact, Rewritten, Rules, Stamp, Switch, Withheld, rewrite};
 pub use signal::Signal;
-pub use split::{count, halve};
+pub use split::{Halves, count, halve};
 pub use status::{RpcAny, RpcStatus};
 pub use wire::{Field, Fields, Malformed, Value, fields, put_message};

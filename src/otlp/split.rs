@@ -7,6 +7,9 @@
 use super::signal::Signal;
 use super::wire::{Field, Malformed, fields, put_message};
 
+/// Two requests that take the place of one.
+pub type Halves = (Vec<u8>, Vec<u8>);
+
 /// One step down the tree: the fields of a message that hold what is below it.
 struct Level {
     numbers: &'static [u32],
@@ -61,11 +64,11 @@ fn count_below(message: &[u8], levels: &[Level]) -> Result<u64, Malformed> {
 /// parts come closest to being equally large. `None` if it holds a single record, or none.
 ///
 /// What describes the records (resource, scope, schema, a metric's name, fields that nobody here knows) is in both.
-pub fn halve(signal: Signal, request: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, Malformed> {
+pub fn halve(signal: Signal, request: &[u8]) -> Result<Option<Halves>, Malformed> {
     halve_below(request, levels(signal))
 }
 
-fn halve_below(message: &[u8], levels: &[Level]) -> Result<Option<(Vec<u8>, Vec<u8>)>, Malformed> {
+fn halve_below(message: &[u8], levels: &[Level]) -> Result<Option<Halves>, Malformed> {
     let Some((level, below)) = levels.split_first() else { return Ok(None) };
     let mut children = Vec::new();
     for field in fields(message) {
@@ -84,7 +87,7 @@ fn halve_below(message: &[u8], levels: &[Level]) -> Result<Option<(Vec<u8>, Vec<
 }
 
 /// The only child is halved, and each half gets all that stands beside it.
-fn halve_child(message: &[u8], level: &Level, below: &[Level]) -> Result<Option<(Vec<u8>, Vec<u8>)>, Malformed> {
+fn halve_child(message: &[u8], level: &Level, below: &[Level]) -> Result<Option<Halves>, Malformed> {
     let (mut first, mut second) = (Vec::new(), Vec::new());
     for field in fields(message) {
         let field = field?;
@@ -101,7 +104,7 @@ fn halve_child(message: &[u8], level: &Level, below: &[Level]) -> Result<Option<
 }
 
 /// The first `few` children go into the first half, the others into the second.
-fn between_children(message: &[u8], level: &Level, few: usize) -> Result<(Vec<u8>, Vec<u8>), Malformed> {
+fn between_children(message: &[u8], level: &Level, few: usize) -> Result<Halves, Malformed> {
     let (mut first, mut second) = (Vec::new(), Vec::new());
     let mut passed = 0;
     for field in fields(message) {

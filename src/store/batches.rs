@@ -1,22 +1,14 @@
-//! Batches that wait, what each destination still has to be given of them, and what was given up.
+//! Batches that wait, and what each destination still has to be given of them.
 //!
 //! A batch is there as long as a delivery of it is; both go in one commit.
 
-use std::time::Duration;
-
-use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::otlp::Signal;
+use super::tally::{self, Counts};
+use crate::otlp::{self, Signal};
 
 /// How much undelivered data is kept, in bytes; the oldest goes first, counted.
 pub const MAXIMUM_WAITING: u64 = 512 << 20;
-
-/// How much given-up data is kept, in bytes.
-const MAXIMUM_DEAD: u64 = 64 << 20;
-
-/// How long given-up data is kept.
-const DEAD_FOR: Duration = Duration::from_hours(30 * 24);
 
 /// A destination of a session, as deliveries remember it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,18 +21,7 @@ pub struct Recipient {
     pub fingerprint: Vec<u8>,
 }
 
-/// A batch on its way to a recipient.
-#[derive(Clone, Debug)]
-pub struct Delivery {
-    /// The batch's number.
-    pub batch: i64,
-    /// What it carries.
-    pub signal: Signal,
-    /// The request, protobuf.
-    pub body: Bytes,
-}
-
-/// What waits for a recipient.
+/// What waits for a recipient, or was given up.
 #[derive(Clone, Debug)]
 pub struct Waiting {
     /// For whom.
@@ -49,7 +30,7 @@ pub struct Waiting {
     pub batches: u64,
     /// How many bytes.
     pub bytes: u64,
-    /// When the oldest was received, in Unix milliseconds.
+    /// When the oldest was received, or given up, in Unix milliseconds.
     pub since: i64,
     /// Why the last attempt failed.
     pub last_error: Option<String>,
@@ -104,21 +85,46 @@ pub fn insert(
     recipients: &[Recipient],
 ) -> rusqlite::Result<()> {
     let Some(first) = recipients.first() else { return Ok(()) };
+    let batch = insert_body(connection, &first.session, signal, body, now)?;
+    let received = Counts { received: records(signal, body), ..Counts::default() };
+    for recipient in recipients {
+        insert_delivery(connection, recipient, batch, batch)?;
+        tally::add(connection, recipient, signal, received, now)?;
+    }
+    drop_over_cap(connection, MAXIMUM_WAITING, now)
+}
+
+/// Keeps a body that somebody must have a delivery of, and gives its batch's number.
+pub(super) fn insert_body(
+    connection: &Connection,
+    session: &str,
+    signal: Signal,
+    body: &[u8],
+    received_at: i64,
+) -> rusqlite::Result<i64> {
     let mut statement = connection
         .prepare_cached("INSERT INTO batch (session, signal, received_at, size, body) VALUES (?1, ?2, ?3, ?4, ?5)")?;
-    statement.execute(params![first.session, signal.name(), now, body.len().cast_signed(), body])?;
-    let batch = connection.last_insert_rowid();
+    statement.execute(params![session, signal.name(), received_at, body.len().cast_signed(), body])?;
+    Ok(connection.last_insert_rowid())
+}
+
+/// Notes that a batch is for a recipient. Deliveries are made in the order of their turns, which at first are the
+/// numbers of their batches.
+pub(super) fn insert_delivery(connection: &Connection, to: &Recipient, turn: i64, batch: i64) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
-        "INSERT INTO delivery (session, destination, fingerprint, turn, batch) VALUES (?1, ?2, ?3, ?4, ?4)",
+        "INSERT INTO delivery (session, destination, fingerprint, turn, batch) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
-    for Recipient { session, destination, fingerprint } in recipients {
-        statement.execute(params![session, destination, fingerprint, batch])?;
-    }
-    drop_over_cap(connection, MAXIMUM_WAITING)
+    statement.execute(params![to.session, to.destination, to.fingerprint, turn, batch])?;
+    Ok(())
+}
+
+/// How many records a body holds, for the tally alone: one that cannot be read was never acknowledged.
+pub(super) fn records(signal: Signal, body: &[u8]) -> u64 {
+    otlp::count(signal, body).unwrap_or(0)
 }
 
 /// Drops the oldest batches above the cap, and counts them.
-fn drop_over_cap(connection: &Connection, cap: u64) -> rusqlite::Result<()> {
+pub(super) fn drop_over_cap(connection: &Connection, cap: u64, now: i64) -> rusqlite::Result<()> {
     let mut bytes = connection.prepare_cached("SELECT bytes FROM waiting")?;
     while bytes.query_row([], |row| row.get::<_, i64>(0))?.cast_unsigned() > cap {
         let oldest: i64 = connection.query_row("SELECT min(id) FROM batch", [], |row| row.get(0))?;
@@ -126,37 +132,52 @@ fn drop_over_cap(connection: &Connection, cap: u64) -> rusqlite::Result<()> {
             "UPDATE session SET dropped = dropped + 1 WHERE id = (SELECT session FROM batch WHERE id = ?1)",
             [oldest],
         )?;
-        connection.execute("DELETE FROM delivery WHERE batch = ?1", [oldest])?;
+        for recipient in recipients_of(connection, oldest)? {
+            forget(connection, &recipient, oldest, now)?;
+        }
+        // One that nobody was to have has no delivery to go with.
         connection.execute("DELETE FROM batch WHERE id = ?1", [oldest])?;
     }
     Ok(())
 }
 
-/// The batch whose turn it is.
-pub fn next(connection: &Connection, recipient: &Recipient) -> rusqlite::Result<Option<Delivery>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT batch.id, signal, body FROM delivery JOIN batch ON batch.id = delivery.batch
-         WHERE delivery.session = ?1 AND destination = ?2 AND fingerprint = ?3 ORDER BY turn, batch LIMIT 1",
-    )?;
-    let Recipient { session, destination, fingerprint } = recipient;
-    let found = statement.query_row(params![session, destination, fingerprint], |row| {
-        let signal: String = row.get(1)?;
-        Ok(Delivery {
-            batch: row.get(0)?,
-            signal: Signal::from_name(&signal).unwrap_or(Signal::Logs),
-            body: Bytes::from(row.get::<_, Vec<u8>>(2)?),
-        })
-    });
+fn recipients_of(connection: &Connection, batch: i64) -> rusqlite::Result<Vec<Recipient>> {
+    let mut statement =
+        connection.prepare_cached("SELECT session, destination, fingerprint FROM delivery WHERE batch = ?1")?;
+    statement.query_map([batch], |row| recipient(row, 0))?.collect()
+}
+
+fn recipient(row: &Row<'_>, first: usize) -> rusqlite::Result<Recipient> {
+    Ok(Recipient { session: row.get(first)?, destination: row.get(first + 1)?, fingerprint: row.get(first + 2)? })
+}
+
+/// A batch's signal and body, if it is still there.
+pub(super) fn body(connection: &Connection, batch: i64) -> rusqlite::Result<Option<(Signal, Vec<u8>)>> {
+    let mut statement = connection.prepare_cached("SELECT signal, body FROM batch WHERE id = ?1")?;
+    let found = statement.query_row([batch], |row| Ok((signal(&row.get::<_, String>(0)?), row.get(1)?)));
     found.optional()
 }
 
-/// The recipient has it: the delivery goes, and with the last one the batch.
-pub fn delivered(connection: &Connection, recipient: &Recipient, batch: i64) -> rusqlite::Result<()> {
-    let Recipient { session, destination, fingerprint } = recipient;
+/// The signal of that name. The store holds no other.
+pub(super) fn signal(name: &str) -> Signal {
+    Signal::from_name(name).unwrap_or(Signal::Logs)
+}
+
+/// The recipient is not to have it any more, and its records count as dropped.
+pub(super) fn forget(connection: &Connection, to: &Recipient, batch: i64, now: i64) -> rusqlite::Result<()> {
+    if let Some((signal, body)) = body(connection, batch)? {
+        let dropped = Counts { dropped: records(signal, &body), ..Counts::default() };
+        tally::add(connection, to, signal, dropped, now)?;
+    }
+    remove(connection, to, batch)
+}
+
+/// The delivery goes, and with the last one the batch.
+pub(super) fn remove(connection: &Connection, to: &Recipient, batch: i64) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "DELETE FROM delivery WHERE session = ?1 AND destination = ?2 AND fingerprint = ?3 AND batch = ?4",
     )?;
-    statement.execute(params![session, destination, fingerprint, batch])?;
+    statement.execute(params![to.session, to.destination, to.fingerprint, batch])?;
     let mut statement = connection.prepare_cached(
         "DELETE FROM batch WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.batch = batch.id)",
     )?;
@@ -164,55 +185,16 @@ pub fn delivered(connection: &Connection, recipient: &Recipient, batch: i64) -> 
     Ok(())
 }
 
-/// The recipient can never take it: kept apart, with the reason. `now` is in Unix milliseconds.
-pub fn give_up(
-    connection: &Connection,
-    recipient: &Recipient,
-    delivery: &Delivery,
-    reason: &str,
-    now: i64,
-) -> rusqlite::Result<()> {
-    let Recipient { session, destination, fingerprint } = recipient;
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO dead_letter (session, destination, fingerprint, signal, at, reason, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )?;
-    let signal = delivery.signal.name();
-    statement.execute(params![session, destination, fingerprint, signal, now, reason, &delivery.body[..]])?;
-    delivered(connection, recipient, delivery.batch)?;
-    prune_dead(connection, now)
-}
-
-fn prune_dead(connection: &Connection, now: i64) -> rusqlite::Result<()> {
-    let oldest = now.saturating_sub(i64::try_from(DEAD_FOR.as_millis()).unwrap_or(i64::MAX));
-    connection.prepare_cached("DELETE FROM dead_letter WHERE at < ?1")?.execute([oldest])?;
-    let mut over = connection.prepare_cached(
-        "DELETE FROM dead_letter WHERE id IN (
-            SELECT id FROM (SELECT id, sum(length(body)) OVER (ORDER BY id DESC) AS newer FROM dead_letter)
-            WHERE newer > ?1)",
-    )?;
-    over.execute([MAXIMUM_DEAD.cast_signed()])?;
-    Ok(())
-}
-
-/// The recipient did not take it this time: it stays, with the reason, and if the recipient answered at all it goes
-/// behind the others, for one that is refused must not hold up those that pass.
-pub fn held(
-    connection: &Connection,
-    recipient: &Recipient,
-    batch: i64,
-    reason: &str,
-    behind: bool,
-) -> rusqlite::Result<()> {
-    let Recipient { session, destination, fingerprint } = recipient;
-    let mut statement = connection.prepare_cached(
-        "UPDATE delivery SET attempts = attempts + 1, last_error = ?5, turn = CASE WHEN ?6 THEN 1 + (
-            SELECT max(turn) FROM delivery WHERE session = ?1 AND destination = ?2 AND fingerprint = ?3
-         ) ELSE turn END
-         WHERE session = ?1 AND destination = ?2 AND fingerprint = ?3 AND batch = ?4",
-    )?;
-    statement.execute(params![session, destination, fingerprint, batch, reason, behind])?;
-    Ok(())
+/// Forgets all that waits for a recipient, and gives how many batches that were. `now` is in Unix milliseconds.
+pub fn purge(connection: &Connection, to: &Recipient, now: i64) -> rusqlite::Result<u64> {
+    let mut statement = connection
+        .prepare_cached("SELECT batch FROM delivery WHERE session = ?1 AND destination = ?2 AND fingerprint = ?3")?;
+    let found = statement.query_map(params![to.session, to.destination, to.fingerprint], |row| row.get(0))?;
+    let found: Vec<i64> = found.collect::<rusqlite::Result<_>>()?;
+    for batch in &found {
+        forget(connection, to, *batch, now)?;
+    }
+    Ok(found.len() as u64)
 }
 
 /// Everything that waits, by recipient, the oldest first.
@@ -225,21 +207,48 @@ pub fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Waiting>> {
     statement.query_map([], waiting_row)?.collect()
 }
 
-/// What was given up, by recipient, in the same form: the reason of the latest is the last error.
-pub fn given_up(connection: &Connection) -> rusqlite::Result<Vec<Waiting>> {
-    let mut statement = connection.prepare(
-        "SELECT session, destination, fingerprint, count(*), sum(length(body)), min(at), reason, max(id)
-         FROM dead_letter GROUP BY session, destination, fingerprint ORDER BY min(at)",
-    )?;
-    statement.query_map([], waiting_row)?.collect()
+/// How many batches wait for anybody.
+pub fn count(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.query_row("SELECT count(*) FROM delivery", [], |row| row.get(0).map(i64::cast_unsigned))
 }
 
-fn waiting_row(row: &Row<'_>) -> rusqlite::Result<Waiting> {
+pub(super) fn waiting_row(row: &Row<'_>) -> rusqlite::Result<Waiting> {
     Ok(Waiting {
-        recipient: Recipient { session: row.get(0)?, destination: row.get(1)?, fingerprint: row.get(2)? },
+        recipient: recipient(row, 0)?,
         batches: row.get::<_, i64>(3)?.cast_unsigned(),
         bytes: row.get::<_, i64>(4)?.cast_unsigned(),
         since: row.get(5)?,
         last_error: row.get(6)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::deliveries::tests::{logs, recipient, store};
+
+    #[test]
+    fn the_oldest_go_above_the_cap_and_are_counted() {
+        let connection = store();
+        let (one, two) = (recipient("one"), recipient("two"));
+        for number in 0..3 {
+            insert(&connection, Signal::Logs, &logs(number, 2), 7, &[one.clone(), two.clone()]).unwrap();
+        }
+        let bytes = waiting(&connection).unwrap()[0].bytes;
+        drop_over_cap(&connection, bytes - 1, 9).unwrap();
+        assert_eq!(waiting(&connection).unwrap().iter().map(|waiting| waiting.batches).collect::<Vec<_>>(), [2, 2]);
+        let told = tally::claim(&connection, &one).unwrap();
+        assert_eq!(told[0].counts, Counts { received: 12, dropped: 4, ..Counts::default() });
+    }
+
+    #[test]
+    fn what_is_purged_is_gone_for_its_recipient_alone() {
+        let connection = store();
+        let (one, two) = (recipient("one"), recipient("two"));
+        insert(&connection, Signal::Logs, &logs(0, 1), 7, &[one.clone(), two.clone()]).unwrap();
+        assert_eq!(purge(&connection, &one, 9).unwrap(), 1);
+        assert_eq!(count(&connection).unwrap(), 1);
+        assert_eq!(purge(&connection, &two, 9).unwrap(), 1);
+        assert_eq!(connection.query_row("SELECT count(*) FROM batch", [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+    }
 }

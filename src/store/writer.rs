@@ -22,6 +22,12 @@ const QUEUE: usize = 256;
 /// How large the log may grow before it is written back into the database, in bytes.
 const CHECKPOINT: u64 = 4 << 20;
 
+/// How many free pages the file keeps, of four KiB each: what comes and goes should not make it grow and shrink.
+const SPARE_PAGES: i64 = 4096;
+
+/// How many pages are given back at once: moving them is a commit of its own.
+const PAGES_AT_ONCE: i64 = 2048;
+
 /// What went wrong with a piece of work.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -125,6 +131,19 @@ fn savepoint<T>(connection: &Connection, work: impl FnOnce(&Connection) -> rusql
     }
     connection.execute_batch("RELEASE work")?;
     result
+}
+
+/// Gives pages back to the disk that nothing has stood in since an outage was over, some at a time.
+fn give_back(connection: &Connection) -> rusqlite::Result<()> {
+    let free: i64 = connection.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
+    if free > SPARE_PAGES {
+        let pages = (free - SPARE_PAGES).min(PAGES_AT_ONCE);
+        let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+        let mut rows = statement.query([])?;
+        // Each step gives back one.
+        while rows.next()?.is_some() {}
+    }
+    Ok(())
 }
 
 struct Writer {
@@ -302,6 +321,8 @@ impl Writer {
         if log >= CHECKPOINT && lock.try_lock().is_ok() {
             // One that a reader holds up is tried again after the next commit.
             drop(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)));
+            // One that fails is tried again then, too.
+            drop(give_back(connection));
             drop(lock.unlock());
         }
     }
@@ -316,4 +337,48 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 fn lock_error(error: io::Error) -> StoreError {
     StoreError::Lock(Arc::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_needed_any_more_is_given_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store-1.db");
+        let connection = crate::store::open(&path).unwrap();
+        connection
+            .execute_batch(
+                "CREATE TABLE blob (bytes BLOB);
+                 INSERT INTO blob SELECT zeroblob(4096000) FROM (VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9));
+                 DELETE FROM blob;",
+            )
+            .unwrap();
+        let free = || connection.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0)).unwrap();
+        let before = free();
+        assert!(before > SPARE_PAGES + PAGES_AT_ONCE, "{before}");
+        give_back(&connection).unwrap();
+        assert_eq!(free(), before - PAGES_AT_ONCE);
+        (0..10).for_each(|_| give_back(&connection).unwrap());
+        assert_eq!(free(), SPARE_PAGES);
+    }
+
+    #[tokio::test]
+    async fn reading_sees_what_was_committed_and_takes_no_lock() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store-1.db");
+        let store = Store::start(&path, |_| {}).unwrap();
+        store
+            .commit(|connection| connection.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (7)"))
+            .await
+            .unwrap();
+        // Somebody else writes for as long as they like.
+        let lock = File::open(path.with_extension("lock")).unwrap();
+        lock.lock().unwrap();
+        let read = store.read(|connection| connection.query_row("SELECT x FROM t", [], |row| row.get::<_, i64>(0)));
+        assert_eq!(read.await.unwrap(), 7);
+        let failed = store.read(|connection| connection.query_row("SELECT x FROM u", [], |row| row.get::<_, i64>(0)));
+        assert!(failed.await.is_err());
+    }
 }

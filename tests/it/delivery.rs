@@ -32,7 +32,7 @@ fn it_arrives_stamped_over_either_protocol_with_its_headers() {
                 "[vars]\nendpoint = \"{}\"\nprotocol = \"{protocol}\"\n\
                  [team]\nid = \"platform\"\n[resource]\nodd = \"{attribute}\"\n\"service.name\" = \"ours\"\n\
                  [destination.otlp.headers]\nX-Key = \"sesame\"\n\
-                 [destination.otlp]\nendpoint = \"${{endpoint}}\"\nprotocol = \"${{protocol}}\"\n",
+                 [destination.otlp]\nbatch = \"1ms\"\nendpoint = \"${{endpoint}}\"\nprotocol = \"${{protocol}}\"\n",
                 backend.endpoint()
             ),
         );
@@ -64,8 +64,9 @@ fn it_arrives_stamped_over_either_protocol_with_its_headers() {
 fn a_destination_that_is_down_holds_up_no_other() {
     let (sandbox, backend, mut down) = (Sandbox::new(), Backend::start(), Backend::start());
     down.stop();
-    let destination =
-        |name: &str, backend: &Backend| format!("[destination.{name}]\nendpoint = \"{}\"\n", backend.endpoint());
+    let destination = |name: &str, backend: &Backend| {
+        format!("[destination.{name}]\nbatch = \"1ms\"\nendpoint = \"{}\"\n", backend.endpoint())
+    };
     sandbox.profile("two", destination("a-down", &down) + &destination("b-up", &backend));
     let session = Session::start(&sandbox, &["-p", "two"]);
     let all = ids("record", 2);
@@ -85,7 +86,7 @@ fn a_destination_that_is_down_holds_up_no_other() {
     down.restart();
     drop(client);
     session.end();
-    let received = down.wait_for(|received| received.len() == 2, DEADLINE);
+    let received = down.wait_for(|received| ids_of(received).len() == 2, DEADLINE);
     assert_eq!(ids_of(&received), all, "the end of a session tries once more what waits");
     sandbox.wait_for_end();
     assert!(sandbox.queue().is_empty());
@@ -134,7 +135,7 @@ fn a_backend_is_trusted_by_its_own_authority_and_by_no_other() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start_tls(identity));
     let endpoint = format!("https://localhost:{}", backend.port());
     sandbox.write("home/.config/ccrun/profiles/authority.pem", authority);
-    let destination = format!("[destination.tls]\nendpoint = \"{endpoint}\"\nprotocol = \"grpc\"\n");
+    let destination = format!("[destination.tls]\nbatch = \"1ms\"\nendpoint = \"{endpoint}\"\nprotocol = \"grpc\"\n");
     sandbox.profile("strange", &destination);
     sandbox.profile("known", format!("{destination}tls.ca = \"authority.pem\"\n"));
     let all = ids("record", 2);
@@ -160,7 +161,7 @@ fn no_secret_and_no_token_is_where_it_does_not_belong() {
     sandbox.profile(
         "team",
         format!(
-            "[destination.d]\nendpoint = \"{}\"\nheaders.authorization = \"Bearer {secret}\"\n",
+            "[destination.d]\nbatch = \"1ms\"\nendpoint = \"{}\"\nheaders.authorization = \"Bearer {secret}\"\n",
             backend.endpoint()
         ),
     );

@@ -1,5 +1,8 @@
-//! What takes minutes: a thousand kills at random moments, under load; and keys that are exchanged meanwhile.
+//! What takes long: a thousand kills at random moments, under load; in `isolation` many sessions at once; in `rotation`
+//! keys that are exchanged meanwhile.
 
+#[path = "long/isolation.rs"]
+mod isolation;
 #[path = "long/rotation.rs"]
 mod rotation;
 

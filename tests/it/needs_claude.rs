@@ -35,7 +35,7 @@ use crate::support::telemetry::{events, has_metric};
 /// A profile of a team's with one destination.
 fn profile(backend: &Backend, protocol: &str) -> String {
     format!(
-        "[team]\nid = \"platform\"\n[destination.backend]\nendpoint = \"{}\"\nprotocol = \"{protocol}\"\n",
+        "[team]\nid = \"platform\"\n[destination.backend]\nbatch = \"1ms\"\nendpoint = \"{}\"\nprotocol = \"{protocol}\"\n",
         backend.endpoint()
     )
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 
-use ccrun::otlp::gzip;
+use ccrun::otlp::{Signal, gzip};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
@@ -86,17 +86,28 @@ impl Emitter {
         self.write(&request(ids).encode_to_vec()).unwrap();
     }
 
+    /// Sends a request of any signal, in protobuf.
+    pub fn post(&mut self, signal: Signal, message: &[u8]) -> io::Result<Answer> {
+        read_answer(self.write_to(signal, message)?)
+    }
+
     fn exchange(&mut self, message: &[u8]) -> io::Result<Answer> {
-        read_answer(self.write(message)?)
+        self.post(Signal::Logs, message)
     }
 
     fn write(&mut self, message: &[u8]) -> io::Result<&mut BufReader<TcpStream>> {
+        self.write_to(Signal::Logs, message)
+    }
+
+    fn write_to(&mut self, signal: Signal, message: &[u8]) -> io::Result<&mut BufReader<TcpStream>> {
         let body = if self.is_gzip { gzip(message)? } else { message.to_vec() };
         let encoding = if self.is_gzip { "content-encoding: gzip\r\n" } else { "" };
         let (framing, framed) = if self.is_chunked { chunks(&body) } else { whole(body) };
         let mut text = format!(
-            "POST {}/v1/logs HTTP/1.1\r\nhost: {}\r\ncontent-type: application/x-protobuf\r\n{encoding}{framing}\r\n",
-            self.path, self.host
+            "POST {}{} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/x-protobuf\r\n{encoding}{framing}\r\n",
+            self.path,
+            signal.http_path(),
+            self.host
         )
         .into_bytes();
         text.extend(framed);

@@ -34,8 +34,9 @@ impl Session {
         Self::start_by(sandbox.ccrun(options))
     }
 
-    /// Starts one with the profile `otlp`.
+    /// Starts one with the profile `otlp`, which sends at once what it is given.
     pub fn to(sandbox: &Sandbox, endpoint: &str) -> Self {
+        sandbox.profile("otlp", "[destination.otlp]\nbatch = \"1ms\"\n");
         Self::start(sandbox, &["-p", "otlp", "--var", &format!("endpoint={endpoint}")])
     }
 

@@ -264,6 +264,27 @@ fn retry_info_turns_too_large_into_later() {
 }
 
 #[test]
+fn retry_http_429_502_503_504_and_the_grpc_codes_that_are_retryable() {
+    for status in [429, 502, 503, 504] {
+        assert!(matches!(over_http(&answer(status, &[], "")), Outcome::Held { .. }), "{status}");
+    }
+    // CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS.
+    for code in ["1", "4", "10", "11", "14", "15"] {
+        assert!(matches!(over_grpc(&call(b"", &[("grpc-status", code)])), Outcome::Held { .. }), "{code}");
+    }
+}
+
+#[test]
+fn only_400_and_invalid_argument_are_given_up() {
+    // What is too large is parted, what is not authorized gets other credentials, and the rest is held.
+    let given_up = |outcome| matches!(outcome, Outcome::Refused { .. });
+    let statuses: Vec<u16> = (300..600).filter(|status| given_up(over_http(&answer(*status, &[], "")))).collect();
+    assert_eq!(statuses, [400]);
+    let is_code = |code: &u8| given_up(over_grpc(&call(b"", &[("grpc-status", &code.to_string())])));
+    assert_eq!((1..=16).filter(is_code).collect::<Vec<_>>(), [3]);
+}
+
+#[test]
 fn secrets_that_a_backend_repeats_are_taken_out() {
     let mut sent = header_map(&[("authorization", "Bearer s3cr3t-token"), ("x-scope-orgid", "platform")]);
     sent.get_mut("authorization").unwrap().set_sensitive(true);

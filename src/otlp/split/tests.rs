@@ -15,12 +15,12 @@ use super::*;
 /// Field 7777, of a newer sender.
 const UNKNOWN: [u8; 5] = [0x8a, 0xe6, 0x03, 0x01, b'?'];
 
-fn resource(number: usize) -> Option<Resource> {
-    Some(Resource { dropped_attributes_count: u32::try_from(number).unwrap(), ..Resource::default() })
+fn resource(number: usize) -> Resource {
+    Resource { dropped_attributes_count: u32::try_from(number).unwrap(), ..Resource::default() }
 }
 
-fn scope(number: usize) -> Option<InstrumentationScope> {
-    Some(InstrumentationScope { name: format!("scope-{number}"), ..InstrumentationScope::default() })
+fn scope(number: usize) -> InstrumentationScope {
+    InstrumentationScope { name: format!("scope-{number}"), ..InstrumentationScope::default() }
 }
 
 /// How many records each scope of each resource has.
@@ -38,12 +38,12 @@ fn logs(shape: &Shape) -> Vec<u8> {
                 *time += 1;
                 LogRecord { time_unix_nano: *time, ..LogRecord::default() }
             });
-            ScopeLogs { scope: scope(number), log_records: log_records.collect(), schema_url: "s".to_owned() }
+            ScopeLogs { scope: Some(scope(number)), log_records: log_records.collect(), schema_url: "s".to_owned() }
         });
         scope_logs.collect()
     };
     let resource_logs = shape.iter().enumerate().map(|(number, shape)| ResourceLogs {
-        resource: resource(number),
+        resource: Some(resource(number)),
         scope_logs: scopes(shape, &mut time),
         schema_url: "r".to_owned(),
     });
@@ -71,8 +71,9 @@ fn log_records(request: &[u8]) -> Vec<(u32, String, String, String, u64)> {
 }
 
 fn metrics(metrics: Vec<Metric>) -> Vec<u8> {
-    let scope_metrics = vec![ScopeMetrics { scope: scope(0), metrics, schema_url: "s".to_owned() }];
-    let resource_metrics = vec![ResourceMetrics { resource: resource(0), scope_metrics, ..ResourceMetrics::default() }];
+    let scope_metrics = vec![ScopeMetrics { scope: Some(scope(0)), metrics, schema_url: "s".to_owned() }];
+    let resource_metrics =
+        vec![ResourceMetrics { resource: Some(resource(0)), scope_metrics, ..ResourceMetrics::default() }];
     ExportMetricsServiceRequest { resource_metrics }.encode_to_vec()
 }
 
@@ -139,7 +140,10 @@ fn a_metric_is_halved_between_its_points() {
     for part in [&first, &second] {
         let request = ExportMetricsServiceRequest::decode(&part[..]).unwrap();
         let of_scope = &request.resource_metrics[0].scope_metrics[0];
-        assert_eq!((of_scope.schema_url.as_str(), request.resource_metrics[0].resource.clone()), ("s", resource(0)));
+        assert_eq!(
+            (of_scope.schema_url.as_str(), request.resource_metrics[0].resource.clone()),
+            ("s", Some(resource(0)))
+        );
         let metric = of_scope.metrics[0].clone();
         assert_eq!((metric.name.as_str(), metric.unit.as_str()), ("sum", "1"));
         let Some(Data::Sum(sum)) = metric.data else { panic!("{metric:?}") };
@@ -164,8 +168,8 @@ fn metrics_come_apart_before_their_points() {
 fn spans_come_apart_like_log_records() {
     let spans =
         vec![Span { name: "a".to_owned(), ..Span::default() }, Span { name: "b".to_owned(), ..Span::default() }];
-    let scope_spans = vec![ScopeSpans { scope: scope(3), spans, ..ScopeSpans::default() }];
-    let resource_spans = vec![ResourceSpans { resource: resource(1), scope_spans, ..ResourceSpans::default() }];
+    let scope_spans = vec![ScopeSpans { scope: Some(scope(3)), spans, ..ScopeSpans::default() }];
+    let resource_spans = vec![ResourceSpans { resource: Some(resource(1)), scope_spans, ..ResourceSpans::default() }];
     let whole = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
     let (first, second) = halve(Signal::Traces, &whole).unwrap().unwrap();
     let names = [first, second].map(|part| {
@@ -173,5 +177,5 @@ fn spans_come_apart_like_log_records() {
         let of_scope = part.resource_spans[0].scope_spans[0].clone();
         (of_scope.scope, of_scope.spans[0].name.clone())
     });
-    assert_eq!(names, [(scope(3), "a".to_owned()), (scope(3), "b".to_owned())]);
+    assert_eq!(names, [(Some(scope(3)), "a".to_owned()), (Some(scope(3)), "b".to_owned())]);
 }

@@ -1,0 +1,86 @@
+//! Many sessions at once, and destinations that have nothing to do with each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::thread::scope;
+
+use crate::support::backend::{Backend, Received, Reply};
+use crate::support::emitter::{ids, ids_in, ids_of};
+use crate::support::sandbox::{DEADLINE, Sandbox, wait_until};
+use crate::support::session::Session;
+use crate::support::telemetry::items;
+
+/// How many sessions there are at once.
+const SESSIONS: usize = 20;
+
+/// How many requests each of them exports.
+const REQUESTS: usize = 10;
+
+#[test]
+#[ignore = "takes long; scripts/test.sh --all runs it"]
+fn of_twenty_sessions_each_delivers_its_own_though_the_other_destination_is_down() {
+    let (sandbox, up, down) = (Sandbox::new(), Backend::start(), Backend::start());
+    down.reply_always(Reply::http(503, "down"));
+    let destination =
+        |name: &str, backend: &Backend| format!("[destination.{name}]\nendpoint = \"{}\"\n", backend.endpoint());
+    sandbox.profile("two", destination("a-down", &down) + &destination("b-up", &up));
+    let sessions: Vec<_> = (0..SESSIONS).map(|_| Session::start(&sandbox, &["-p", "two"])).collect();
+    let expected: BTreeMap<String, BTreeSet<String>> =
+        sessions.iter().map(|session| (session.id.clone(), ids(&session.id, REQUESTS).into_iter().collect())).collect();
+    scope(|scope| {
+        for session in &sessions {
+            scope.spawn(|| {
+                let mut client = session.client();
+                ids(&session.id, REQUESTS).chunks(1).for_each(|id| assert_eq!(client.export(id), 0));
+            });
+        }
+    });
+    let all: usize = SESSIONS * REQUESTS;
+    up.wait_for(|received| ids_of(received).len() == all, DEADLINE);
+    sessions.into_iter().for_each(Session::end);
+    sandbox.wait_for_end();
+    assert_eq!(by_session(&up.received()), expected);
+    assert_eq!(ids_of(&up.received()).len(), all, "nothing came twice");
+    let tried = down.received().len();
+    // A first attempt each at the most, one at each one's end, and those of whoever had its turn.
+    assert!(tried <= 3 * SESSIONS, "{tried} requests to a destination that is down");
+    let queue = sandbox.queue();
+    assert_eq!(queue.len(), SESSIONS);
+    assert!(queue.iter().all(|entry| entry["destination"] == "a-down" && entry["state"] == "ended"), "{queue:?}");
+
+    down.reply_always(Reply::accept());
+    down.clear();
+    assert!(sandbox.run(["queue", "flush"]).status.success());
+    assert_eq!(by_session(&down.received()), expected);
+    assert_eq!(ids_of(&down.received()).len(), all, "nothing came twice");
+    assert!(down.received().len() <= 2, "all that was left goes together");
+    assert!(sandbox.queue().is_empty());
+}
+
+/// The ids that arrived, by the session that their resource names.
+fn by_session(received: &[Received]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for received in received {
+        let sessions =
+            items(std::slice::from_ref(received)).into_iter().map(|item| item.resource["ccrun.session"].clone());
+        for (session, id) in sessions.zip(ids_in(received)) {
+            found.entry(session).or_default().insert(id);
+        }
+    }
+    found
+}
+
+#[test]
+#[ignore = "takes long; scripts/test.sh --all runs it"]
+fn what_passes_for_one_session_ends_the_waiting_of_all() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    backend.reply(Reply::http(503, "busy").header("retry-after", "900"));
+    let waits = Session::to(&sandbox, &backend.endpoint());
+    waits.client().export(&ids("waits", 1));
+    wait_until("the first attempt", || sandbox.queue().iter().any(|entry| entry["next_try"].is_string()));
+    // Its end tries at once.
+    let ends = Session::to(&sandbox, &backend.endpoint());
+    ends.client().export(&ids("ends", 1));
+    ends.end();
+    backend.wait_for(|received| received.len() == 3, DEADLINE);
+    assert_eq!(ids_of(&backend.received()), ["ends-0", "waits-0", "waits-0"]);
+}

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::environment::{self, Changes};
 use crate::hidden::Names;
+use crate::surroundings::Surroundings;
 use crate::{bounded, profile, state};
 
 pub use files::{SettingsFile, settings_files};
@@ -49,12 +50,24 @@ pub fn resume_options(arguments: &[OsString]) -> String {
     words.unwrap_or_default().join(" ")
 }
 
-/// The places where Claude Code's installers put it, below a home directory or absolute, likeliest first.
-pub fn known_places(home: &Path) -> Vec<PathBuf> {
-    let own = [".local/bin/claude", ".claude/local/claude", ".npm-global/bin/claude"].map(|place| home.join(place));
-    let shared = ["/usr/local/bin/claude", "/opt/homebrew/bin/claude"].map(PathBuf::from);
-    own.into_iter().chain(shared).collect()
+/// The places where Claude Code's installers put it, likeliest first: its own, npm's wherever it installs globally, the
+/// one that its own installer used before, and Homebrew's.
+pub fn known_places(surroundings: &Surroundings) -> Vec<PathBuf> {
+    let below = |variable: &str, places: &[&str]| -> Vec<PathBuf> {
+        let base = surroundings.variable(variable).map(Path::new).filter(|base| base.is_absolute());
+        base.into_iter().flat_map(|base| places.iter().map(|place| base.join(place))).collect()
+    };
+    let mut places = below("HOME", &[".local/bin/claude", ".claude/local/claude"]);
+    places.extend(below("NVM_BIN", &["claude"]));
+    places.extend(["NPM_CONFIG_PREFIX", "npm_config_prefix"].iter().flat_map(|name| below(name, &["bin/claude"])));
+    places.extend(below("HOME", &[".npm-global/bin/claude", ".volta/bin/claude", ".bun/bin/claude"]));
+    places.extend(SHARED_PLACES.map(PathBuf::from));
+    places
 }
+
+/// Where Homebrew and a system's own npm put it.
+const SHARED_PLACES: [&str; 4] =
+    ["/opt/homebrew/bin/claude", "/usr/local/bin/claude", "/home/linuxbrew/.linuxbrew/bin/claude", "/usr/bin/claude"];
 
 /// What of the user's settings concerns telemetry: the variables in `env`, and the headers helper by its own name.
 /// Settings that cannot be read say nothing here; Claude Code itself complains.

@@ -23,18 +23,38 @@ use crate::credential::keyring;
   ccrun report                                  and see it
   ccrun -p team claude -p \"fix the tests\"       with the profile team.toml
   ccrun -p otlp --var endpoint=http://collector:4318 claude
+  ccrun --dry-run -p team claude                what would run, and with what
   alias claude='ccrun claude'                   and forget about it
 
 Options stand before PROGRAM; everything after it is its own.
-CCRUN_PROFILE chooses a profile, CCRUN_OFF=1 makes ccrun a plain exec."
+CCRUN_PROFILE chooses a profile, CCRUN_OFF=1 makes ccrun a plain exec, and
+CCRUN_CLAUDE is the absolute path of Claude Code where `claude` is not to be
+looked for. With CI set ccrun stays until all is delivered, as with --wait."
 )]
 pub struct Cli {
     /// Options of a launch.
     #[command(flatten)]
-    pub launch: Launch,
+    pub start: Start,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// A launch, and how it is done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub struct Start {
+    /// What applies to it.
+    #[command(flatten)]
+    pub launch: Launch,
+    /// Stay until the program has ended and its telemetry is delivered, as in a job (CI) and as pid 1
+    #[arg(long)]
+    pub wait: bool,
+    /// Print what would run and be set, secrets masked, and start nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Say which profile, program, session and settings file it is
+    #[arg(short, long)]
+    pub verbose: bool,
 }
 
 /// What applies to a launch.
@@ -98,7 +118,7 @@ pub enum Command {
 pub struct Run {
     /// Options of the launch.
     #[command(flatten)]
-    pub launch: Launch,
+    pub start: Start,
     /// The program and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM")]
     pub program: Vec<OsString>,

@@ -1,6 +1,11 @@
-//! Launching: everything that happens before `ccrun` becomes the program.
+//! Launching: everything that happens before `ccrun` becomes the program, or its parent.
 
-use std::ffi::{OsStr, OsString};
+mod find;
+mod parent;
+pub mod secrets;
+mod signals;
+
+use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +14,7 @@ use anyhow::{Context, Result, anyhow};
 use jiff::Timestamp;
 
 use crate::claude::{self, UserSettings};
-use crate::collector::{self, Plan, Role, Token};
+use crate::collector::{self, Channel, Plan, Role, Token};
 use crate::credential::{self, Answers};
 use crate::environment::{self, Changes, Endpoint};
 use crate::process::Process;
@@ -17,11 +22,12 @@ use crate::profile::{self, Profile, Selection};
 use crate::sentinel::{self, Sentinel};
 use crate::setting::Setting;
 use crate::store::sessions::Session;
-use crate::surroundings::{Surroundings, identity};
+use crate::surroundings::Surroundings;
 use crate::trust::Seal;
 use crate::{git, random, state};
 
-pub mod secrets;
+pub use find::{find, is_shim};
+pub use parent::{Drain, supervise};
 
 /// A program to run.
 #[derive(Clone, Debug)]
@@ -35,7 +41,7 @@ pub struct Program {
 }
 
 /// What is exec'ed in the end: the program's own name and arguments, and an environment.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Prepared {
     /// What to do to the environment.
     pub changes: Changes,
@@ -43,6 +49,23 @@ pub struct Prepared {
     pub arguments: Vec<OsString>,
     /// What the user should know, a line each.
     pub warnings: Vec<String>,
+    /// The session that has begun, if one has.
+    pub session: Option<Begun>,
+}
+
+/// A session that has begun.
+#[derive(Debug)]
+pub struct Begun {
+    /// Its id.
+    pub id: String,
+    /// Its profile's name.
+    pub profile: String,
+    /// The `--settings` file, where the program is Claude Code.
+    pub settings: Option<PathBuf>,
+    /// The way to its collector.
+    pub collector: Channel,
+    /// What the launcher waits for, if it stays as the program's parent.
+    pub stays: Option<Drain>,
 }
 
 /// Why a program could not be run.
@@ -62,6 +85,23 @@ pub enum ExecError {
         /// Its path.
         program: PathBuf,
     },
+    /// `CCRUN_CLAUDE` names no program.
+    #[error("CCRUN_CLAUDE is `{}`: {reason}", .path.display())]
+    Misnamed {
+        /// What it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// There is one of Windows' alone, which cannot run in Linux.
+    #[error(
+        "{}: this is the Claude Code of Windows, which does not run inside WSL; install it inside WSL too, or name it by \
+         CCRUN_CLAUDE", .program.display()
+    )]
+    Windows {
+        /// Its path.
+        program: PathBuf,
+    },
     /// There is one, and it cannot be run.
     #[error("{}: {error}", .program.display())]
     NotRunnable {
@@ -76,8 +116,8 @@ impl ExecError {
     /// What a shell would exit with.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::NotFound { .. } => 127,
-            Self::Endless { .. } | Self::NotRunnable { .. } => 126,
+            Self::NotFound { .. } | Self::Misnamed { .. } => 127,
+            Self::Endless { .. } | Self::Windows { .. } | Self::NotRunnable { .. } => 126,
         }
     }
 }
@@ -89,6 +129,7 @@ pub fn prepare(
     seal: Seal,
     selection: Selection,
     setting: Setting,
+    stays: Option<Drain>,
     surroundings: &Surroundings,
 ) -> Result<Prepared> {
     let setting = setting.withholding(&profile);
@@ -118,17 +159,20 @@ pub fn prepare(
         profile,
         token: Token(endpoint.token),
         launched: Process::current(),
+        stays: stays.is_some(),
         settings,
         setting,
         answers,
         seal,
     };
-    if let Err(error) = collector::start(surroundings, listener, &plan) {
+    let started = collector::start(surroundings, listener, &plan);
+    let collector = started.inspect_err(|_| {
         // Nobody listens: the file would only mislead whoever finds it.
         drop(std::fs::remove_file(&path));
-        return Err(error);
-    }
-    Ok(Prepared { changes, arguments, warnings })
+    })?;
+    let Plan { session, profile, settings, .. } = plan;
+    let session = Some(Begun { id: session.id, profile: profile.name, settings, collector, stays });
+    Ok(Prepared { changes, arguments, warnings, session })
 }
 
 /// The profile's own variables, fetched.
@@ -202,7 +246,7 @@ pub fn without_telemetry(program: &Program, surroundings: &Surroundings) -> Prep
             ours.chain(program.arguments.clone()).collect()
         });
     }
-    Prepared { changes, arguments, warnings: Vec::new() }
+    Prepared { changes, arguments, warnings: Vec::new(), session: None }
 }
 
 /// Claude Code's arguments with a settings file that turns telemetry off, the user's own `--settings` merged into it.
@@ -218,13 +262,16 @@ fn settings_off(program: &Program, surroundings: &Surroundings) -> Result<Vec<Os
 
 /// The program as if `ccrun` were not there.
 pub fn untouched(program: &Program) -> Prepared {
-    Prepared { changes: Changes::default(), arguments: program.arguments.clone(), warnings: Vec::new() }
+    let arguments = program.arguments.clone();
+    Prepared { changes: Changes::default(), arguments, warnings: Vec::new(), session: None }
 }
 
 impl Prepared {
     /// The same with word for a `ccrun` that the program may run.
     #[must_use]
-    pub fn with(mut self, sentinel: &Sentinel) -> Self {
+    pub fn with(mut self, sentinel: Sentinel) -> Self {
+        let stays = self.session.as_ref().is_some_and(|session| session.stays.is_some());
+        let sentinel = if stays { sentinel.staying() } else { sentinel };
         self.changes.set.insert(sentinel::VARIABLE.to_owned(), sentinel.to_string());
         self
     }
@@ -232,30 +279,15 @@ impl Prepared {
 
 /// Becomes the program. Returns only if that is not possible.
 pub fn exec(program: &Program, prepared: &Prepared) -> ExecError {
+    ExecError::NotRunnable { program: program.path.clone(), error: command(program, prepared).exec() }
+}
+
+/// The program with its own name, its arguments and its environment.
+fn command(program: &Program, prepared: &Prepared) -> Command {
     let mut command = Command::new(&program.path);
     command.arg0(&program.name).args(&prepared.arguments).envs(&prepared.changes.set);
     for name in &prepared.changes.removed {
         command.env_remove(name);
     }
-    ExecError::NotRunnable { program: program.path.clone(), error: command.exec() }
-}
-
-/// Finds a program as a shell does; `claude` skipping ourselves, and then where its installers put it. Files that
-/// `skipped` says so of are passed over.
-pub fn find(name: &OsStr, surroundings: &Surroundings, skipped: impl Fn(&Path) -> bool) -> Result<PathBuf, ExecError> {
-    let path = Path::new(name);
-    if path.components().count() > 1 {
-        return Ok(path.to_owned());
-    }
-    let search = surroundings.variable("PATH").unwrap_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"));
-    let found = which::which_in_all(name, Some(search), &surroundings.directory);
-    let is_claude = claude::is_claude(name);
-    let home = surroundings.variable("HOME").map(PathBuf::from).unwrap_or_default();
-    let known = if is_claude { claude::known_places(&home) } else { Vec::new() };
-    let ourselves = identity(&surroundings.executable);
-    let mut candidates = found.into_iter().flatten().chain(known.into_iter().filter(|place| place.is_file()));
-    let hint = if is_claude { "; install Claude Code, or put its directory on PATH" } else { "" };
-    candidates
-        .find(|candidate| identity(candidate) != ourselves && !skipped(candidate))
-        .ok_or_else(|| ExecError::NotFound { program: path.to_owned(), hint })
+    command
 }

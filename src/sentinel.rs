@@ -6,20 +6,28 @@
 use std::fmt;
 use std::path::Path;
 
+use nix::unistd::{getpid, getppid};
+
 use crate::surroundings::Identity;
 
 /// The variable that carries it.
 pub const VARIABLE: &str = "CCRUN_SENTINEL";
 
-/// How often one file may start itself through processes of their own: a session in a session in a session is rare,
-/// and a shim that does not exec would fork for ever.
-const MAXIMUM_DEPTH: u32 = 8;
+/// How many sessions may stand around one: a session in a session in a session is rare, and programs that start each
+/// other through processes of their own would fork for ever.
+const MAXIMUM_DEPTH: u32 = 12;
+
+/// Stands before the pid of a process that stays as the parent.
+const STAYS: &str = "^";
 
 /// Which process exec'ed which files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sentinel {
+    /// The process that exec'ed them, or, where it stayed, the parent of the one that did.
     pid: i32,
-    /// How many launches of the same file stand around this one.
+    /// Whether it stayed.
+    stays: bool,
+    /// How many sessions stand around this one.
     depth: u32,
     /// What the process exec'ed so far, the last one last.
     files: Vec<Identity>,
@@ -30,35 +38,70 @@ pub struct Sentinel {
 pub enum Launch {
     /// A session of its own, with word for the next.
     Session(Sentinel),
-    /// This very process exec'ed that file already: it ran `ccrun` again, and the session that began then stands.
+    /// That file was exec'ed already and ran `ccrun` again: the session that began then stands.
     Again(Sentinel),
     /// The file starts itself without end.
-    Endless,
+    Endless(Sentinel),
+}
+
+/// The process that is about to launch something.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    /// Its pid.
+    pub pid: i32,
+    /// Its parent's.
+    pub parent: i32,
+}
+
+impl Caller {
+    /// This process.
+    pub fn current() -> Self {
+        Self { pid: getpid().as_raw(), parent: getppid().as_raw() }
+    }
 }
 
 impl Sentinel {
     /// Reads what an outer launch has left; what cannot be read was left by nobody.
     pub fn parse(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
-        let (pid, depth) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        let pid = words.next()?;
+        let stays = pid.starts_with(STAYS);
+        let (pid, depth) = (pid.trim_start_matches(STAYS).parse().ok()?, words.next()?.parse().ok()?);
         let files = words.map(|word| {
             let (device, inode) = word.split_once(':')?;
             Some((device.parse().ok()?, inode.parse().ok()?))
         });
-        Some(Self { pid, depth, files: files.collect::<Option<_>>()? })
+        Some(Self { pid, stays, depth, files: files.collect::<Option<_>>()? })
     }
 
-    /// Judges the launch of a file by the process `pid`. Only of Claude Code are there shims that pass on what they are
-    /// given: a shell that execs a shell means another session.
-    pub fn judge(outer: Option<&Self>, pid: i32, file: Identity, is_claude: bool) -> Launch {
-        let fresh = |depth| Launch::Session(Self { pid, depth, files: vec![file] });
-        match outer {
-            Some(outer) if is_claude && outer.pid == pid && outer.files.contains(&file) => Launch::Again(outer.clone()),
-            Some(outer) if outer.files.last() != Some(&file) => fresh(0),
-            Some(outer) if outer.depth >= MAXIMUM_DEPTH => Launch::Endless,
-            Some(outer) => fresh(outer.depth + 1),
-            None => fresh(0),
+    /// Judges the launch of a file. Only of Claude Code are there shims that pass on what they are given: a shell that
+    /// execs a shell means another session. `is_shim` says whether the file that stands right around this launch is a
+    /// script that runs us.
+    pub fn judge(
+        outer: Option<&Self>,
+        caller: Caller,
+        file: Identity,
+        is_claude: bool,
+        is_shim: impl FnOnce(Identity) -> bool,
+    ) -> Launch {
+        let fresh = |depth| Launch::Session(Self { pid: caller.pid, stays: false, depth, files: vec![file] });
+        let Some(outer) = outer else { return fresh(0) };
+        let same_process = outer.pid == if outer.stays { caller.parent } else { caller.pid };
+        let again = is_claude && same_process && outer.files.contains(&file);
+        if again {
+            return Launch::Again(outer.clone());
         }
+        // A script runs us as a child of its own. Claude Code itself would be the last, and have asked for a session.
+        if is_claude && outer.files.contains(&file) && outer.files.last().is_some_and(|last| is_shim(*last)) {
+            return Launch::Again(outer.clone());
+        }
+        if outer.depth >= MAXIMUM_DEPTH { Launch::Endless(outer.clone()) } else { fresh(outer.depth + 1) }
+    }
+
+    /// The same word of a process that stays as the parent of the one that execs.
+    #[must_use]
+    pub fn staying(self) -> Self {
+        Self { stays: true, ..self }
     }
 
     /// Whether the process has exec'ed this file already.
@@ -76,7 +119,8 @@ impl Sentinel {
 
 impl fmt::Display for Sentinel {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {}", self.pid, self.depth)?;
+        let mark = if self.stays { STAYS } else { "" };
+        write!(formatter, "{mark}{} {}", self.pid, self.depth)?;
         self.files.iter().try_for_each(|(device, inode)| write!(formatter, " {device}:{inode}"))
     }
 }
@@ -92,10 +136,15 @@ mod tests {
         if let Launch::Session(sentinel) = launch { sentinel } else { panic!("{launch:?}") }
     }
 
+    fn caller(pid: i32) -> Caller {
+        Caller { pid, parent: 1 }
+    }
+
     #[test]
     fn word_is_passed_on() {
-        let sentinel = session(Sentinel::judge(None, 7, SHIM, true)).and(REAL);
-        assert_eq!(Sentinel::parse(&sentinel.to_string()), Some(sentinel));
+        let sentinel = session(Sentinel::judge(None, caller(7), SHIM, true, |_| false)).and(REAL);
+        assert_eq!(Sentinel::parse(&sentinel.to_string()), Some(sentinel.clone()));
+        assert_eq!(Sentinel::parse(&sentinel.clone().staying().to_string()), Some(sentinel.staying()));
         for text in ["", "7", "7 x", "7 0 1", "7 0 1:x"] {
             assert_eq!(Sentinel::parse(text), None, "{text}");
         }
@@ -103,8 +152,8 @@ mod tests {
 
     #[test]
     fn the_same_process_and_file_are_a_round_and_anything_else_is_nested() {
-        let outer = session(Sentinel::judge(None, 7, SHIM, true));
-        let judge = |pid, file, is_claude| Sentinel::judge(Some(&outer), pid, file, is_claude);
+        let outer = session(Sentinel::judge(None, caller(7), SHIM, true, |_| false));
+        let judge = |pid, file, is_claude| Sentinel::judge(Some(&outer), caller(pid), file, is_claude, |_| false);
         assert_eq!(judge(7, SHIM, true), Launch::Again(outer.clone()));
         for (pid, file, is_claude) in [(7, REAL, true), (8, SHIM, true), (7, SHIM, false)] {
             assert!(matches!(judge(pid, file, is_claude), Launch::Session(_)), "{pid} {file:?} {is_claude}");
@@ -112,9 +161,28 @@ mod tests {
     }
 
     #[test]
+    fn the_child_of_a_launcher_that_stays_is_the_same_process() {
+        let outer = session(Sentinel::judge(None, caller(7), SHIM, true, |_| false)).staying();
+        let judge = |parent, file| Sentinel::judge(Some(&outer), Caller { pid: 8, parent }, file, true, |_| false);
+        assert_eq!(judge(7, SHIM), Launch::Again(outer.clone()));
+        assert!(matches!(judge(9, SHIM), Launch::Session(_)) && matches!(judge(7, REAL), Launch::Session(_)));
+    }
+
+    #[test]
+    fn a_script_that_runs_us_as_its_child_is_a_shim_too() {
+        let outer = session(Sentinel::judge(None, caller(7), SHIM, true, |_| false));
+        let judge = |file, is_claude| Sentinel::judge(Some(&outer), caller(8), file, is_claude, |last| last == SHIM);
+        assert_eq!(judge(SHIM, true), Launch::Again(outer.clone()));
+        assert!(matches!(judge(REAL, true), Launch::Session(_)) && matches!(judge(SHIM, false), Launch::Session(_)));
+        // Once the real one runs, a session inside it is one of its own.
+        let inside = Sentinel::judge(Some(&outer.and(REAL)), caller(8), SHIM, true, |last| last == SHIM);
+        assert!(matches!(inside, Launch::Session(_)));
+    }
+
+    #[test]
     fn a_file_that_forks_itself_without_end_is_stopped() {
-        let mut outer = session(Sentinel::judge(None, 0, SHIM, true));
-        let rounds = (1..).take_while(|pid| match Sentinel::judge(Some(&outer), *pid, SHIM, true) {
+        let mut outer = session(Sentinel::judge(None, caller(0), SHIM, true, |_| false));
+        let rounds = (1..).take_while(|pid| match Sentinel::judge(Some(&outer), caller(*pid), SHIM, true, |_| false) {
             Launch::Session(next) => {
                 outer = next;
                 true

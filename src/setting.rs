@@ -14,7 +14,7 @@ use crate::credential::{Keyring, Source};
 use crate::helper::Ground;
 use crate::profile::project::{self, ProjectFile};
 use crate::profile::{
-    self, Config, Diagnostic, Directories, Document, Faults, Inherited, Layer, Plan, Profile, Resolved, Search,
+    self, Config, Diagnostic, Directories, Document, Faults, Inherited, Layer, Merged, Plan, Profile, Resolved, Search,
     Selection, named_files,
 };
 use crate::surroundings::{Places, Surroundings};
@@ -95,6 +95,17 @@ impl Setting {
 
     /// The same, and what must stay as it is for the project's file to be trusted.
     pub fn resolve_sealed(&self, selection: &Selection) -> Result<(Resolved, Option<String>, Seal), Faults> {
+        let (merged, notice, seal) = self.merge(selection)?;
+        Ok((merged.meaning(self.ground())?, notice, seal))
+    }
+
+    /// The same without fetching or running anything for it: a value that would be fetched stands as `fetched`.
+    pub fn outline(&self, selection: &Selection) -> Result<(Resolved, Option<String>), Faults> {
+        let (merged, notice, _) = self.merge(selection)?;
+        Ok((merged.outline()?, notice))
+    }
+
+    fn merge(&self, selection: &Selection) -> Result<(Merged, Option<String>, Seal), Faults> {
         let config = profile::read_config(&self.places.config, &self.places.system)?;
         let (trusted, notice) = match self.trusted(selection, &config) {
             Ok(trusted) => (trusted, None),
@@ -102,7 +113,7 @@ impl Setting {
         };
         let (project, seal) = trusted.map(|subject| (subject.project, subject.seal)).unzip();
         let merged = self.within(|directories| profile::merge(selection, &config, project.as_ref(), directories))?;
-        Ok((merged.meaning(self.ground())?, notice, seal.unwrap_or_default()))
+        Ok((merged, notice, seal.unwrap_or_default()))
     }
 
     /// The project's file, if there is one and it is trusted; why it is not heard, if there is one and it is not.

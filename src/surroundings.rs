@@ -37,10 +37,12 @@ impl fmt::Debug for Surroundings {
 impl Surroundings {
     /// Reads them.
     pub fn gather() -> Result<Self> {
+        let variables: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
         Ok(Self {
-            variables: std::env::vars_os().collect(),
-            directory: std::env::current_dir().context("the working directory is gone")?,
-            executable: std::env::current_exe().context("cannot tell which binary this is")?,
+            // One that is gone has nothing in it: the program starts all the same, and in it.
+            directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
+            executable: executable(variables.get(OsStr::new("PATH")))?,
+            variables,
         })
     }
 
@@ -85,6 +87,15 @@ impl Surroundings {
                 .map_or_else(|| base.home_dir().join(".claude"), |path| self.directory.join(path)),
         })
     }
+}
+
+/// The binary that runs; without /proc the one that a shell would have found.
+fn executable(path: Option<&OsString>) -> Result<PathBuf> {
+    std::env::current_exe().or_else(|error| {
+        let name = std::env::args_os().next().context(error)?;
+        let found = which::which_in(name, path, "/").context("cannot tell which binary this is")?;
+        Ok(found)
+    })
 }
 
 /// Where a machine's administrator keeps what is for everybody.

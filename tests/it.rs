@@ -52,6 +52,10 @@ mod needs_otelcol;
 mod needs_python;
 #[path = "it/needs_root.rs"]
 mod needs_root;
+#[path = "it/parent.rs"]
+mod parent;
+#[path = "it/pass_through.rs"]
+mod pass_through;
 #[path = "it/privacy.rs"]
 mod privacy;
 #[path = "it/profiles.rs"]

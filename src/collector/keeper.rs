@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -40,41 +41,42 @@ const EXECUTED: bool = cfg!(target_os = "macos");
 /// What was handed over on the three standard streams.
 struct Handed {
     plan: Plan,
-    ready: Option<File>,
+    /// The way to the launcher, which is answered once. One that stays has more to say, and waits for its end.
+    launcher: Option<UnixStream>,
     listener: TcpListener,
 }
 
 /// The entry of `ccrun collector`; gives the process's exit status. In the process that was spawned it returns as soon
 /// as that has forked, for the launcher to reap; in keeper and worker when the session is over.
 pub fn run() -> i32 {
-    let Ok((pipe, ready, listener)) = take_over() else { return FAILED };
+    let Ok((launcher, pipe, listener)) = take_over() else { return FAILED };
     // Before there is anything to keep.
     keep_private();
-    let mut ready = Some(ready);
     let plan = match read_plan(pipe) {
         Ok(plan) => plan,
-        Err(error) => return answer(&mut ready, &format!("{error:#}")),
+        Err(error) => return refuse(Some(&launcher), &format!("{error:#}")),
     };
+    let launcher = Some(launcher);
     if plan.role == Role::Worker {
-        return work(Handed { plan, ready, listener });
+        return work(Handed { plan, launcher, listener });
     }
     // A session of its own: no terminal's signal, and no job control, reaches the collector.
     match fork::setsid().and_then(|_| fork::fork()) {
         Ok(Fork::Parent(_)) => OVER,
-        Ok(Fork::Child) => keep(Handed { plan, ready, listener }),
-        Err(error) => answer(&mut ready, &format!("cannot fork: {error}")),
+        Ok(Fork::Child) => keep(Handed { plan, launcher, listener }),
+        Err(error) => refuse(launcher.as_ref(), &format!("cannot fork: {error}")),
     }
 }
 
 /// Moves what was handed over away from the standard streams, points these at nothing, and closes everything else
 /// that came along.
-fn take_over() -> io::Result<(File, File, TcpListener)> {
-    let plan = io::stdin().as_fd().try_clone_to_owned()?;
-    let ready = io::stdout().as_fd().try_clone_to_owned()?;
+fn take_over() -> io::Result<(UnixStream, File, TcpListener)> {
+    let launcher = io::stdin().as_fd().try_clone_to_owned()?;
+    let plan = io::stdout().as_fd().try_clone_to_owned()?;
     let listener = io::stderr().as_fd().try_clone_to_owned()?;
     fork::redirect_stdio()?;
-    close_others(&[plan.as_raw_fd(), ready.as_raw_fd(), listener.as_raw_fd()]);
-    Ok((plan.into(), ready.into(), listener.into()))
+    close_others(&[launcher.as_raw_fd(), plan.as_raw_fd(), listener.as_raw_fd()]);
+    Ok((launcher.into(), plan.into(), listener.into()))
 }
 
 /// Closes every descriptor above the standard ones but these.
@@ -99,19 +101,20 @@ fn read_plan(pipe: File) -> Result<Plan> {
 fn keep(mut handed: Handed) -> i32 {
     let _lock = match lock(&handed.plan) {
         Ok(lock) => lock,
-        Err(error) => return answer(&mut handed.ready, &format!("{error:#}")),
+        Err(error) => return refuse(handed.launcher.as_ref(), &format!("{error:#}")),
     };
     let log = Log::of(&handed.plan.setting.places, &handed.plan.session.id);
     let mut crashes: Vec<Instant> = Vec::new();
     let mut is_first = true;
     while crashes.len() <= MAXIMUM_CRASHES {
         let ended = if EXECUTED {
-            execute(&mut handed)
+            execute(&handed)
         } else {
             match fork::fork() {
                 Ok(Fork::Child) => return work(handed),
                 Ok(Fork::Parent(worker)) => {
-                    handed.ready = None;
+                    // One that becomes the program has no more to say, and hears of a failure by the end of the line.
+                    handed.launcher = handed.launcher.filter(|_| handed.plan.stays);
                     fork::waitpid(worker).map(Ending::from_status)
                 }
                 Err(error) => Err(error),
@@ -183,12 +186,13 @@ fn lock(plan: &Plan) -> Result<SessionLock> {
 }
 
 /// Runs a worker as this binary once more, handed everything as the launcher does. Gives how it ended.
-fn execute(handed: &mut Handed) -> io::Result<Ending> {
+fn execute(handed: &Handed) -> io::Result<Ending> {
     let (reader, mut writer) = io::pipe()?;
+    let launcher = handed.launcher.as_ref().map(UnixStream::try_clone).transpose()?;
     let mut worker = Command::new(std::env::current_exe()?)
         .arg("collector")
-        .stdin(reader)
-        .stdout(handed.ready.take().map_or_else(Stdio::null, Stdio::from))
+        .stdin(launcher.map_or_else(Stdio::null, |launcher| OwnedFd::from(launcher).into()))
+        .stdout(reader)
         .stderr(OwnedFd::from(handed.listener.try_clone()?))
         .spawn()?;
     let plan = Plan { role: Role::Worker, ..handed.plan.clone() };
@@ -200,21 +204,18 @@ fn execute(handed: &mut Handed) -> io::Result<Ending> {
 
 /// The worker's process, from its first to its last moment.
 fn work(handed: Handed) -> i32 {
-    let Handed { plan, mut ready, listener } = handed;
-    let result = worker::run(listener, plan, || {
-        answer(&mut ready, "ready");
-    });
-    match result {
+    let Handed { plan, launcher, listener } = handed;
+    match worker::run(listener, plan, launcher.as_ref()) {
         Ok(()) => OVER,
-        Err(error) => answer(&mut ready, &format!("{error:#}")),
+        Err(error) => refuse(launcher.as_ref(), &format!("{error:#}")),
     }
 }
 
-/// Answers the launcher, once, and gives the exit status of a process that has failed.
-fn answer(ready: &mut Option<File>, text: &str) -> i32 {
-    if let Some(mut pipe) = ready.take() {
-        // A launcher that no longer listens has gone on without an answer.
-        drop(pipe.write_all(text.as_bytes()));
+/// Tells the launcher why there is no collector, and gives the exit status of a process that has failed.
+fn refuse(launcher: Option<&UnixStream>, reason: &str) -> i32 {
+    if let Some(mut launcher) = launcher {
+        // One that no longer listens has gone on without an answer.
+        drop(launcher.write_all(reason.as_bytes()));
     }
     FAILED
 }

@@ -5,6 +5,7 @@ mod balance;
 mod carriers;
 mod connections;
 mod keeper;
+mod news;
 mod plan;
 mod private;
 mod prune;
@@ -14,7 +15,10 @@ mod session;
 mod start;
 mod worker;
 
+/// What a collector answers its launcher when it listens; anything else is why it does not.
+const READY: &str = "ready\n";
+
 pub use adopt::{Means, Owner, deliver_leftovers, deliver_orphaned, owner};
 pub use keeper::run;
 pub use plan::{Plan, Role, Token};
-pub use start::{bind, start};
+pub use start::{Channel, bind, start};

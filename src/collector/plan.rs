@@ -22,8 +22,10 @@ pub struct Plan {
     pub profile: Profile,
     /// What a request must bring.
     pub token: Token,
-    /// The process that becomes the program.
+    /// The process that becomes the program, or stays as its parent.
     pub launched: Process,
+    /// Whether it stays, and says itself which process is the program and when that has ended.
+    pub stays: bool,
     /// The `--settings` file, where the program is Claude Code.
     pub settings: Option<PathBuf>,
     /// Where things are kept, and what else decides what profiles mean.

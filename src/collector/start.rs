@@ -1,22 +1,25 @@
 //! The launcher's side: starting the collector and hearing that it listens.
 
-use std::io::{self, PipeReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpListener;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::news;
 use super::plan::Plan;
+use crate::process::Process;
 use crate::surroundings::Surroundings;
 
 /// How long the launcher waits for the collector's answer.
 const DEADLINE: Duration = Duration::from_millis(500);
 
 /// The longest answer, in bytes.
-const MAXIMUM_ANSWER: u64 = 4096;
+const MAXIMUM_ANSWER: usize = 4096;
 
 /// Variables that the collector's libraries read: where the trusted certificates, the keyring and the time zone are.
 const PASSED_ON: [&str; 10] = [
@@ -32,10 +35,46 @@ const PASSED_ON: [&str; 10] = [
     "USER",
 ];
 
+/// The launcher's way to its collector. It is closed when the launcher becomes the program, and at its end.
+#[derive(Debug)]
+pub struct Channel {
+    stream: UnixStream,
+    /// Whether children are reaped by the kernel, so that nobody can wait for one: SIGCHLD was ignored before us.
+    pub reaps_itself: bool,
+}
+
+impl Channel {
+    /// Says which process is the program.
+    pub fn launched(&mut self, program: Process) {
+        self.say(&news::program(program));
+    }
+
+    /// Says that the program has ended, and the session with it.
+    pub fn over(&mut self) {
+        self.say(&news::over());
+    }
+
+    fn say(&mut self, line: &str) {
+        // A collector that has gone has nothing to hear.
+        drop(self.stream.write_all(line.as_bytes()));
+    }
+
+    /// Whether the collector has gone. To be asked when [`AsFd`] is readable; whatever it says meanwhile is dropped.
+    pub fn is_closed(&mut self) -> bool {
+        !matches!(self.stream.read(&mut [0; 256]), Ok(1..))
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
 /// Starts a collector for a plan. On return it listens, or lives and will: exports wait in the listener's backlog.
-pub fn start(surroundings: &Surroundings, listener: TcpListener, plan: &Plan) -> Result<()> {
+pub fn start(surroundings: &Surroundings, listener: TcpListener, plan: &Plan) -> Result<Channel> {
     let (plan_reader, mut plan_writer) = io::pipe().context("cannot make a pipe")?;
-    let (ready_reader, ready_writer) = io::pipe().context("cannot make a pipe")?;
+    let (mut stream, theirs) = UnixStream::pair().context("cannot make a socket")?;
     let variables = surroundings.variables.iter();
     let passed_on = variables.filter(|(name, _)| PASSED_ON.iter().any(|passed| name.as_os_str() == *passed));
     // The three standard streams are the three descriptors that a spawned process takes without unsafe code. The
@@ -44,8 +83,8 @@ pub fn start(surroundings: &Surroundings, listener: TcpListener, plan: &Plan) ->
         .arg("collector")
         .env_clear()
         .envs(passed_on)
-        .stdin(plan_reader)
-        .stdout(ready_writer)
+        .stdin(OwnedFd::from(theirs))
+        .stdout(plan_reader)
         .stderr(Stdio::from(OwnedFd::from(listener)))
         .current_dir("/")
         .spawn()
@@ -54,30 +93,36 @@ pub fn start(surroundings: &Surroundings, listener: TcpListener, plan: &Plan) ->
         serde_json::to_writer(&mut plan_writer, plan).map_err(io::Error::from).and_then(|()| plan_writer.flush());
     drop(plan_writer);
     let answer = match written {
-        Ok(()) => answer(ready_reader),
+        Ok(()) => answer(&mut stream),
         Err(error) => Err(error).context("the collector did not take its plan"),
     };
-    reap(child)?;
-    answer
+    let reaps_itself = !reap(child)?;
+    answer.map(|()| Channel { stream, reaps_itself })
 }
 
 /// Waits for `ready` or for what went wrong.
-fn answer(mut pipe: PipeReader) -> Result<()> {
+fn answer(stream: &mut UnixStream) -> Result<()> {
     let deadline = Instant::now() + DEADLINE;
-    loop {
+    let mut answer = Vec::new();
+    let mut closed = false;
+    // One that listens says so and goes on; one that cannot says why and goes.
+    while !closed && answer != super::READY.as_bytes() && answer.len() < MAXIMUM_ANSWER {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
-        match poll(&mut [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)], timeout) {
-            Ok(0) => return Ok(()),
-            Ok(_) => break,
+        match poll(&mut [PollFd::new(stream.as_fd(), PollFlags::POLLIN)], timeout) {
+            Ok(0) if answer.is_empty() => return Ok(()),
+            Ok(0) => break,
+            Ok(_) => {
+                let mut some = [0; 512];
+                let length = stream.read(&mut some).context("the collector's answer is unreadable")?;
+                answer.extend_from_slice(&some[..length]);
+                closed = length == 0;
+            }
             Err(nix::errno::Errno::EINTR) => {}
             Err(error) => bail!("cannot wait for the collector: {error}"),
         }
     }
-    let mut text = String::new();
-    // The collector writes its whole answer at once and closes the pipe.
-    pipe.by_ref().take(MAXIMUM_ANSWER).read_to_string(&mut text).context("the collector's answer is unreadable")?;
-    match text.trim() {
+    match String::from_utf8_lossy(&answer).trim() {
         "ready" => Ok(()),
         "" => bail!("the collector ended before it listened"),
         error => bail!("{error}"),
@@ -85,17 +130,22 @@ fn answer(mut pipe: PipeReader) -> Result<()> {
 }
 
 /// Reaps the process that was spawned, so that the program finds no child that it did not start. It has forked and
-/// ended by now; one that has not is stuck, and is ended together with the attempt.
-fn reap(mut child: Child) -> Result<()> {
+/// ended by now; one that has not is stuck, and is ended together with the attempt. False where the kernel does it.
+fn reap(mut child: Child) -> Result<bool> {
     let deadline = Instant::now() + DEADLINE;
-    while child.try_wait().context("cannot wait for the collector")?.is_none() {
+    loop {
+        match child.try_wait() {
+            Ok(Some(_)) => return Ok(true),
+            Ok(None) => {}
+            Err(error) if error.raw_os_error() == Some(nix::errno::Errno::ECHILD as i32) => return Ok(false),
+            Err(error) => return Err(error).context("cannot wait for the collector"),
+        }
         if Instant::now() >= deadline {
             child.kill().and_then(|()| child.wait().map(drop)).context("cannot end the collector")?;
             bail!("the collector did not start within {} ms", DEADLINE.as_millis());
         }
         std::thread::sleep(Duration::from_micros(100));
     }
-    Ok(())
 }
 
 /// Binds the session's port: loopback only, and a port that the kernel chooses.

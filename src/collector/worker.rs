@@ -1,7 +1,9 @@
 //! The worker: the wiring of everything that a session's collector does, and its end.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -15,6 +17,7 @@ use tokio::time::timeout;
 use super::adopt::{Means, deliver_leftovers};
 use super::balance;
 use super::connections::Connections;
+use super::news;
 use super::plan::Plan;
 use super::prune::prune;
 use super::receive::{self, Receiver};
@@ -32,11 +35,11 @@ use crate::state;
 use crate::store::batches::Recipient;
 use crate::store::{Store, ledger, sessions, tally};
 
-/// Runs until the session is over and what it received is delivered or left in the store. `listening` is called as
-/// soon as exports are accepted.
-pub(super) fn run(listener: TcpListener, plan: Plan, listening: impl FnOnce()) -> Result<()> {
+/// Runs until the session is over and what it received is delivered or left in the store. The launcher hears as soon as
+/// exports are accepted.
+pub(super) fn run(listener: TcpListener, plan: Plan, launcher: Option<&UnixStream>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
-    let result = runtime.block_on(serve(listener, plan, listening));
+    let result = runtime.block_on(serve(listener, plan, launcher));
     // Blocking look-ups of host names may still be under way; nobody waits for them.
     runtime.shutdown_background();
     // Whatever still runs for a fetch would be nobody's child.
@@ -44,7 +47,7 @@ pub(super) fn run(listener: TcpListener, plan: Plan, listening: impl FnOnce()) -
     result
 }
 
-async fn serve(listener: TcpListener, plan: Plan, listening: impl FnOnce()) -> Result<()> {
+async fn serve(listener: TcpListener, plan: Plan, launcher: Option<&UnixStream>) -> Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener).context("cannot listen")?;
     let plan = Arc::new(plan);
@@ -61,8 +64,13 @@ async fn serve(listener: TcpListener, plan: Plan, listening: impl FnOnce()) -> R
     let receiver = Receiver::new(&plan, Rulebook::open(&plan, &store)?, store.clone(), routes);
     let receiving = tokio::spawn(receive::serve(listener, Arc::new(receiver), connections.clone()));
     // Before the launcher hears of us: until then its pid cannot be anybody else's.
-    let launched = plan.launched.watch();
-    listening();
+    let watch = plan.launched.watch();
+    if let Some(mut launcher) = launcher {
+        // One that no longer listens has gone on without an answer.
+        drop(launcher.write_all(super::READY.as_bytes()));
+    }
+    let staying = launcher.filter(|_| plan.stays).and_then(|launcher| launcher.try_clone().ok());
+    let news = staying.map(news::hear);
 
     let begun = store.clone();
     let session = plan.session.clone();
@@ -70,7 +78,7 @@ async fn serve(listener: TcpListener, plan: Plan, listening: impl FnOnce()) -> R
     tokio::spawn(async move { begun.commit(move |connection| sessions::insert(connection, &session)).await });
     forwarding.spawn(leftovers(Arc::clone(&plan), vault, store.clone(), ended));
 
-    session::over(&plan, launched, &connections).await;
+    session::over(&plan, watch, news, &connections).await;
     log.note("the session is over");
     receiving.abort();
     ending.send_replace(true);

@@ -72,7 +72,7 @@ pub(super) fn run(options: cli::Env, surroundings: &Surroundings) -> Result<Exit
 }
 
 /// A literal, or where the value would come from. Nothing is fetched for that, for fetching may start something.
-fn masked(sources: &[Source]) -> String {
+pub(super) fn masked(sources: &[Source]) -> String {
     match sources {
         [Source::Literal(value), ..] => value.clone(),
         sources => format!("<{}>", sources.iter().map(Source::to_string).collect::<Vec<_>>().join(", else ")),
@@ -80,7 +80,7 @@ fn masked(sources: &[Source]) -> String {
 }
 
 /// With what a launch adds for itself.
-fn with_launchs(mut changes: Changes) -> Changes {
+pub(super) fn with_launchs(mut changes: Changes) -> Changes {
     changes.set.insert(sentinel::VARIABLE.to_owned(), "<launch>".to_owned());
     changes.set.insert(claude::RESUME_OPTIONS.to_owned(), "<Claude Code's options>".to_owned());
     changes
@@ -95,13 +95,13 @@ fn files(setting: &Setting, surroundings: &Surroundings) -> Vec<claude::Settings
 }
 
 /// Variables without a word on them.
-fn plain(changes: Changes) -> Vec<Explained> {
+pub(super) fn plain(changes: Changes) -> Vec<Explained> {
     let bare = |name, value| Explained { name, value, origins: Vec::new(), overrides: Vec::new(), overruled_by: None };
     let set = changes.set.into_iter().map(|(name, value)| bare(name, Some(value)));
     set.chain(changes.removed.into_iter().map(|name| bare(name, None))).collect()
 }
 
-fn as_text(variables: &[Explained]) -> String {
+pub(super) fn as_text(variables: &[Explained]) -> String {
     let mut out = String::new();
     let mut line = |text: String| out.extend([visible(&text).as_str(), "\n"]);
     for variable in variables {

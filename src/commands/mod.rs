@@ -1,6 +1,7 @@
 //! One verb a file: glue between the command line and the library, and all that is printed.
 
 mod ask;
+mod dry_run;
 mod env;
 mod profile;
 mod profile_edit;
@@ -16,19 +17,19 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::cli::{Cli, Command, Launch};
+use crate::cli::{Cli, Command, Start};
 use crate::surroundings::Surroundings;
 
 /// Does what the command line says.
 pub fn dispatch(cli: Cli) -> Result<ExitCode> {
-    if cli.launch != Launch::default() && !matches!(cli.command, Command::Program(_)) {
+    if cli.start != Start::default() && !matches!(cli.command, Command::Program(_)) {
         complain("options of a launch stand before a program, or after the verb that takes them");
         return Ok(ExitCode::from(2));
     }
     match cli.command {
         Command::Collector => Ok(exit_code(crate::collector::run())),
-        Command::Program(words) => Ok(run::run(cli.launch, words, &Surroundings::gather()?)),
-        Command::Run(run) => Ok(run::run(run.launch, run.program, &Surroundings::gather()?)),
+        Command::Program(words) => Ok(run::run(cli.start, words, &Surroundings::gather()?)),
+        Command::Run(run) => Ok(run::run(run.start, run.program, &Surroundings::gather()?)),
         Command::Profile(profile) => profile::run(profile.command, &Surroundings::gather()?),
         Command::Env(env) => env::run(env, &Surroundings::gather()?),
         Command::Report(report) => report::run(report, &Surroundings::gather()?),

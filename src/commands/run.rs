@@ -3,24 +3,29 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{colour, complain};
+use super::{colour, complain, dry_run};
 use crate::claude::{self, is_claude};
 use crate::cli;
+use crate::editor::is_editor;
 use crate::environment;
-use crate::launch::{self, ExecError, Prepared, Program};
+use crate::launch::{self, Begun, Drain, ExecError, Prepared, Program};
 use crate::notice;
 use crate::printable::visible;
-use crate::profile::{DEFAULT, Faults, INHERITED, Selection};
-use crate::sentinel::{self, Launch, Sentinel};
+use crate::profile::{Config, DEFAULT, Faults, INHERITED, Profile, Selection};
+use crate::sentinel::{self, Caller, Launch, Sentinel};
 use crate::setting::Setting;
 use crate::state;
 use crate::surroundings::{Surroundings, identity};
 
-/// Becomes the program; gives an exit code only if that failed.
-pub(super) fn run(launch: cli::Launch, words: Vec<OsString>, surroundings: &Surroundings) -> ExitCode {
+/// What the collector may take for everything but delivering, before it is left to itself.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// Becomes the program, or stays as its parent; gives an exit code only if the one failed or the other is done.
+pub(super) fn run(start: cli::Start, words: Vec<OsString>, surroundings: &Surroundings) -> ExitCode {
     let mut words = words.into_iter();
     let Some(name) = words.next() else { return ExitCode::from(2) };
     let off = surroundings.switch("CCRUN_OFF");
@@ -29,22 +34,58 @@ pub(super) fn run(launch: cli::Launch, words: Vec<OsString>, surroundings: &Surr
         Err(error) => return cannot_run(&error),
     };
     let program = Program { name, path, arguments: words.collect() };
+    if start.dry_run {
+        return dry_run::run(&program, matches!(round, Round::First(_)), start.launch, surroundings);
+    }
+    let verbose = start.verbose;
     let prepared = match round {
         Round::Off => launch::untouched(&program),
-        Round::Again(sentinel) => launch::untouched(&program).with(&sentinel),
-        Round::First(sentinel) => match prepare(&program, launch, surroundings) {
+        Round::Again(sentinel) => launch::untouched(&program).with(sentinel),
+        Round::First(sentinel) => match prepare(&program, start, surroundings) {
             Ok(prepared) => {
                 prepared.warnings.iter().for_each(|warning| complain(&visible(warning)));
-                prepared.with(&sentinel)
+                prepared.with(sentinel)
             }
             Err(Failure { error, required: true }) => return refuse(&error, surroundings),
             Err(Failure { error, required: false }) => {
                 complain(&format!("telemetry is off for this session: {}", visible(&format!("{error:#}"))));
-                launch::without_telemetry(&program, surroundings).with(&sentinel)
+                launch::without_telemetry(&program, surroundings).with(sentinel)
             }
         },
     };
-    cannot_run(&launch::exec(&program, &prepared))
+    if verbose {
+        describe(&program, &prepared);
+    }
+    become_or_supervise(&program, prepared)
+}
+
+/// The last step. Where children are reaped by the kernel there is nobody to wait for, and nothing to stay for.
+fn become_or_supervise(program: &Program, mut prepared: Prepared) -> ExitCode {
+    if let Some(Begun { collector, stays: Some(drain), .. }) = prepared.session.take()
+        && !collector.reaps_itself
+    {
+        return match launch::supervise(program, &prepared, collector, drain) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => cannot_run(&error),
+        };
+    }
+    cannot_run(&launch::exec(program, &prepared))
+}
+
+/// Says what was chosen.
+fn describe(program: &Program, prepared: &Prepared) {
+    complain(&visible(&format!("the program is `{}`", program.path.display())));
+    let Some(session) = &prepared.session else {
+        complain("there is no session of ours: telemetry is as the line above says, or as the outer session has it");
+        return;
+    };
+    complain(&visible(&format!("the profile is `{}`, the session {}", session.profile, session.id)));
+    if let Some(settings) = &session.settings {
+        complain(&visible(&format!("Claude Code's settings file is `{}`", settings.display())));
+    }
+    if session.stays.is_some() {
+        complain("ccrun stays until the program has ended and its telemetry is delivered");
+    }
 }
 
 /// What kind of launch this is.
@@ -57,16 +98,23 @@ enum Round {
     Again(Sentinel),
 }
 
-/// Finds the program. One that this very process was already is passed over.
+/// Finds the program. One that runs us again is passed over.
 fn find(name: &OsStr, off: bool, surroundings: &Surroundings) -> Result<(PathBuf, Round), ExecError> {
     let path = launch::find(name, surroundings, |_| false)?;
     let Some(file) = identity(&path).filter(|_| !off) else { return Ok((path, Round::Off)) };
     let outer = surroundings.text(sentinel::VARIABLE).and_then(Sentinel::parse);
-    match Sentinel::judge(outer.as_ref(), nix::unistd::getpid().as_raw(), file, is_claude(name)) {
+    let is_claude = is_claude(name);
+    let is_shim = |last| {
+        let found = launch::find(name, surroundings, |candidate| identity(candidate) != Some(last));
+        found.is_ok_and(|path| launch::is_shim(&path))
+    };
+    match Sentinel::judge(outer.as_ref(), Caller::current(), file, is_claude, is_shim) {
         Launch::Session(sentinel) => Ok((path, Round::First(sentinel))),
-        Launch::Endless => Err(ExecError::Endless { program: path }),
-        Launch::Again(sentinel) => {
-            let next = launch::find(name, surroundings, |candidate| sentinel.has_seen(candidate))?;
+        Launch::Endless(_) if !is_claude => Err(ExecError::Endless { program: path }),
+        Launch::Again(sentinel) | Launch::Endless(sentinel) => {
+            let next = launch::find(name, surroundings, |candidate| sentinel.has_seen(candidate));
+            // With another directory on PATH there may be one; so far each that was found runs us again.
+            let next = next.map_err(|_| ExecError::Endless { program: path.clone() })?;
             let file = identity(&next).filter(|_| !sentinel.has_seen(&next));
             let file = file.ok_or_else(|| ExecError::Endless { program: next.clone() })?;
             Ok((next, Round::Again(sentinel.and(file))))
@@ -85,7 +133,8 @@ struct Failure {
     required: bool,
 }
 
-fn prepare(program: &Program, launch: cli::Launch, surroundings: &Surroundings) -> Result<Prepared, Failure> {
+fn prepare(program: &Program, start: cli::Start, surroundings: &Surroundings) -> Result<Prepared, Failure> {
+    let cli::Start { launch, wait, .. } = start;
     let mut required = launch.require;
     let result = (|| {
         let (setting, config) = Setting::gather(surroundings)?;
@@ -97,7 +146,7 @@ fn prepare(program: &Program, launch: cli::Launch, surroundings: &Surroundings) 
         let (resolved, notice, seal) = setting.resolve_sealed(&selection)?;
         let mut profile = resolved.profile;
         required |= profile.require;
-        if config.is_editor(&program.name) {
+        if is_editor(&program.name, config.editors.as_deref()) {
             // Its terminals' programs inherit the endpoint; what they send is nobody's business here.
             let own = [profile.resource.get("service.name").cloned(), setting.variable(environment::SERVICE_NAME)];
             profile.collector.accept.get_or_insert_with(|| claude::services(own.into_iter().flatten()));
@@ -107,7 +156,8 @@ fn prepare(program: &Program, launch: cli::Launch, surroundings: &Surroundings) 
             selection.profiles.push(profile.name.clone());
         }
         let news = Some(()).filter(|()| is_unchosen).and_then(|()| news(&setting, &profile.name));
-        let mut prepared = launch::prepare(program, profile, seal, selection, setting.clone(), surroundings)?;
+        let stays = stays(wait, surroundings).then(|| drain(program, wait, &profile, &config));
+        let mut prepared = launch::prepare(program, profile, seal, selection, setting.clone(), stays, surroundings)?;
         prepared.warnings.extend(notice);
         prepared.warnings.extend(notice::take(&setting.places));
         if let Some(news) = news
@@ -118,6 +168,19 @@ fn prepare(program: &Program, launch: cli::Launch, surroundings: &Surroundings) 
         Ok(prepared)
     })();
     result.map_err(|error| Failure { error, required })
+}
+
+/// Whether the launcher stays as the program's parent: asked to, or where nothing would outlive the program.
+fn stays(wait: bool, surroundings: &Surroundings) -> bool {
+    wait || surroundings.switch("CI") || std::process::id() == 1
+}
+
+/// What is waited for then: an editor that somebody waits for goes on in its windows.
+fn drain(program: &Program, wait: bool, profile: &Profile, config: &Config) -> Drain {
+    if wait && is_editor(&program.name, config.editors.as_deref()) {
+        return Drain::UntilNobodySends;
+    }
+    Drain::For(profile.collector.drain_timeout + MARGIN)
 }
 
 /// What is to be known of telemetry that was set up without us, where nobody chose a profile.

@@ -59,7 +59,7 @@ fn all_headers_come_together_and_last_as_long_as_the_first_that_expires() {
 #[test]
 fn what_cannot_be_a_header_is_an_error_without_its_value() {
     let directory = tempfile::tempdir().unwrap();
-    let two = Source::Command(command(&["printf", r"one\ntwo"]), Format::default());
+    let two = Source::Literal("one\ntwo".to_owned());
     let said = wanted(directory.path(), &[("a", vec![two])], None).fetch(0).unwrap_err();
     assert_eq!(said, "the value for the header `a` holds a line break or another control character");
     let login = Command { interactive: true, ..command(&["login"]) };

@@ -1,6 +1,5 @@
 //! `config.toml`: what a user, or a machine's administrator, sets once for all profiles.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::diagnostic::{Diagnostic, Faults};
@@ -36,20 +35,6 @@ pub struct Config {
     pub enforce: Vec<String>,
     /// Programs that are editors, by the names of their files; the usual ones where neither file says so.
     pub editors: Option<Vec<String>>,
-}
-
-/// Editors that know Claude Code.
-const EDITORS: [&str; 6] = ["code", "code-insiders", "cursor", "windsurf", "codium", "zed"];
-
-impl Config {
-    /// Whether a program is an editor, whose terminals' programs inherit the environment it is given.
-    pub fn is_editor(&self, program: &OsStr) -> bool {
-        let Some(name) = Path::new(program).file_name() else { return false };
-        match &self.editors {
-            Some(editors) => editors.iter().any(|editor| name == editor.as_str()),
-            None => EDITORS.iter().any(|editor| name == *editor),
-        }
-    }
 }
 
 /// Reads both files. `user` and `system` are the directories they are in.
@@ -119,14 +104,11 @@ mod tests {
     }
 
     #[test]
-    fn editors_are_known_or_named() {
-        let is_editor = |config: &Config, program: &str| config.is_editor(OsStr::new(program));
-        let usual = read_texts("", "").unwrap();
-        assert!(is_editor(&usual, "code") && is_editor(&usual, "/usr/bin/cursor") && !is_editor(&usual, "claude"));
+    fn the_users_editors_count() {
+        assert_eq!(read_texts("", "").unwrap().editors, None);
         let named = read_texts("editors = [\"vim\"]\n", "editors = [\"emacs\"]\n").unwrap();
-        assert!(is_editor(&named, "vim") && !is_editor(&named, "emacs") && !is_editor(&named, "code"));
-        let none = read_texts("editors = []\n", "").unwrap();
-        assert!(!is_editor(&none, "code"));
+        assert_eq!(named.editors, Some(vec!["vim".to_owned()]));
+        assert_eq!(read_texts("editors = []\n", "editors = [\"emacs\"]\n").unwrap().editors, Some(Vec::new()));
     }
 
     #[test]

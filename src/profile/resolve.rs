@@ -104,6 +104,13 @@ impl Merged {
         plan(&self.root, &project.document)
     }
 
+    /// What it means, but for values that would be fetched: nothing is fetched or run.
+    pub fn outline(mut self) -> Result<Resolved, Faults> {
+        values::leave_out(&mut self.root);
+        let resolved = interpret(&self.name, self.root, Vec::new())?;
+        Ok(Resolved { before: self.before, ..resolved })
+    }
+
     /// What it means. Values may be taken from the `ground`'s variables, and commands run on it.
     pub fn meaning(self, ground: Ground<'_>) -> Result<Resolved, Faults> {
         let resolved = meaning(&self.name, self.root, ground)?;

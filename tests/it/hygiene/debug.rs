@@ -98,6 +98,7 @@ fn plan(selection: Selection, profile: Profile, setting: Setting) -> Plan {
         token,
         launched,
         settings: None,
+        stays: false,
         setting,
         answers: Answers::default(),
         seal: Seal::default(),

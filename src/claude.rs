@@ -1,6 +1,7 @@
 //! What Claude Code itself reads: the `--settings` file that beats every other source but managed settings.
 
 mod files;
+mod managed;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -15,7 +16,8 @@ use crate::hidden::Names;
 use crate::surroundings::Surroundings;
 use crate::{bounded, profile, state};
 
-pub use files::{SettingsFile, settings_files};
+pub use files::{SettingsFile, managed_files, settings_files};
+pub use managed::overruled;
 
 /// How large a settings file of the user's may be, in bytes.
 const MAXIMUM_SIZE: u64 = 4 * 1024 * 1024;
@@ -73,7 +75,7 @@ const SHARED_PLACES: [&str; 4] =
 /// Settings that cannot be read say nothing here; Claude Code itself complains.
 pub fn user_telemetry(directory: &Path) -> BTreeMap<String, String> {
     let text = bounded::read(&directory.join("settings.json"), MAXIMUM_SIZE).unwrap_or_default();
-    let Ok(Value::Object(settings)) = serde_json::from_slice(&text) else { return BTreeMap::new() };
+    let Ok(settings) = files::object(&text) else { return BTreeMap::new() };
     let helper = settings.get(profile::HELPER).map(|helper| (profile::HELPER.to_owned(), helper.clone()));
     let text = |value: Value| match value {
         Value::String(text) => Some(text),

@@ -191,7 +191,7 @@ mod tests {
     }
 
     fn file(path: &str, managed: bool, pairs: &[(&str, &str)]) -> SettingsFile {
-        SettingsFile { path: PathBuf::from(path), managed, variables: strings(pairs) }
+        SettingsFile { path: PathBuf::from(path), managed, variables: strings(pairs), ..SettingsFile::default() }
     }
 
     /// Explains a profile's text, with literals in `[env]` alone.

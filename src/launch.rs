@@ -12,6 +12,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, anyhow};
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::claude::{self, UserSettings};
 use crate::collector::{self, Channel, Plan, Role, Token};
@@ -143,8 +144,12 @@ pub fn prepare(
     let telemetry = environment::on(&profile, &endpoint, &session.id, &setting.variables);
     let path = places.settings(&session.id);
     let mut changes = own.and(telemetry.clone());
+    let mut overruled = Vec::new();
     let (arguments, settings) = match settings(program, &profile, &telemetry, &path, &setting, surroundings)? {
-        Some((arguments, settings)) => {
+        Some((arguments, settings, content)) => {
+            let (managed, notes) = claude::managed_files();
+            overruled = notes;
+            overruled.extend(claude::overruled(&managed, &content, &changes.set));
             // The file is gone some day, and whoever resumes through `ccrun` gets another.
             let options = claude::resume_options(&program.arguments);
             changes.set.insert(claude::RESUME_OPTIONS.to_owned(), options);
@@ -153,6 +158,7 @@ pub fn prepare(
         None => (program.arguments.clone(), None),
     };
     warnings.extend(without_credentials(&profile, &setting));
+    warnings.extend(overruled);
     let plan = Plan {
         role: Role::Keeper,
         session,
@@ -209,7 +215,8 @@ fn session(program: &Program, profile: &Profile, selection: Selection, surroundi
     })
 }
 
-/// Writes the `--settings` file and puts it in front of Claude Code's arguments. The user's own lie over the profile's.
+/// Writes the `--settings` file, puts it in front of Claude Code's arguments, and gives what it says. The user's own lie
+/// over the profile's.
 fn settings(
     program: &Program,
     profile: &Profile,
@@ -217,7 +224,7 @@ fn settings(
     path: &Path,
     setting: &Setting,
     surroundings: &Surroundings,
-) -> Result<Option<(Vec<OsString>, PathBuf)>> {
+) -> Result<Option<(Vec<OsString>, PathBuf, Value)>> {
     if !claude::is_claude(&program.name) || !claude::takes_settings(&program.arguments) {
         return Ok(None);
     }
@@ -226,7 +233,7 @@ fn settings(
     content.extend(user.content);
     let running = claude::running(&content, changes, &setting.variables);
     state::write(path, running.to_string().as_bytes()).with_context(|| format!("cannot write `{}`", path.display()))?;
-    Ok(Some((in_front(path, user.arguments), path.to_owned())))
+    Ok(Some((in_front(path, user.arguments), path.to_owned(), running)))
 }
 
 fn in_front(path: &Path, arguments: Vec<OsString>) -> Vec<OsString> {

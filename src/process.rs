@@ -1,5 +1,6 @@
 //! Processes that are not our children: whether one lives, and waiting for its end.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ impl Process {
 
     /// Whether it lives: it is there, is no zombie, and started when it should have.
     pub fn lives(self) -> bool {
-        if cfg!(target_os = "linux") {
+        if cfg!(target_os = "linux") && Path::new("/proc/self/stat").exists() {
             return start_time(self.pid).is_some_and(|found| self.started.is_none_or(|started| started == found));
         }
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid), None) != Err(nix::errno::Errno::ESRCH)

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::backend::{Backend, Reply};
+use crate::support::claude::finish;
 use crate::support::emitter::{Emitter, ids, ids_of};
 use crate::support::sandbox::{DEADLINE, Sandbox, text, wait_until};
 use crate::support::session::Session;
@@ -156,6 +157,96 @@ fn another_user_who_knows_the_token_is_refused() {
     };
     assert_eq!(answers_to("65534"), ["403", "403"]);
     assert_eq!(answers_to("0"), ["200", "200"]);
+}
+
+/// As a container runs it: pid 1, with nothing that outlives it.
+#[test]
+#[ignore = "needs root and mount namespaces; scripts/test.sh runs it"]
+fn as_pid_1_it_reaps_delivers_and_passes_on_how_the_program_ended() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let endpoint = format!("endpoint={}", backend.endpoint());
+    // An orphan is its child as soon as its parent has gone, and a zombie until it is reaped.
+    let script = r#"sh -c 'sh -c "echo \$\$ >orphan; exit" & exit'
+        while [ -d /proc/$(cat orphan) ]; do :; done
+        echo "$PPID"; ccrun_post; exit 9"#;
+    sandbox.program(
+        "ccrun_post",
+        "#!/bin/sh\nprintf '' | curl -s -o /dev/null -w '%{http_code}\\n' -X POST -H 'Content-Type: application/x-protobuf' \
+         --data-binary @- \"$OTEL_EXPORTER_OTLP_ENDPOINT/v1/logs\"\n",
+    );
+    let mut command = sandbox.command("unshare");
+    command.args(["-pf", "--mount-proc", "ccrun", "-p", "otlp", "--var", &endpoint, "sh", "-c", script]);
+    let output = finish(command.spawn().unwrap());
+    assert_eq!(text(&output.stderr), "");
+    assert_eq!((text(&output.stdout).as_str(), output.status.code()), ("1\n200\n", Some(9)));
+    for (script, code) in [("kill -TERM $$", 143), ("exit 0", 0)] {
+        let mut command = sandbox.command("unshare");
+        command.args(["-pf", "--mount-proc", "ccrun", "sh", "-c", script]);
+        assert_eq!(finish(command.spawn().unwrap()).status.code(), Some(code), "{script}");
+    }
+    assert!(sandbox.collectors().is_empty());
+}
+
+/// As a job's step runs it: its secrets in the environment, no keyring, no terminal, and a disk that is gone with it.
+#[test]
+#[ignore = "needs root and mount namespaces; scripts/test.sh runs it"]
+fn a_job_has_delivered_everything_when_its_disk_goes() {
+    let (mut sandbox, backend) = (Sandbox::new(), Backend::start());
+    sandbox.set("CI", "true").set("OTLP_TOKEN", "sk-of-the-job");
+    std::fs::create_dir_all(sandbox.state()).unwrap();
+    let headers = "[destination.otlp.headers]\nAuthorization = { env = \"OTLP_TOKEN\", format = \"Bearer {}\" }\n";
+    sandbox.profile("job", format!("extends = \"otlp\"\n[vars]\nendpoint = \"{}\"\n{headers}", backend.endpoint()));
+    let mut command = isolated(&sandbox, &tmpfs(&sandbox));
+    command.args(["-p", "job"]);
+    let session = Session::start_by(command);
+    let mut client = session.client();
+    client.export(&ids("record", 5));
+    drop(client);
+    // The namespace goes with its last process, and the disk with it.
+    session.end();
+    assert!(sandbox.collectors().is_empty());
+    let received = backend.received();
+    assert_eq!(ids_of(&received), ids("record", 5));
+    assert!(received.iter().all(|one| one.header("authorization") == "Bearer sk-of-the-job"));
+    assert!(!sandbox.state().join("store-1.db").exists());
+}
+
+#[test]
+#[ignore = "needs root and mount namespaces; scripts/test.sh runs it"]
+fn without_a_port_telemetry_is_off_and_one_line_says_why() {
+    let sandbox = Sandbox::new();
+    // A range of one port, which is taken.
+    let script = "set -e; ip link set lo up; echo 40000 40000 >/proc/sys/net/ipv4/ip_local_port_range; exec \"$@\"";
+    let hold = "import socket,subprocess,sys; s=socket.socket(); s.bind(('127.0.0.1',40000)); s.listen(); \
+                sys.exit(subprocess.call(sys.argv[1:]))";
+    let mut command = sandbox.command("unshare");
+    command.args(["-n", "sh", "-c", script, "sh", "python3", "-c", hold, "ccrun"]).args(PROGRAM);
+    let output = finish(command.spawn().unwrap());
+    let complaint = text(&output.stderr);
+    assert_eq!((text(&output.stdout).as_str(), output.status.code()), ("started without\n", Some(7)), "{complaint}");
+    assert!(complaint.contains("Address already in use") && complaint.lines().count() == 1, "{complaint}");
+}
+
+#[test]
+#[ignore = "needs root and mount namespaces; scripts/test.sh runs it"]
+fn without_proc_the_program_starts_and_what_it_exports_arrives() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let endpoint = format!("endpoint={}", backend.endpoint());
+    let script = "mount -t tmpfs tmpfs /proc; exec ccrun \"$@\"";
+    for wait in [false, true] {
+        let mut command = sandbox.command("unshare");
+        command.args(["-m", "sh", "-c", script, "sh", "-p", "otlp", "--var", &endpoint]);
+        command.args(wait.then_some("--wait")).args(["sh", "-c", "echo $OTEL_EXPORTER_OTLP_ENDPOINT; cat; exit 5"]);
+        let mut program = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(program.stdout.as_mut().unwrap()), &mut line).unwrap();
+        let record = ids(if wait { "waited" } else { "record" }, 1);
+        Emitter::new(line.trim()).export(&record);
+        drop(program.stdin.take());
+        let output = finish(program);
+        assert_eq!((text(&output.stderr).as_str(), output.status.code()), ("", Some(5)));
+        backend.wait_for(|received| ids_of(received).contains(&record[0]), DEADLINE);
+    }
 }
 
 /// A session whose state is on a small file system of its own.

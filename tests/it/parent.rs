@@ -212,8 +212,8 @@ fn what_a_closed_reader_and_a_missing_stdin_are_to_others_they_are_here() {
 /// Needs a terminal, and tmux for it.
 pub fn stops_and_goes_on(sandbox: &Sandbox, options: &str) {
     sandbox.program("counter", "#!/bin/sh\ntrap 'echo interrupted' INT\nread line\necho \"got $line\"\n");
-    let terminal = Terminal::start(sandbox, "bash --norc -i");
-    terminal.wait_for("$");
+    let terminal = Terminal::start(sandbox, "PS1='ready> ' bash --norc -i");
+    terminal.wait_for("ready>");
     terminal.enter(&format!("ccrun {options} counter"));
     wait_until("the program", || sandbox.collectors().len() == 2);
     terminal.press("C-z");

@@ -50,7 +50,7 @@ fn nothing_that_holds_a_secret_shows_it_to_developers() {
         executable: "/ccrun".into(),
     };
     let endpoint = Endpoint { port: 1, token: PASSWORD.to_owned() };
-    let settings = SettingsFile { path: "/s".into(), managed: false, variables: named.clone() };
+    let settings = SettingsFile { path: "/s".into(), variables: named.clone(), ..SettingsFile::default() };
     let changes = Changes { set: named, removed: BTreeSet::new() };
     let shown = [
         format!("{resolved:?} {destination:?} {:?} {:#?}", destination.headers, resolved.profile),

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::{complete, profile};
 use crate::support::backend::{Backend, Received};
-use crate::support::claude::{Client, USAGE, finish};
+use crate::support::claude::{Client, USAGE, finish, pid};
 use crate::support::model::Script;
-use crate::support::sandbox::{DEADLINE, wait_until};
+use crate::support::sandbox::{DEADLINE, kill, wait_until};
 use crate::support::telemetry::items;
 
 #[test]
@@ -82,4 +82,29 @@ fn a_session_inside_a_session_delivers_its_own() {
     sessions.extend(only_of("inner", &received));
     assert_eq!(sessions.len(), 2);
     assert_eq!(client.report()["total"]["requests"], 3);
+}
+
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn the_end_of_the_outer_session_does_not_take_the_inner_collector_along() {
+    let (outer, inner) = (Backend::start(), Backend::start());
+    // Left behind by the tool, with an export of its own once the outer one has gone.
+    let script = "ccrun -p inner sh -c 'echo $OTEL_EXPORTER_OTLP_ENDPOINT > $HOME/endpoint; cat $HOME/fifo'";
+    let client = Client::new(Script::text("the answer").usage(USAGE).bash(script));
+    client.profile("outer", profile_of("outer", &outer));
+    client.profile("inner", profile_of("inner", &inner));
+    let fifo = client.home().join("fifo");
+    assert!(client.command("mkfifo").arg(&fifo).status().unwrap().success());
+    let child = client.claude(&["-p", "outer"], ["-p", "a question", "--allowedTools", "Bash"]).spawn().unwrap();
+    let endpoint = client.home().join("endpoint");
+    wait_until("the inner session", || std::fs::read_to_string(&endpoint).is_ok_and(|text| text.ends_with('\n')));
+    wait_until("both collectors", || client.collectors().len() == 4);
+    let mut emitter = crate::support::emitter::Emitter::new(std::fs::read_to_string(&endpoint).unwrap().trim());
+    kill(pid(&child), "TERM");
+    assert_eq!(finish(child).status.code(), Some(143));
+    let records = crate::support::emitter::ids("record", 1);
+    emitter.export(&records);
+    drop(emitter);
+    inner.wait_for(|received| crate::support::emitter::ids_of(received) == records, DEADLINE);
+    client.wait_for_end();
 }

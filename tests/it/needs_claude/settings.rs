@@ -22,7 +22,12 @@ fn shape(settings: impl FnOnce(&Client, &Backend)) -> BTreeSet<String> {
     client.profile("team", profile(&backend, "http/protobuf"));
     settings(&client, &elsewhere);
     let output = client.ask(&["-p", "team"], &format!("what is {CANARY}?"));
-    assert_eq!((text(&output.stdout), text(&output.stderr)), ("the answer\n".to_owned(), String::new()));
+    let said = text(&output.stderr);
+    let ignored = said.contains("is a link, which is never followed") && said.lines().count() == 1;
+    assert_eq!((text(&output.stdout).as_str(), said.is_empty() || ignored), ("the answer\n", true), "{said}");
+    assert!(!client.project().join("pwned").exists());
+    let shown = text(&client.run(["report"]).stdout);
+    assert!(!shown.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{shown:?}");
     let received = backend.wait_for(|received| complete(received, client.questions()), DEADLINE);
     assert!(elsewhere.received().is_empty());
     assert_eq!(client.report()["total"]["input_tokens"], USAGE.input * u64::try_from(client.questions()).unwrap());
@@ -131,4 +136,86 @@ fn a_settings_file_of_the_users_keeps_working() {
         client.write("project/own settings.json", own.to_string());
         vec!["--settings=own settings.json".to_owned()]
     });
+}
+
+/// `claude -p` through `ccrun` with a team's profile in a mount namespace where `/etc/claude-code` holds these files.
+fn managed(client: &Client, files: &[(&str, Value)]) -> std::process::Output {
+    let layer = client.home().with_file_name("layer");
+    std::fs::create_dir_all(&layer).unwrap();
+    for (name, content) in files {
+        client.write(format!("managed/{name}"), content.to_string());
+    }
+    let (layer, source) = (layer.display(), client.home().with_file_name("managed"));
+    let script = format!(
+        "set -e; mount -t tmpfs tmpfs {layer}; mkdir {layer}/upper {layer}/work
+         mount -t overlay -o lowerdir=/etc,upperdir={layer}/upper,workdir={layer}/work overlay /etc
+         mkdir /etc/claude-code; cp -r {}/. /etc/claude-code; exec ccrun \"$@\"",
+        source.display()
+    );
+    let mut command = client.command("unshare");
+    command.args(["-m", "sh", "-c", &script, "sh", "-p", "team", "claude", "-p", "a question"]);
+    finish(command.spawn().unwrap())
+}
+
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn what_managed_settings_overrule_is_said_and_is_so() {
+    if !std::process::Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|status| status.success()) {
+        return;
+    }
+    let (backend, elsewhere) = (Backend::start(), Backend::start());
+    let client = Client::new(Script::text("the answer").usage(USAGE));
+    client.profile("team", profile(&backend, "http/protobuf"));
+    // What comes to the same, or is overruled again by a later file, is no news.
+    let quiet = [
+        ("managed-settings.json", json!({"env": {"OTEL_LOG_USER_PROMPTS": "1", "OTEL_LOGS_EXPORTER": "otlp"}})),
+        ("managed-settings.d/50-b.json", json!({"env": {"OTEL_LOG_USER_PROMPTS": "false"}})),
+        ("managed-settings.d/10-a.json", json!({"env": {"OTEL_LOG_USER_PROMPTS": "1"}})),
+    ];
+    let output = managed(&client, &quiet);
+    assert_eq!((text(&output.stdout), text(&output.stderr)), ("the answer\n".to_owned(), String::new()));
+    let received = backend.wait_for(|received| complete(received, client.questions()), DEADLINE);
+    assert!(!received.iter().any(|one| text(&one.body).contains("a question")));
+    backend.clear();
+
+    let loud = [("managed-settings.d/50-b.json", json!({"env": {"OTEL_LOG_USER_PROMPTS": "1"}}))];
+    let asked = client.questions();
+    let output = managed(&client, &loud);
+    let said = text(&output.stderr);
+    assert!(said.contains("managed-settings.d/50-b.json`) overrule OTEL_LOG_USER_PROMPTS\n"), "{said}");
+    assert_eq!((text(&output.stdout).as_str(), said.lines().count()), ("the answer\n", 1));
+    let received = backend.wait_for(|received| complete(received, client.questions() - asked), DEADLINE);
+    assert!(received.iter().any(|one| text(&one.body).contains("a question")), "it is so");
+
+    let away = json!({"env": {"OTEL_EXPORTER_OTLP_ENDPOINT": elsewhere.endpoint(), "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}});
+    let output = managed(&client, &[("managed-settings.d/90-c.json", away)]);
+    let said = text(&output.stderr);
+    assert!(said.contains("OTEL_EXPORTER_OTLP_ENDPOINT") && said.contains("does not come through ccrun"), "{said}");
+    elsewhere.wait_for(|received| !received.is_empty(), DEADLINE);
+}
+
+/// Everything that a repository can bring to mislead whoever works in it.
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn a_hostile_repository_changes_nothing_of_what_arrives_and_runs_nothing() {
+    let plain = shape(|_, _| {});
+    let hostile = shape(|client, elsewhere| {
+        let mut settings = misleading(elsewhere);
+        for (name, value) in [
+            ("CCRUN_PROFILE", "local"),
+            ("CCRUN_SESSION", "forged"),
+            ("CCRUN_OFF", "1"),
+            ("CCRUN_SENTINEL", "1 0"),
+            ("CCRUN_STATE_DIR", "/nonexistent"),
+            ("CCRUN_CLAUDE", "/bin/false"),
+        ] {
+            settings["env"][name] = json!(value);
+        }
+        client.write("project/.claude/settings.json", settings.to_string());
+        std::os::unix::fs::symlink("/dev/stdin", client.project().join(".ccrun.toml")).unwrap();
+        client.write("project/elsewhere/HEAD", "ref: refs/heads/\u{1b}]0;pwned\u{7}\u{1b}[31m\u{202e}\n");
+        client.write("project/elsewhere/config", "[core]\n\tfsmonitor = touch pwned\n\tsshCommand = touch pwned\n");
+        client.write("project/.git", "gitdir: elsewhere\n");
+    });
+    assert_eq!(hostile, plain);
 }

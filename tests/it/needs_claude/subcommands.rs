@@ -52,3 +52,23 @@ fn every_subcommand_that_the_help_names_still_helps() {
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(client.model.requests().is_empty());
 }
+
+/// A question through pipes: stdin to the last byte, stdout for another program, whether or not the launcher stays.
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn it_reads_and_writes_pipes_as_without_us() {
+    let client = Client::new(Script::text("the answer"));
+    let question: String = (0..4000).map(|line| format!("line {line} of the question ü\n")).collect();
+    client.write("project/question", &question);
+    for launcher in ["claude", "ccrun claude", "ccrun --wait claude"] {
+        let script = format!("{launcher} -p --output-format json <question | jq -r .result; echo ${{PIPESTATUS[*]}}");
+        let output = finish(client.command("bash").args(["-c", &script]).spawn().unwrap());
+        let expected = ("the answer\n0 0\n".to_owned(), String::new());
+        assert_eq!((text(&output.stdout), text(&output.stderr)), expected, "{launcher}");
+    }
+    let prompts = client.prompts();
+    assert_eq!(prompts.iter().filter(|prompt| prompt.contains(question.trim_end())).count(), 3);
+    for words in [["--version"], ["--help"]] {
+        same(&client, &words).unwrap();
+    }
+}

@@ -1,6 +1,7 @@
 //! The interactive client, on a terminal.
 
 use super::{complete, profile};
+use crate::parent::stops_and_goes_on;
 use crate::support::backend::{Backend, Received};
 use crate::support::claude::{Client, USAGE};
 use crate::support::model::Script;
@@ -70,4 +71,41 @@ fn a_terminal_that_is_closed_loses_nothing() {
     converses("", |terminal| {
         terminal.close();
     });
+}
+
+/// Ctrl-Z and `fg`, a window that changes its size, and the exit code, with and without a parent that stays.
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn a_job_on_a_terminal_stops_and_goes_on() {
+    for options in ["", "--wait"] {
+        stops_and_goes_on(&crate::support::sandbox::Sandbox::new(), options);
+    }
+}
+
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn claude_itself_stops_and_goes_on() {
+    for options in ["", "--wait"] {
+        let client = Client::new(Script::text("the answer is here").usage(USAGE));
+        client.settle_in();
+        let terminal = Terminal::start(&client, "PS1='ready> ' bash --norc -i");
+        terminal.wait_for("ready>");
+        terminal.enter(&format!("ccrun {options} claude"));
+        terminal.wait_for("❯");
+        terminal.press("C-z");
+        terminal.wait_for("Stopped");
+        terminal.enter("fg");
+        wait_until("it to be there again", || {
+            terminal.press("x");
+            terminal.screen().rsplit("fg").next().is_some_and(|rest| rest.contains('❯'))
+        });
+        terminal.press("C-u");
+        terminal.enter("a question");
+        terminal.wait_for("the answer is here");
+        terminal.enter("/exit");
+        terminal.wait_for("claude --resume ");
+        terminal.enter("echo code $?; exit");
+        terminal.wait_for("code 0");
+        terminal.end();
+    }
 }

@@ -1,0 +1,112 @@
+//! An administrator's settings of Claude Code, which beat even `--settings`: what they make of what a profile says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::SettingsFile;
+use crate::environment::RESOURCE_ATTRIBUTES;
+
+/// Words for a switch that is on, and for one that is off.
+const ON: [&str; 4] = ["1", "true", "yes", "on"];
+const OFF: [&str; 5] = ["", "0", "false", "no", "off"];
+
+/// One line that names what managed settings overrule of a launch; nothing where they change nothing of it.
+///
+/// `settings` is what goes into the `--settings` file, `variables` what goes into the environment besides. Resource
+/// attributes are left out: those of the profile are the collector's to set.
+pub fn overruled(files: &[SettingsFile], settings: &Value, variables: &BTreeMap<String, String>) -> Option<String> {
+    let mut keys = BTreeSet::new();
+    let mut places = BTreeSet::new();
+    // Of two files that say something of one key the later one is heard.
+    let mut heard = BTreeSet::new();
+    for file in files.iter().rev().filter(|file| file.managed) {
+        let mut is_first = |key: &String| heard.insert(key.clone());
+        let variables_heard: Vec<_> = file.variables.iter().filter(|(name, _)| is_first(name)).collect();
+        let scalars_heard: Vec<_> = file.scalars.iter().filter(|(key, _)| is_first(key)).collect();
+        let stronger = variables_heard.into_iter().filter(|(name, value)| {
+            let ours = settings["env"].get(*name).and_then(Value::as_str).or(variables.get(*name).map(String::as_str));
+            // An empty variable of OpenTelemetry's is as good as none there.
+            let counts = !(name.starts_with("OTEL_") && value.trim().is_empty());
+            counts && *name != RESOURCE_ATTRIBUTES && ours.is_some_and(|ours| !is_same(ours, value))
+        });
+        let others =
+            scalars_heard.into_iter().filter(|(key, value)| settings.get(*key).is_some_and(|ours| ours != *value));
+        let found: Vec<_> = stronger.map(|(name, _)| name).chain(others.map(|(key, _)| key)).cloned().collect();
+        if !found.is_empty() {
+            places.insert(format!("`{}`", file.path.display()));
+            keys.extend(found);
+        }
+    }
+    if keys.is_empty() {
+        return None;
+    }
+    let past = keys.iter().any(|key| decides_where(key));
+    let past = if past { "; what they send elsewhere does not come through ccrun" } else { "" };
+    let list = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(", ");
+    Some(format!("Claude Code's managed settings ({}) overrule {}{past}", list(places), list(keys)))
+}
+
+/// Whether a key decides where telemetry goes, or whether it does.
+fn decides_where(key: &str) -> bool {
+    let suffixes = ["ENDPOINT", "PROTOCOL", "HEADERS", "_EXPORTER", "ENABLE_TELEMETRY"];
+    key == crate::profile::HELPER || suffixes.iter().any(|suffix| key.ends_with(suffix))
+}
+
+/// Whether two values of a variable come to the same.
+fn is_same(ours: &str, theirs: &str) -> bool {
+    let (ours, theirs) = (ours.trim().to_ascii_lowercase(), theirs.trim().to_ascii_lowercase());
+    let both = |words: &[&str]| words.contains(&ours.as_str()) && words.contains(&theirs.as_str());
+    ours == theirs || both(&ON) || both(&OFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn file(managed: bool, variables: &[(&str, &str)], scalars: &[(&str, Value)]) -> SettingsFile {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let scalars = scalars.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        SettingsFile { path: PathBuf::from("/m.json"), managed, variables, scalars }
+    }
+
+    fn said(file: &SettingsFile) -> Option<String> {
+        let settings = json!({
+            "env": {"OTEL_LOG_USER_PROMPTS": "0", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1/t", "A": "1"},
+            "otelHeadersHelper": "",
+            "model": "m",
+        });
+        overruled(std::slice::from_ref(file), &settings, &[("B".to_owned(), "1".to_owned())].into())
+    }
+
+    #[test]
+    fn what_comes_to_the_same_overrules_nothing() {
+        let same = [("OTEL_LOG_USER_PROMPTS", " False"), ("A", "true"), ("OTEL_EXPORTER_OTLP_ENDPOINT", " ")];
+        let same = [&same[..], &[("OTEL_RESOURCE_ATTRIBUTES", "a=b"), ("NOBODYS", "1")]].concat();
+        assert_eq!(said(&file(true, &same, &[("model", json!("m")), ("other", json!(true))])), None);
+        assert_eq!(said(&file(false, &[("A", "2")], &[])), None, "`--settings` beats what is not managed");
+    }
+
+    #[test]
+    fn a_later_file_is_heard_instead_of_an_earlier_one() {
+        let (first, last) = (file(true, &[("A", "2")], &[]), file(true, &[("A", "1")], &[]));
+        let settings = json!({"env": {"A": "1"}});
+        let none = BTreeMap::new();
+        assert_eq!(overruled(&[first.clone(), last.clone()], &settings, &none), None);
+        assert!(overruled(&[last, first], &settings, &none).is_some());
+    }
+
+    #[test]
+    fn what_differs_is_named() {
+        let managed = file(true, &[("A", "2"), ("B", "2"), ("C", "2")], &[("model", json!("other"))]);
+        let expected = "Claude Code's managed settings (`/m.json`) overrule A, B, model";
+        assert_eq!(said(&managed).as_deref(), Some(expected));
+        let elsewhere = said(&file(true, &[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://h")], &[])).unwrap();
+        assert!(elsewhere.ends_with("; what they send elsewhere does not come through ccrun"), "{elsewhere}");
+        assert!(said(&file(true, &[], &[("otelHeadersHelper", json!("/bin/x"))])).is_some());
+    }
+}

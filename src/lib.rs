@@ -19,10 +19,10 @@
 //! 8. [`forward`]: each destination's own way through what waits for it.
 //! 9. [`usage::report`]: what the ledger knows.
 //!
-//! Beside that way stand [`process`], [`state`], [`git`], [`helper`], [`editor`], [`bounded`] and [`random`], which each
-//! ask the system for one thing, [`log`] and [`notice`], by which a session tells of itself afterwards, [`hidden`], which
-//! keeps secrets out of what is printed for developers, and [`printable`], which everything foreign passes before it
-//! reaches a terminal.
+//! Beside that way stand [`process`], [`state`], [`git`], [`helper`], [`editor`], [`network`], [`bounded`] and
+//! [`random`], which each ask the system for one thing, [`log`] and [`notice`], by which a session tells of itself
+//! afterwards, [`hidden`], which keeps secrets out of what is printed for developers, and [`printable`], which everything
+//! foreign passes before it reaches a terminal.
 
 pub mod background;
 pub mod bounded;
@@ -40,6 +40,7 @@ pub mod helper;
 pub mod hidden;
 pub mod launch;
 pub mod log;
+pub mod network;
 pub mod notice;
 pub mod otlp;
 pub mod printable;

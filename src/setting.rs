@@ -19,7 +19,7 @@ use crate::profile::{
 };
 use crate::surroundings::{Places, Surroundings};
 use crate::trust::{Named, Seal, Subject, Trust, Verdict};
-use crate::{bounded, claude, environment};
+use crate::{bounded, claude, environment, network};
 
 /// How much is read of a file that is to be checked, in bytes.
 const MAXIMUM_FILE: u64 = 256 * 1024;
@@ -57,6 +57,10 @@ impl Setting {
         let config = profile::read_config(&places.config, &places.system)?;
         if let Some(state) = config.state_dir.as_ref().filter(|_| surroundings.variable("CCRUN_STATE_DIR").is_none()) {
             places.state = places.config.join(state);
+        }
+        let runtime = surroundings.variable("XDG_RUNTIME_DIR").map(Path::new);
+        if let Some(local) = network::moved(&places.state, runtime) {
+            places.moved_from = Some(std::mem::replace(&mut places.state, local));
         }
         let project = project::root_of(&surroundings.directory, &places.home);
         let (variables, withheld, keyring) = (surroundings.texts(), BTreeSet::new(), config.keyring);

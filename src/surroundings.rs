@@ -82,6 +82,7 @@ impl Surroundings {
             config: base.config_dir().join("ccrun"),
             system: Path::new(SYSTEM).to_owned(),
             state: self.variable("CCRUN_STATE_DIR").map_or_else(|| state.join("ccrun"), PathBuf::from),
+            moved_from: None,
             claude: self
                 .variable("CLAUDE_CONFIG_DIR")
                 .map_or_else(|| base.home_dir().join(".claude"), |path| self.directory.join(path)),
@@ -121,6 +122,8 @@ pub struct Places {
     pub system: PathBuf,
     /// What `ccrun` itself keeps: the store, locks, settings files.
     pub state: PathBuf,
+    /// Where that would be, were it not on another machine.
+    pub moved_from: Option<PathBuf>,
     /// Claude Code's own configuration.
     pub claude: PathBuf,
 }
@@ -192,6 +195,11 @@ impl Places {
         self.state.join("credentials")
     }
 
+    /// Where it is noted that the state is not where it was asked for.
+    pub fn moved(&self) -> PathBuf {
+        self.state.join("moved")
+    }
+
     /// The key of fingerprints.
     pub fn key(&self) -> PathBuf {
         self.state.join("key")
@@ -206,6 +214,7 @@ impl Places {
             config: place("config"),
             system: place("system"),
             state: place("state"),
+            moved_from: None,
             claude: place("claude"),
         }
     }

@@ -160,6 +160,14 @@ fn prepare(program: &Program, start: cli::Start, surroundings: &Surroundings) ->
         let mut prepared = launch::prepare(program, profile, seal, selection, setting.clone(), stays, surroundings)?;
         prepared.warnings.extend(notice);
         prepared.warnings.extend(notice::take(&setting.places));
+        if let Some(from) = &setting.places.moved_from {
+            let moved = format!(
+                "`{}` is on another machine, where the store cannot be: it is in `{}`; CCRUN_STATE_DIR names another place",
+                from.display(),
+                setting.places.state.display()
+            );
+            prepared.warnings.extend(Some(moved).filter(|moved| state::once(&setting.places.moved(), moved)));
+        }
         if let Some(news) = news
             && state::once(&setting.places.inherited(), &news)
         {

@@ -11,7 +11,7 @@ fn command(argv: &[&str]) -> Command {
 
 fn wanted(directory: &Path, headers: &[(&str, Vec<Source>)], helper: Option<Command>) -> Wanted {
     let at = |name: &str| directory.join(name);
-    let places = Places { home: at("."), config: at("c"), system: at("e"), state: at("s"), claude: at("l") };
+    let places = Places { home: at("."), ..Places::below(directory) };
     let variables = [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into();
     Wanted {
         headers: headers.iter().map(|(name, sources)| ((*name).to_owned(), sources.clone())).collect(),

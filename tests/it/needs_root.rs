@@ -249,6 +249,31 @@ fn without_proc_the_program_starts_and_what_it_exports_arrives() {
     }
 }
 
+/// A filesystem of another machine's, as far as anybody can tell by asking what it is.
+#[test]
+#[ignore = "needs root and mount namespaces; scripts/test.sh runs it"]
+fn state_on_another_machine_is_kept_on_this_one_and_one_line_says_so_once() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir_all(sandbox.state()).unwrap();
+    let local = sandbox.write("local/runtime/keep", "");
+    let (local, state) = (local.parent().unwrap().parent().unwrap().display().to_string(), sandbox.state());
+    let fuse = "fd=9,rootmode=40000,user_id=12345,group_id=12345";
+    let mounts = format!(
+        "mount --bind '{local}' /var/tmp; exec 9<>/dev/fuse; mount -i -t fuse -o {fuse} remote '{}'",
+        state.display()
+    );
+    for said in [1, 0] {
+        let output = finish(isolated(&sandbox, &mounts).args(PROGRAM).spawn().unwrap());
+        let complaint = text(&output.stderr);
+        assert!(text(&output.stdout).starts_with("started http://127.0.0.1:"), "{complaint}");
+        assert_eq!(complaint.lines().count(), said, "{complaint}");
+        assert!(said == 0 || complaint.contains("is on another machine"), "{complaint}");
+        sandbox.wait_for_end();
+    }
+    let store = Path::new(&local).join(format!("ccrun-{}", nix::unistd::geteuid())).join("store-1.db");
+    assert!(store.exists());
+}
+
 /// A session whose state is on a small file system of its own.
 fn session_on_tmpfs(sandbox: &Sandbox, backend: &Backend) -> Session {
     let mut command = isolated(sandbox, &tmpfs(sandbox));

@@ -69,6 +69,7 @@ fn setting(sandbox: &Sandbox) -> Setting {
         config: sandbox.home().join(".config/ccrun"),
         system: sandbox.home().join("nowhere"),
         state: sandbox.state(),
+        moved_from: None,
         claude: sandbox.home().join(".claude"),
     };
     let path = format!("{}:/usr/bin:/bin", sandbox.home().with_file_name("bin").display());

@@ -104,6 +104,10 @@ fn claude_itself_stops_and_goes_on() {
         terminal.wait_for("the answer is here");
         terminal.enter("/exit");
         terminal.wait_for("claude --resume ");
+        // Before it has gone it would take what is typed.
+        wait_until("the shell", || {
+            terminal.screen().rsplit("claude --resume ").next().is_some_and(|rest| rest.contains("ready>"))
+        });
         terminal.enter("echo code $?; exit");
         terminal.wait_for("code 0");
         terminal.end();

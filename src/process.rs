@@ -107,6 +107,17 @@ mod tests {
     }
 
     #[test]
+    fn without_a_handle_it_is_looked_for() {
+        let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let watch = Watch { process: Process { pid, started: start_time(pid) }, lived: true, handle: None };
+        let waiter = std::thread::spawn(move || watch.wait());
+        drop(child.stdin.take());
+        waiter.join().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
     fn the_end_of_a_process_is_noticed() {
         let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();

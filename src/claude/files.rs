@@ -67,7 +67,7 @@ pub fn settings_files(claude: &Path, directory: &Path) -> (Vec<SettingsFile>, Ve
 pub fn managed_files() -> (Vec<SettingsFile>, Vec<String>) {
     let directory = Path::new(MANAGED);
     let entries = std::fs::read_dir(directory.join("managed-settings.d")).into_iter().flatten().flatten();
-    let is_one = |name: &str| name.ends_with(".json") && !name.starts_with('.');
+    let is_one = |name: &str| !name.starts_with('.') && Path::new(name).extension().is_some_and(|end| end == "json");
     let added = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_one)).map(|entry| entry.path());
     let mut places: Vec<_> = added.take(MAXIMUM_FILES).collect();
     places.sort();

@@ -349,7 +349,7 @@ fn shims_of_every_kind_come_to_the_real_one_with_one_session() {
         &["fork", "exec", "us", "chain", "link"],
     ] {
         let before = sandbox.settings().len();
-        let path: String = shims.iter().map(|shim| format!("{}:", root.join(shim).display())).collect();
+        let path = shims.iter().map(|shim| format!("{}:", root.join(shim).display())).collect::<Vec<_>>().concat();
         let output =
             sandbox.command("sh").args(["-c", &format!("PATH={path}$PATH exec ccrun claude -p hi")]).output().unwrap();
         assert_eq!(text(&output.stderr), "", "{shims:?}");

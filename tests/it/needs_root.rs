@@ -164,9 +164,13 @@ fn another_user_who_knows_the_token_is_refused() {
 #[ignore = "needs root and mount namespaces; scripts/test.sh runs it"]
 fn as_pid_1_it_reaps_delivers_and_passes_on_how_the_program_ended() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    if !has(&sandbox, "curl") {
+        return;
+    }
     let endpoint = format!("endpoint={}", backend.endpoint());
     // An orphan is its child as soon as its parent has gone, and a zombie until it is reaped.
     let script = r#"sh -c 'sh -c "echo \$\$ >orphan; exit" & exit'
+        until [ -s orphan ]; do :; done
         while [ -d /proc/$(cat orphan) ]; do :; done
         echo "$PPID"; ccrun_post; exit 9"#;
     sandbox.program(
@@ -215,6 +219,9 @@ fn a_job_has_delivered_everything_when_its_disk_goes() {
 #[ignore = "needs root and mount namespaces; scripts/test.sh runs it"]
 fn without_a_port_telemetry_is_off_and_one_line_says_why() {
     let sandbox = Sandbox::new();
+    if !has(&sandbox, "python3") || !has(&sandbox, "ip") {
+        return;
+    }
     // A range of one port, which is taken.
     let script = "set -e; ip link set lo up; echo 40000 40000 >/proc/sys/net/ipv4/ip_local_port_range; exec \"$@\"";
     let hold = "import socket,subprocess,sys; s=socket.socket(); s.bind(('127.0.0.1',40000)); s.listen(); \
@@ -370,6 +377,16 @@ fn isolated(sandbox: &Sandbox, mounts: &str) -> Command {
     let script = format!("set -e; {mounts}; exec ccrun \"$@\"");
     command.args(["-m", "sh", "-c", &script, "sh"]);
     command
+}
+
+/// Whether the machine has a program that a test wants; says so if not.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests has to see what was skipped")]
+fn has(sandbox: &Sandbox, program: &str) -> bool {
+    let found = sandbox.command("sh").args(["-c", &format!("command -v {program}")]).status().unwrap().success();
+    if !found {
+        eprintln!("skipped: {program} is not installed");
+    }
+    found
 }
 
 fn tmpfs(sandbox: &Sandbox) -> String {

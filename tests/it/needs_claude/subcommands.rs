@@ -58,7 +58,7 @@ fn every_subcommand_that_the_help_names_still_helps() {
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
 fn it_reads_and_writes_pipes_as_without_us() {
     let client = Client::new(Script::text("the answer"));
-    let question: String = (0..4000).map(|line| format!("line {line} of the question ü\n")).collect();
+    let question = (0..4000).map(|line| format!("line {line} of the question ü\n")).collect::<Vec<_>>().concat();
     client.write("project/question", &question);
     for launcher in ["claude", "ccrun claude", "ccrun --wait claude"] {
         let script = format!("{launcher} -p --output-format json <question | jq -r .result; echo ${{PIPESTATUS[*]}}");

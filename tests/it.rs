@@ -18,10 +18,14 @@ mod credentials;
 mod credentials_interactive;
 #[path = "it/delivery.rs"]
 mod delivery;
+#[path = "it/dry_run.rs"]
+mod dry_run;
 #[path = "it/durability.rs"]
 mod durability;
 #[path = "it/env.rs"]
 mod env;
+#[path = "it/finding.rs"]
+mod finding;
 #[path = "it/hygiene.rs"]
 mod hygiene;
 #[path = "it/inherited.rs"]

@@ -1,0 +1,146 @@
+//! Finding the program: where `claude` is, and what of its name runs `ccrun` again.
+
+use crate::support::sandbox::{Sandbox, text};
+
+#[test]
+fn claude_is_never_ourselves() {
+    let sandbox = Sandbox::new();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ccrun"), sandbox.home().join("claude")).unwrap();
+    let script = format!("PATH={}:$PATH exec ccrun claude", sandbox.home().display());
+    let output = sandbox.command("sh").args(["-c", &script]).output().unwrap();
+    assert_eq!(output.status.code(), Some(127), "{}", text(&output.stderr));
+    sandbox.program("claude", "#!/bin/sh\necho the real one\n");
+    let output = sandbox.command("sh").args(["-c", &script]).output().unwrap();
+    assert_eq!(text(&output.stdout), "the real one\n");
+}
+
+#[test]
+fn a_shim_that_runs_us_again_is_passed_over_and_the_first_session_stands() {
+    let sandbox = Sandbox::new();
+    for shims in ["one", "two"] {
+        let shim = sandbox.write(format!("{shims}/claude"), "#!/bin/sh\nexec ccrun claude \"$@\"\n");
+        std::fs::set_permissions(shim, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    sandbox.program("claude", "#!/bin/sh\necho $$ $CCRUN_SESSION \"$@\"\n");
+    let root = sandbox.home().parent().unwrap().display().to_string();
+    let script = format!("PATH={root}/one:{root}/two:$PATH exec ccrun claude -p hi");
+    let child = sandbox.command("sh").args(["-c", &script]).spawn().unwrap();
+    let pid = child.id();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(text(&output.stderr), "");
+    let stdout = text(&output.stdout);
+    let words: Vec<_> = stdout.split_whitespace().collect();
+    let settings = sandbox.settings();
+    assert_eq!(settings.len(), 1, "one session");
+    let expected = [&pid.to_string(), words[1], "--settings", settings[0].to_str().unwrap(), "-p", "hi"];
+    assert_eq!(words, expected);
+    assert_eq!(sandbox.collectors().len(), 2);
+}
+
+#[test]
+fn a_shim_that_runs_us_without_end_is_told_so() {
+    let sandbox = Sandbox::new();
+    for (shim, sessions) in [("exec ccrun claude", 1), ("ccrun claude", 10)] {
+        sandbox.program("claude", &format!("#!/bin/sh\n{shim} \"$@\"\n"));
+        let output = sandbox.run(["claude"]);
+        assert!(matches!(output.status.code(), Some(126 | 127)), "{shim}");
+        assert_eq!(text(&output.stderr).lines().count(), 1, "{}", text(&output.stderr));
+        assert!(sandbox.settings().len() <= sessions, "{shim}");
+    }
+}
+
+#[test]
+fn claude_is_where_ccrun_claude_says_or_that_is_an_error() {
+    let mut sandbox = Sandbox::new();
+    sandbox.program("claude", "#!/bin/sh\necho on the PATH\n");
+    let other = sandbox.write("elsewhere/claude-native", "#!/bin/sh\necho named\n");
+    std::fs::set_permissions(&other, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    sandbox.set("CCRUN_CLAUDE", other.to_str().unwrap());
+    assert_eq!(text(&sandbox.run(["claude"]).stdout), "named\n");
+    // A path is taken as it is given, and other programs are none of it.
+    assert_eq!(text(&sandbox.run(["../bin/claude"]).stdout), "on the PATH\n");
+    assert_eq!(text(&sandbox.run(["echo", "hi"]).stdout), "hi\n");
+    let ourselves = env!("CARGO_BIN_EXE_ccrun");
+    for (value, reason) in [
+        ("claude", "an absolute path is wanted"),
+        ("/nonexistent/claude", "there is no such file"),
+        (ourselves, "that is ccrun itself"),
+    ] {
+        sandbox.set("CCRUN_CLAUDE", value);
+        let output = sandbox.run(["claude"]);
+        let said = text(&output.stderr);
+        assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(127), ""), "{value}");
+        assert!(said.contains(reason) && said.contains(value) && said.lines().count() == 1, "{said}");
+    }
+}
+
+#[test]
+fn claude_is_found_where_its_installers_put_it() {
+    for place in [".local/bin", ".claude/local", ".npm-global/bin"] {
+        let sandbox = Sandbox::new();
+        // What may not be executed is not the program.
+        sandbox.write("home/.local/bin/claude", "no program");
+        let path = sandbox.write(format!("home/{place}/claude"), format!("#!/bin/sh\necho {place}\n"));
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        assert_eq!(text(&sandbox.run(["claude"]).stdout), format!("{place}\n"));
+    }
+}
+
+#[test]
+fn shims_of_every_kind_come_to_the_real_one_with_one_session() {
+    let sandbox = Sandbox::new();
+    let root = sandbox.home().parent().unwrap().to_owned();
+    let script = |name: &str, text: &str| {
+        let path = sandbox.write(format!("{name}/claude"), text);
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    };
+    script("exec", "#!/bin/sh\nexec ccrun claude \"$@\"\n");
+    script("fork", "#!/bin/sh\nccrun claude \"$@\"\n");
+    script("function", "#!/bin/bash\nclaude() { ccrun claude \"$@\"; }\nclaude \"$@\"\n");
+    script("chain", "#!/bin/sh\nexec sh -c 'exec env A=b ccrun claude \"$@\"' sh \"$@\"\n");
+    std::fs::create_dir(root.join("link")).unwrap();
+    std::os::unix::fs::symlink(root.join("fork/claude"), root.join("link/claude")).unwrap();
+    std::fs::create_dir(root.join("us")).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ccrun"), root.join("us/claude")).unwrap();
+    sandbox.program("claude", "#!/bin/sh\necho the real one \"$@\"\n");
+    for shims in [
+        &["exec"][..],
+        &["fork"],
+        &["function"],
+        &["chain"],
+        &["link"],
+        &["us", "exec"],
+        &["exec", "fork"],
+        &["fork", "exec", "us", "chain", "link"],
+    ] {
+        let before = sandbox.settings().len();
+        let path = shims.iter().map(|shim| format!("{}:", root.join(shim).display())).collect::<Vec<_>>().concat();
+        let output =
+            sandbox.command("sh").args(["-c", &format!("PATH={path}$PATH exec ccrun claude -p hi")]).output().unwrap();
+        assert_eq!(text(&output.stderr), "", "{shims:?}");
+        let stdout = text(&output.stdout);
+        assert!(
+            stdout.starts_with("the real one --settings ") && stdout.ends_with(".json -p hi\n"),
+            "{shims:?} {stdout}"
+        );
+        assert_eq!(sandbox.settings().len(), before + 1, "{shims:?}");
+    }
+}
+
+#[test]
+fn shims_that_fork_each_other_come_to_an_end() {
+    let sandbox = Sandbox::new();
+    let root = sandbox.home().parent().unwrap().to_owned();
+    for name in ["one", "two"] {
+        let path = sandbox.write(format!("{name}/claude"), "#!/bin/sh\nccrun claude \"$@\"\n");
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    sandbox.program("again", "#!/bin/sh\nccrun run env again\n");
+    let path = format!("{}:{}", root.join("one").display(), root.join("two").display());
+    for command in ["claude", "again"] {
+        let script = format!("PATH={path}:$PATH exec ccrun {command}");
+        let output = sandbox.command("sh").args(["-c", &script]).output().unwrap();
+        assert_eq!(output.status.code(), Some(126), "{}", text(&output.stderr));
+        assert_eq!(text(&output.stderr).lines().count(), 1, "{}", text(&output.stderr));
+    }
+}

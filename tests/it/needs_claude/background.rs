@@ -99,3 +99,33 @@ fn background_sessions_of_two_profiles_each_deliver_their_own() {
     client.wait_for_end();
     assert_eq!(client.report()["total"]["requests"], 2);
 }
+
+/// A job that is started again finds its settings file, telemetry off in it, and the user's own part as it was.
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn a_job_that_starts_again_after_its_session_finds_its_settings() {
+    let (backend, client) = (Backend::start(), client());
+    client.profile("team", profile(&backend, "http/protobuf"));
+    let hook = json!([{"hooks": [{"type": "command", "command": "echo x >> \"$HOME/hooked\""}]}]);
+    let own = json!({"env": {"MINE": "1"}, "hooks": {"SessionStart": hook}}).to_string();
+    let words = ["--settings", &own, "--bg", "--allowedTools=Bash", "a question"];
+    let output = finish(client.claude(&["-p", "team"], words).spawn().unwrap());
+    assert!(output.status.success(), "{output:?}");
+    wait_until("the background session to be in mid-turn", || client.model.stalled() > 0);
+    let shown = text(&output.stdout);
+    let job = shown.split_once("claude stop ").unwrap().1.split_whitespace().next().unwrap().to_owned();
+    client.model.release();
+    stop(&client, &job);
+    client.wait_for_end();
+    let file = client.settings().into_iter().find(|file| std::fs::read_to_string(file).unwrap().contains("MINE"));
+    let ended: serde_json::Value = serde_json::from_slice(&std::fs::read(file.unwrap()).unwrap()).unwrap();
+    assert_eq!(ended["env"], json!({"MINE": "1", "CLAUDE_CODE_ENABLE_TELEMETRY": "0"}));
+    let hooked = || std::fs::read_to_string(client.home().join("hooked")).unwrap_or_default().lines().count();
+    let before = hooked();
+    assert!(before > 0);
+    let output = finish(client.claude(&["-p", "local"], ["respawn", &job]).spawn().unwrap());
+    assert!(output.status.success(), "{output:?}");
+    wait_until("its hook to run again", || hooked() > before);
+    stop(&client, &job);
+    client.wait_for_end();
+}

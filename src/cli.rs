@@ -72,6 +72,10 @@ pub struct Launch {
     /// Sets a variable for the program
     #[arg(short, long = "env", value_name = "NAME=VALUE", value_parser = pair)]
     pub env: Vec<(String, String)>,
+    /// Do without a collector: the program exports by itself, and finds the destination's headers in its environment,
+    /// where whatever runs in it can read them; nothing is kept on disk, refreshed or reported
+    #[arg(long)]
+    pub direct: bool,
     /// Do not start the program if its telemetry cannot be set up
     #[arg(long)]
     pub require: bool,

@@ -1,5 +1,7 @@
 //! What a profile and a collector's endpoint make of the program's environment. Pure: nothing is read, nothing is set.
 
+mod direct;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
@@ -10,6 +12,8 @@ use crate::credential::Source;
 use crate::hidden::Names;
 use crate::otlp::Signal;
 use crate::profile::{Profile, attribute_key};
+
+pub use direct::{direct, only_destination};
 
 /// Marks the session for `report`, and tells a nested `ccrun` its parent. No sign of life: a server started from
 /// Claude's Bash tool carries it for ever.
@@ -151,15 +155,19 @@ pub fn on(profile: &Profile, endpoint: &Endpoint, session: &str, inherited: &BTr
     }
     put("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.url());
     put("OTEL_EXPORTER_OTLP_HEADERS", format!("{TOKEN_HEADER}={}", endpoint.token));
+    put(SESSION, session.to_owned());
+    set.extend(resource(profile, inherited));
+    Changes { removed: leftovers(inherited, &set), set }
+}
+
+/// Whose telemetry it is: the user's own attributes and the profile's.
+fn resource(profile: &Profile, inherited: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let own = inherited.get(RESOURCE_ATTRIBUTES).map(String::as_str).unwrap_or_default();
     let mut resource = profile.resource.clone();
-    if let Some(service) = resource.remove("service.name") {
-        // Among the resource attributes it would be copied onto every data point.
-        put(SERVICE_NAME, service);
-    }
-    put(RESOURCE_ATTRIBUTES, resource_attributes(own, &resource));
-    put(SESSION, session.to_owned());
-    Changes { removed: leftovers(inherited, &set), set }
+    // Among the resource attributes it would be copied onto every data point.
+    let service = resource.remove("service.name").map(|service| (SERVICE_NAME.to_owned(), service));
+    let attributes = resource_attributes(own, &resource);
+    service.into_iter().chain([(RESOURCE_ATTRIBUTES.to_owned(), attributes)]).collect()
 }
 
 /// The same before there is a session: what it decides is named instead.
@@ -188,7 +196,7 @@ pub fn own<E>(profile: &Profile, value: impl Fn(&str, &[Source]) -> Result<Strin
 pub fn off(inherited: &BTreeMap<String, String>) -> Changes {
     let mut set = BTreeMap::from([("CLAUDE_CODE_ENABLE_TELEMETRY".to_owned(), flag(false))]);
     for signal in Signal::ALL {
-        set.insert(format!("OTEL_{}_EXPORTER", signal.name().to_uppercase()), "none".to_owned());
+        set.insert(exporter_variable(signal), "none".to_owned());
     }
     let mut removed = leftovers(inherited, &set);
     removed.insert(SESSION.to_owned());
@@ -240,6 +248,10 @@ const RESERVED: &AsciiSet =
 
 fn emits(profile: &Profile, signal: Signal) -> bool {
     profile.signals.emitted.contains(&signal)
+}
+
+fn exporter_variable(signal: Signal) -> String {
+    format!("OTEL_{}_EXPORTER", signal.name().to_uppercase())
 }
 
 fn exporter(profile: &Profile, signal: Signal) -> String {

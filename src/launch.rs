@@ -1,5 +1,6 @@
 //! Launching: everything that happens before `ccrun` becomes the program, or its parent.
 
+pub mod direct;
 mod find;
 mod parent;
 pub mod secrets;
@@ -144,19 +145,8 @@ pub fn prepare(
     let telemetry = environment::on(&profile, &endpoint, &session.id, &setting.variables);
     let path = places.settings(&session.id);
     let mut changes = own.and(telemetry.clone());
-    let mut overruled = Vec::new();
-    let (arguments, settings) = match settings(program, &profile, &telemetry, &path, &setting, surroundings)? {
-        Some((arguments, settings, content)) => {
-            let (managed, notes) = claude::managed_files();
-            overruled = notes;
-            overruled.extend(claude::overruled(&managed, &content, &changes.set));
-            // The file is gone some day, and whoever resumes through `ccrun` gets another.
-            let options = claude::resume_options(&program.arguments);
-            changes.set.insert(claude::RESUME_OPTIONS.to_owned(), options);
-            (arguments, Some(settings))
-        }
-        None => (program.arguments.clone(), None),
-    };
+    let Settled { arguments, settings, overruled } =
+        settle(program, &profile, &telemetry, &mut changes, &path, &setting, surroundings)?;
     warnings.extend(without_credentials(&profile, &setting));
     warnings.extend(overruled);
     let plan = Plan {
@@ -179,6 +169,38 @@ pub fn prepare(
     let Plan { session, profile, settings, .. } = plan;
     let session = Some(Begun { id: session.id, profile: profile.name, settings, collector, stays });
     Ok(Prepared { changes, arguments, warnings, session })
+}
+
+/// What Claude Code is told besides its environment.
+struct Settled {
+    /// The program's arguments, with what goes before them.
+    arguments: Vec<OsString>,
+    /// The `--settings` file, where the program takes one.
+    settings: Option<PathBuf>,
+    /// What of it an administrator's settings overrule, a line each.
+    overruled: Vec<String>,
+}
+
+/// Writes the `--settings` file at `path`, if the program takes one, with `telemetry` in it.
+fn settle(
+    program: &Program,
+    profile: &Profile,
+    telemetry: &Changes,
+    changes: &mut Changes,
+    path: &Path,
+    setting: &Setting,
+    surroundings: &Surroundings,
+) -> Result<Settled> {
+    let Some((arguments, settings, content)) = settings(program, profile, telemetry, path, setting, surroundings)?
+    else {
+        return Ok(Settled { arguments: program.arguments.clone(), settings: None, overruled: Vec::new() });
+    };
+    let (managed, mut overruled) = claude::managed_files();
+    overruled.extend(claude::overruled(&managed, &content, &changes.set));
+    // The file is gone some day, and whoever resumes through `ccrun` gets another.
+    let options = claude::resume_options(&program.arguments);
+    changes.set.insert(claude::RESUME_OPTIONS.to_owned(), options);
+    Ok(Settled { arguments, settings: Some(settings), overruled })
 }
 
 /// The profile's own variables, fetched.

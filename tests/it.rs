@@ -18,6 +18,8 @@ mod credentials;
 mod credentials_interactive;
 #[path = "it/delivery.rs"]
 mod delivery;
+#[path = "it/direct.rs"]
+mod direct;
 #[path = "it/dry_run.rs"]
 mod dry_run;
 #[path = "it/durability.rs"]

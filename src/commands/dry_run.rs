@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::env::{as_text, masked, plain, with_launchs};
+use super::env::{as_text, masked, masked_telemetry, plain, with_launchs};
 use super::{complain, print, run};
 use crate::claude::{self, UserSettings};
 use crate::cli;
@@ -50,10 +50,16 @@ fn outline(begins: bool, launch: cli::Launch, surroundings: &Surroundings) -> Re
     if !begins || config.off {
         return Ok(Outline { profile: None, changes: Changes::default(), notice: None });
     }
+    let direct = launch.direct;
     let (resolved, notice) = setting.outline(&run::selection(launch, surroundings))?;
     let profile = resolved.profile;
     let own = environment::own(&profile, |_, sources| Ok::<_, anyhow::Error>(masked(sources)))?;
-    let changes = with_launchs(own.and(environment::on_in_general(&profile, &setting.variables)));
+    let telemetry = if direct || profile.collector.direct {
+        masked_telemetry(&profile, &setting)?
+    } else {
+        environment::on_in_general(&profile, &setting.variables)
+    };
+    let changes = with_launchs(own.and(telemetry));
     Ok(Outline { profile: Some(profile), changes, notice })
 }
 

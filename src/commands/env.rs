@@ -1,5 +1,6 @@
 //! `ccrun env`: what a program would be given. Nothing is started, and nothing is written.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
@@ -8,13 +9,15 @@ use serde_json::{Value, json};
 
 use super::{complain, print, profile, refuse_inside_claude, run};
 use crate::cli::{self, EnvFormat};
-use crate::credential::Source;
+use crate::credential::{Answers, Source};
 use crate::environment::{self, Changes};
 use crate::explanation::{Elsewhere, Explained, Parties, explain};
+use crate::launch::direct;
 use crate::printable::visible;
-use crate::profile::{Profile, Resolved};
+use crate::profile::Profile;
 use crate::setting::Setting;
 use crate::surroundings::Surroundings;
+use crate::trust::Seal;
 use crate::{claude, launch, quoting, sentinel};
 
 pub(super) fn run(options: cli::Env, surroundings: &Surroundings) -> Result<ExitCode> {
@@ -24,8 +27,9 @@ pub(super) fn run(options: cli::Env, surroundings: &Surroundings) -> Result<Exit
         return Ok(refusal);
     }
     let (setting, config) = Setting::gather(surroundings)?;
+    let wants_direct = options.launch.direct;
     let selection = run::selection(options.launch, surroundings);
-    let (resolved, notice) = match setting.resolve(&selection) {
+    let (resolved, notice, seal) = match setting.resolve_sealed(&selection) {
         Ok(found) => found,
         Err(faults) => return Ok(profile::invalid(&faults, surroundings)),
     };
@@ -35,18 +39,24 @@ pub(super) fn run(options: cli::Env, surroundings: &Surroundings) -> Result<Exit
     if config.off || surroundings.switch("CCRUN_OFF") {
         complain("it is off, and the program gets what is inherited: this is what it would get otherwise");
     }
+    let profile = &resolved.profile;
     let own = if options.reveal {
-        let (answers, faults) = launch::secrets::ask_for_variables(&resolved.profile, &setting);
+        let (answers, faults) = launch::secrets::ask_for_variables(profile, &setting);
         for fault in faults {
             complain(&visible(&fault));
         }
-        launch::variables(&resolved.profile, &setting, &answers)?
+        launch::variables(profile, &setting, &answers)?
     } else {
-        environment::own(&resolved.profile, |_, sources| Ok::<_, anyhow::Error>(masked(sources)))?
+        environment::own(profile, |_, sources| Ok::<_, anyhow::Error>(masked(sources)))?
     };
     let format = if options.json { EnvFormat::Json } else { options.format };
+    let is_direct = wants_direct || profile.collector.direct;
     if matches!(format, EnvFormat::Table | EnvFormat::Json) {
-        let telemetry = environment::on_in_general(&resolved.profile, &setting.variables);
+        let telemetry = match is_direct {
+            true if options.reveal => fetched_telemetry(profile, &setting, &seal)?,
+            true => masked_telemetry(profile, &setting)?,
+            false => environment::on_in_general(profile, &setting.variables),
+        };
         let files = if options.explain { files(&setting, surroundings) } else { Vec::new() };
         let parties = Parties {
             resolved: &resolved,
@@ -62,7 +72,7 @@ pub(super) fn run(options: cli::Env, surroundings: &Surroundings) -> Result<Exit
         if options.explain {
             bail!("`--explain` is for people and programs: use it with `--format table` or `json`");
         }
-        let text = direct(format, &resolved, own, &setting, options.reveal)?;
+        let text = for_shell(format, profile, own, (&setting, &seal), options.reveal)?;
         if io::stdout().is_terminal() && text.split('\n').any(|line| visible(line) != line) {
             bail!("a value holds what would act on this terminal: evaluate it, or write it to a file");
         }
@@ -151,14 +161,42 @@ fn escaped(json: &str) -> String {
     out
 }
 
-/// `[env]` and telemetry off, for the shell that reads it.
-fn direct(format: EnvFormat, resolved: &Resolved, own: Changes, setting: &Setting, reveal: bool) -> Result<String> {
-    let profile = &resolved.profile;
-    check_direct(profile, reveal)?;
+/// Telemetry without a collector, its headers fetched now.
+fn fetched_telemetry(profile: &Profile, setting: &Setting, seal: &Seal) -> Result<Changes> {
+    let headers = direct::headers(profile, setting, seal, Answers::default())?;
+    direct::telemetry(profile, &headers, setting)
+}
+
+/// Telemetry without a collector, each header named by where its value would come from.
+pub(super) fn masked_telemetry(profile: &Profile, setting: &Setting) -> Result<Changes> {
+    let mut changes = direct::telemetry(profile, &BTreeMap::new(), setting)?;
+    let destination = environment::only_destination(profile).ok().flatten();
+    let headers = destination.into_iter().flat_map(|destination| &destination.headers);
+    let mut list: Vec<_> = headers.map(|(name, sources)| format!("{name}={}", masked(sources))).collect();
+    list.extend(
+        destination
+            .and_then(|destination| destination.headers_helper.as_ref())
+            .map(|helper| format!("<the headers that `{}` prints>", helper.argv.first().map_or("", String::as_str))),
+    );
+    if !list.is_empty() {
+        changes.set.insert(direct::HEADERS.to_owned(), list.join(","));
+    }
+    Ok(changes)
+}
+
+/// `[env]` and telemetry without a collector, for the shell that reads it.
+fn for_shell(
+    format: EnvFormat,
+    profile: &Profile,
+    own: Changes,
+    (setting, seal): (&Setting, &Seal),
+    reveal: bool,
+) -> Result<String> {
+    check_revealed(profile, reveal)?;
     if !profile.settings.is_empty() {
         complain("`[settings]` are no variables: they are not among these");
     }
-    let changes = own.and(environment::off(&setting.variables));
+    let changes = own.and(fetched_telemetry(profile, setting, seal)?);
     let mut out = String::new();
     for (name, value) in &changes.set {
         let written = match format {
@@ -177,20 +215,18 @@ fn direct(format: EnvFormat, resolved: &Resolved, own: Changes, setting: &Settin
     Ok(out)
 }
 
-/// Without a collector nothing is delivered, and what is printed is no secret unless it was asked for.
-fn check_direct(profile: &Profile, reveal: bool) -> Result<()> {
-    if !profile.destinations.is_empty() {
-        let names: Vec<_> = profile.destinations.iter().map(|destination| destination.name.as_str()).collect();
-        bail!(
-            "a shell's variables do without a collector, which this version of ccrun does not do for a profile with \
-             destinations: all that is for {} would be lost; start the program by `ccrun -p {} PROGRAM`",
-            visible(&names.join(", ")),
-            visible(&profile.name)
-        );
-    }
-    let secret = |sources: &[Source]| !matches!(sources, [Source::Literal(_), ..]);
-    let Some((name, sources)) = profile.env.iter().find(|(_, sources)| secret(sources) && !reveal) else {
+/// What is printed is no secret unless it was asked for.
+fn check_revealed(profile: &Profile, reveal: bool) -> Result<()> {
+    if reveal {
         return Ok(());
-    };
-    bail!("`{}` is {}: `--reveal` writes its value", visible(name), visible(&masked(sources)))
+    }
+    let is_secret = |sources: &[Source]| !matches!(sources, [Source::Literal(_), ..]);
+    let headers = profile.destinations.iter().flat_map(|destination| &destination.headers);
+    if let Some((name, sources)) = profile.env.iter().chain(headers).find(|(_, sources)| is_secret(sources)) {
+        bail!("`{}` is {}: `--reveal` writes its value", visible(name), visible(&masked(sources)));
+    }
+    if profile.destinations.iter().any(|destination| destination.headers_helper.is_some()) {
+        bail!("a helper gives the headers: `--reveal` runs it and writes what it says");
+    }
+    Ok(())
 }

@@ -135,7 +135,7 @@ struct Failure {
 
 fn prepare(program: &Program, start: cli::Start, surroundings: &Surroundings) -> Result<Prepared, Failure> {
     let cli::Start { launch, wait, .. } = start;
-    let mut required = launch.require;
+    let (mut required, direct) = (launch.require, launch.direct);
     let result = (|| {
         let (setting, config) = Setting::gather(surroundings)?;
         if config.off {
@@ -146,6 +146,11 @@ fn prepare(program: &Program, start: cli::Start, surroundings: &Surroundings) ->
         let (resolved, notice, seal) = setting.resolve_sealed(&selection)?;
         let mut profile = resolved.profile;
         required |= profile.require;
+        if direct || profile.collector.direct {
+            let mut prepared = launch::direct::prepare(program, &profile, seal, setting.clone(), surroundings)?;
+            prepared.warnings.extend(notice.into_iter().chain(notice::take(&setting.places)));
+            return Ok(prepared);
+        }
         if is_editor(&program.name, config.editors.as_deref()) {
             // Its terminals' programs inherit the endpoint; what they send is nobody's business here.
             let own = [profile.resource.get("service.name").cloned(), setting.variable(environment::SERVICE_NAME)];

@@ -4,8 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hyper::header::{HeaderName, HeaderValue};
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
+use super::Secret;
 use super::credentials::Credentials;
 use super::identity::identity;
 use super::interactive::Answers;
@@ -50,17 +53,35 @@ impl Vault {
     ) -> Credentials {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let new = || {
-            let places = &self.setting.places;
-            // Without the key destinations do not share their turns, which is all that is lost.
-            let key = state::key(&places.key());
-            let sources = key.map_or_else(|_| fingerprint.to_vec(), |key| identity(&key, destination, &self.setting));
-            let turn = places.credentials().join(format!("{}.turn", hex(&sources)));
-            let pace = PaceFile::new(places.credentials().join(format!("{}.pace", hex(fingerprint))));
-            let (setting, answers) = (Arc::clone(&self.setting), Arc::clone(&self.answers));
-            let wanted = Wanted::new(destination, setting, answers, seal.clone(), turn);
+            let directory = self.setting.places.credentials();
+            let pace = PaceFile::new(directory.join(format!("{}.pace", hex(fingerprint))));
+            let wanted = self.wanted(destination, seal, fingerprint);
             Credentials::new(wanted, pace, occasion, Arc::clone(&self.threads))
         };
         kept.entry((fingerprint.to_vec(), seal.clone())).or_insert_with(new).clone()
+    }
+
+    /// The headers of a destination by their names, fetched once, for whoever does not keep them fresh. Takes as long as
+    /// its commands do.
+    pub fn headers(&self, destination: &Destination, seal: &Seal) -> Result<BTreeMap<String, Secret>, String> {
+        let wanted = self.wanted(destination, seal, destination.name.as_bytes());
+        let (headers, _) = wanted.fetch(Timestamp::now().as_millisecond())?;
+        let text = |(name, value): (&HeaderName, &HeaderValue)| {
+            let value =
+                std::str::from_utf8(value.as_bytes()).map_err(|_| format!("the header `{name}` is not UTF-8"))?;
+            Ok((name.as_str().to_owned(), Secret(value.to_owned())))
+        };
+        headers.iter().map(text).collect()
+    }
+
+    /// Without the installation's key destinations take their turns by `otherwise`, which is all that is lost.
+    fn wanted(&self, destination: &Destination, seal: &Seal, otherwise: &[u8]) -> Wanted {
+        let places = &self.setting.places;
+        let key = state::key(&places.key());
+        let sources = key.map_or_else(|_| otherwise.to_vec(), |key| identity(&key, destination, &self.setting));
+        let turn = places.credentials().join(format!("{}.turn", hex(&sources)));
+        let (setting, answers) = (Arc::clone(&self.setting), Arc::clone(&self.answers));
+        Wanted::new(destination, setting, answers, seal.clone(), turn)
     }
 }
 

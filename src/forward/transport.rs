@@ -181,20 +181,11 @@ impl Transport {
     fn path(&self, signal: Signal) -> String {
         match self.protocol {
             Protocol::Grpc => format!("{}{}", self.prefix, signal.grpc_path()),
-            Protocol::HttpProtobuf | Protocol::HttpJson if self.is_full(signal) => self.prefix.clone(),
+            Protocol::HttpProtobuf | Protocol::HttpJson if signal.is_path_of(&self.prefix) => self.prefix.clone(),
             Protocol::HttpProtobuf | Protocol::HttpJson => format!("{}{}", self.prefix, signal.http_path()),
         }
     }
-
-    /// Whether the endpoint is the signal's own, to be used as it is.
-    fn is_full(&self, signal: Signal) -> bool {
-        let own = |path: &(Signal, &str)| path.0 == signal && self.prefix.ends_with(path.1);
-        self.prefix.ends_with(signal.http_path()) || FULL_PATHS.iter().any(own)
-    }
 }
-
-/// Paths of a signal that do not end as the specification's do: Splunk's ("Send data to Splunk Observability Cloud").
-const FULL_PATHS: [(Signal, &str); 2] = [(Signal::Metrics, "/v2/datapoint/otlp"), (Signal::Traces, "/v2/trace/otlp")];
 
 fn unsent(error: &dyn std::error::Error) -> Outcome {
     Outcome::Held { reason: format!("the request could not be made: {error}"), retry_after: None }

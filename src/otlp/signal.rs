@@ -41,6 +41,18 @@ impl Signal {
         }
     }
 
+    /// Whether an endpoint's path is this signal's own, to be used as it is: one that ends as the specification's do, or
+    /// one of Splunk's ("Send data to Splunk Observability Cloud").
+    pub fn is_path_of(self, endpoint: &str) -> bool {
+        let path = endpoint.trim_end_matches('/');
+        let splunk = match self {
+            Self::Traces => Some("/v2/trace/otlp"),
+            Self::Metrics => Some("/v2/datapoint/otlp"),
+            Self::Logs => None,
+        };
+        path.ends_with(self.http_path()) || splunk.is_some_and(|own| path.ends_with(own))
+    }
+
     /// The full path of the unary `Export` method of the signal's gRPC service.
     pub fn grpc_path(self) -> &'static str {
         match self {

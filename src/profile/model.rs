@@ -141,6 +141,17 @@ pub enum Protocol {
     HttpJson,
 }
 
+impl Protocol {
+    /// The name in a profile, and in `OTEL_EXPORTER_OTLP_PROTOCOL`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::HttpProtobuf => "http/protobuf",
+            Self::HttpJson => "http/json",
+        }
+    }
+}
+
 /// `[redact]`: attributes by their keys, on resources, scopes, log records, spans and data points.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Redact {

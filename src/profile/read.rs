@@ -51,9 +51,6 @@ fn not_in_force(root: &Node, faults: &mut Vec<Diagnostic>) {
             faults.push(fault.secret());
         }
     };
-    let collector = root.get("collector");
-    let direct = collector.and_then(|table| table.get("mode")).filter(|mode| mode.text() == Some("direct"));
-    note(direct, "`mode = \"direct\"` does without a collector");
     for destination in root.get("destination").and_then(Node::entries).into_iter().flat_map(Entries::values) {
         let is = |key: &str, word: &str| destination.get(key).filter(|node| node.text() == Some(word));
         note(is("temporality", "cumulative"), "`cumulative` gives totals");

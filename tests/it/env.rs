@@ -182,10 +182,6 @@ fn shells_evaluate_to_what_the_values_are() {
 fn what_a_form_cannot_say_is_an_error() {
     let sandbox = Sandbox::new();
     for format in ["shell", "fish", "dotenv"] {
-        let output = sandbox.run(["env", "-p", "otlp", "--var", "endpoint=https://h", "--format", format]);
-        assert!(out(&output, 1).is_empty());
-        let said = text(&output.stderr);
-        assert!(said.contains("all that is for otlp would be lost") && said.lines().count() == 1, "{said}");
         let output = sandbox.run(["env", "-e", "A;touch pwned=1", "--format", format]);
         assert!(out(&output, 1).is_empty(), "{output:?}");
         out(&sandbox.run(["env", "--format", format, "--explain"]), 1);

@@ -99,6 +99,8 @@ pub enum Command {
     Profile(Profile),
     /// Show what a program would be given, and from which layer
     Env(Env),
+    /// Print a destination's headers as JSON, as Claude Code's otelHeadersHelper does
+    Headers(Headers),
     /// Show what this machine knows of tokens, cost, models and projects
     Report(Report),
     /// Look after what is not delivered yet
@@ -237,6 +239,24 @@ pub enum EnvFormat {
     Fish,
     /// For what reads .env files
     Dotenv,
+}
+
+/// `ccrun headers`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ccrun headers -p team
+  {\"otelHeadersHelper\": \"/usr/local/bin/ccrun headers -p team\"}    in Claude Code's settings
+
+For a Claude Code that exports by itself, over http. What only a collector does
+is lost then: nothing is kept on disk while the backend is away, nothing is
+redacted or recorded, and there is one destination.")]
+pub struct Headers {
+    /// Which profile.
+    #[command(flatten)]
+    pub launch: Launch,
+    /// Which destination, where the profile has several
+    #[arg(long, value_name = "NAME")]
+    pub destination: Option<String>,
 }
 
 /// `ccrun report`.

@@ -3,6 +3,7 @@
 mod ask;
 mod dry_run;
 mod env;
+mod headers;
 mod profile;
 mod profile_edit;
 mod queue;
@@ -32,6 +33,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Run(run) => Ok(run::run(run.start, run.program, &Surroundings::gather()?)),
         Command::Profile(profile) => profile::run(profile.command, &Surroundings::gather()?),
         Command::Env(env) => env::run(env, &Surroundings::gather()?),
+        Command::Headers(headers) => headers::run(headers, &Surroundings::gather()?),
         Command::Report(report) => report::run(report, &Surroundings::gather()?),
         Command::Queue(queue) => queue::run(queue.command, &Surroundings::gather()?),
         Command::Secret(secret) => secret::run(secret.command, &Surroundings::gather()?),

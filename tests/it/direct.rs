@@ -91,3 +91,26 @@ fn its_secrets_are_written_only_when_asked_for() {
     assert!(table.contains("OTEL_EXPORTER_OTLP_HEADERS=authorization=<the variable TOKEN>\n"), "{table}");
     assert!(!table.contains("sk-canary"), "{table}");
 }
+
+#[test]
+fn headers_are_printed_as_a_helper_prints_them() {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("TOKEN", "sk-\"canary\"");
+    profile(&sandbox, "endpoint = \"https://h\"\nheaders = { X-A = { env = \"TOKEN\" }, x-b = \"2\" }\n");
+    let printed = sandbox.run(["headers", "-p", "team"]);
+    assert_eq!(text(&printed.stdout), "{\"x-a\":\"sk-\\\"canary\\\"\",\"x-b\":\"2\"}\n", "{}", text(&printed.stderr));
+    let refused = |sandbox: &Sandbox, arguments: &[&str], expected: &str| {
+        let output = sandbox.run(["headers", "-p", "team"].iter().chain(arguments));
+        let said = text(&output.stderr);
+        assert!(output.stdout.is_empty() && !output.status.success() && said.contains(expected), "{said}");
+        assert!(said.lines().count() == 1 && !said.contains("canary"), "{said}");
+    };
+    refused(&sandbox, &["--destination", "two"], "there is no destination `two`: choose one of own");
+    profile(&sandbox, "endpoint = \"https://h\"\n[destination.two]\nendpoint = \"https://g\"\nprotocol = \"grpc\"\n");
+    refused(&sandbox, &[], "choose one by `--destination`, of own, two");
+    refused(&sandbox, &["--destination", "two"], "speaks grpc");
+    profile(&sandbox, "endpoint = \"https://h\"\nheaders.x-a = { env = \"UNSET\" }\n");
+    refused(&sandbox, &[], "there is no value for the header `x-a`: the variable UNSET is not set");
+    sandbox.set("CLAUDECODE", "1");
+    refused(&sandbox, &[], "inside a session of Claude's");
+}

@@ -8,6 +8,8 @@ mod background;
 mod content;
 #[path = "needs_claude/demo.rs"]
 mod demo;
+#[path = "needs_claude/direct.rs"]
+mod direct;
 #[path = "needs_claude/endings.rs"]
 mod endings;
 #[path = "needs_claude/failures.rs"]

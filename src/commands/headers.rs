@@ -1,13 +1,12 @@
 //! `ccrun headers`: a destination's headers as JSON, for a client that exports by itself and asks a helper for them.
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::{print, profile, refuse_inside_claude, run};
 use crate::cli;
-use crate::credential;
+use crate::credential::{Answers, Vault};
 use crate::printable::visible;
 use crate::profile::{Destination, Profile, Protocol};
 use crate::setting::Setting;
@@ -18,8 +17,8 @@ pub(super) fn run(options: cli::Headers, surroundings: &Surroundings) -> Result<
         return Ok(refusal);
     }
     let (setting, _) = Setting::gather(surroundings)?;
-    let resolved = match setting.resolve(&run::selection(options.launch, surroundings)) {
-        Ok((resolved, _)) => resolved,
+    let (resolved, seal) = match setting.resolve_sealed(&run::selection(options.launch, surroundings)) {
+        Ok((resolved, _, seal)) => (resolved, seal),
         Err(faults) => return Ok(profile::invalid(&faults, surroundings)),
     };
     let destination = chosen(&resolved.profile, options.destination.as_deref())?;
@@ -30,10 +29,10 @@ pub(super) fn run(options: cli::Headers, surroundings: &Surroundings) -> Result<
             visible(&destination.name)
         );
     }
-    let headers = credential::headers(&destination.headers, setting.ground());
-    let headers = headers.map_err(|reason| anyhow::anyhow!("destination `{}`: {reason}", destination.name))?;
-    let plain: BTreeMap<_, _> = headers.iter().map(|(name, fetched)| (name, &fetched.value.0)).collect();
-    print(&format!("{}\n", serde_json::to_string(&plain)?))?;
+    let setting = setting.withholding(&resolved.profile);
+    let headers = Vault::new(setting, Answers::default()).headers(destination, &seal);
+    let headers = headers.map_err(|reason| anyhow!("destination `{}`: {reason}", destination.name))?;
+    print(&format!("{}\n", serde_json::to_string(&headers)?))?;
     Ok(ExitCode::SUCCESS)
 }
 

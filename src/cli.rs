@@ -17,7 +17,6 @@ use crate::credential::keyring;
     override_usage = "ccrun [OPTIONS] [--] PROGRAM [ARG]...\n       ccrun COMMAND",
     disable_help_subcommand = true,
     arg_required_else_help = true,
-    subcommand_precedence_over_arg = true,
     after_help = "Examples:
   ccrun claude                                  record usage on this machine
   ccrun report                                  and see it

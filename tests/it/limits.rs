@@ -113,12 +113,14 @@ fn a_bomb_of_empty_records_takes_little() {
     ccrun::otlp::put_message(&mut scope, 2, &records);
     let mut bomb = Vec::new();
     ccrun::otlp::put_message(&mut bomb, 1, &scope);
-    for bomb in [bomb, [0x0a, 0].repeat(1 << 20)] {
+    // Each of these would be given the session's attributes.
+    let resources = [0x0a, 0].repeat(1 << 20);
+    for (bomb, expected) in [(bomb, 200), (resources, 413)] {
         let bomb = gzip(&bomb).unwrap();
         let mut stream = BufReader::new(connect(&session));
         let headers = format!("content-encoding: gzip\r\ncontent-length: {}\r\n", bomb.len());
         stream.get_mut().write_all(&[head(&session, &headers).as_bytes(), &bomb].concat()).unwrap();
-        assert_eq!(answer(&mut stream), 200);
+        assert_eq!(answer(&mut stream), expected);
     }
     assert_needed(&mut session, LITTLE);
 }

@@ -190,7 +190,9 @@ fn an_editor_that_is_waited_for_has_its_session_as_long_as_somebody_sends() {
     sandbox
         .program("editor", "#!/bin/sh\n(read line < \"$1\") >/dev/null 2>&1 &\necho $! $OTEL_EXPORTER_OTLP_ENDPOINT\n");
     let endpoint = format!("endpoint={}", backend.endpoint());
-    let mut command = sandbox.ccrun(["--wait", "-p", "otlp", "--var", &endpoint, "editor"]);
+    // Unless told otherwise it hears Claude Code alone.
+    sandbox.profile("all", "extends = \"otlp\"\n[collector]\naccept = [\"*\"]\n");
+    let mut command = sandbox.ccrun(["--wait", "-p", "all", "--var", &endpoint, "editor"]);
     let mut launcher = command.arg(&fifo).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(launcher.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();

@@ -52,9 +52,9 @@ fn an_error_is_a_status_in_json_that_says_where_and_repeats_nothing() {
     let cases = [
         ("POST", "/v1/logs", JSON, wrong.as_bytes(), ("400", 3, place)),
         ("POST", "/v1/logs", JSON, &b"{"[..], ("400", 3, "not an OTLP request: EOF while parsing an object")),
-        ("POST", "/v1/profiles", JSON, &b"{}"[..], ("404", 5, "no such signal")),
+        ("POST", "/v1/profiles", JSON, &b"{}"[..], ("404", 12, "no such signal")),
         ("GET", "/v1/logs", JSON, &b""[..], ("405", 12, "only POST")),
-        ("POST", "/v1/logs", &brotli, &b"{}"[..], ("415", 3, "the Content-Encoding is neither")),
+        ("POST", "/v1/logs", &brotli, &b"{}"[..], ("415", 12, "compressed, but not with gzip")),
         ("POST", "/v1/logs", &gzip, &bomb[..], ("413", 8, "larger than 64 MiB")),
         ("POST", "/v1/metrics", JSON, swelling.as_bytes(), ("413", 8, "larger than 64 MiB")),
     ];

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::collector::plan::{Plan, Token};
 use crate::collector::rules::Rulebook;
-use crate::otlp::{PartialSuccess, Rewritten, Rules, Signal, rewrite};
+use crate::otlp::{Malformed, PartialSuccess, Rewritten, Rules, Signal, rewrite};
 use crate::store::sessions::{self, Session};
 use crate::store::{Store, batches, ledger};
 use crate::usage::{Extract, NotOtlp, extract};
@@ -109,7 +109,7 @@ impl Receiver {
         let now = Timestamp::now();
         let rules = self.rules.rules().await.ok_or(Refusal::NotStored)?;
         let prepared = aside(message.len(), move || prepare(signal, &message, &rules, now)).await?;
-        let (Rewritten { body, refused }, found) = prepared.map_err(|NotOtlp| Refusal::Malformed)?;
+        let (Rewritten { body, refused }, found) = prepared?;
         if found.items == 0 && refused == 0 {
             return Ok(None);
         }
@@ -146,8 +146,12 @@ impl Receiver {
 
 /// What is kept of a request, and what it says was used: read from the outcome of the rules too, for what nobody may
 /// see is in no table of the store.
-fn prepare(signal: Signal, message: &[u8], rules: &Rules, now: Timestamp) -> Result<(Rewritten, Extract), NotOtlp> {
-    let rewritten = rewrite(signal, message, rules).map_err(|_| NotOtlp)?;
-    let found = extract(signal, &rewritten.body, now)?;
+fn prepare(signal: Signal, message: &[u8], rules: &Rules, now: Timestamp) -> Result<(Rewritten, Extract), Refusal> {
+    let rewritten = rewrite(signal, message, rules).map_err(|malformed| match malformed {
+        // Of nothing but resources, say, each of which is given attributes.
+        Malformed::Swells => Refusal::TooLarge,
+        _ => Refusal::Malformed,
+    })?;
+    let found = extract(signal, &rewritten.body, now).map_err(|NotOtlp| Refusal::Malformed)?;
     Ok((rewritten, found))
 }

@@ -28,9 +28,9 @@ use stamp::{below, resource_attributes};
 use super::wire::{Field, Malformed, fields, put_changed, put_message};
 use super::{Pattern, Signal};
 
-/// How many bytes a request may grow by: sixteen MiB are tens of thousands of resources, where Claude Code sends one.
+/// How many bytes a request may grow by: four MiB are thousands of resources, where Claude Code sends one.
 /// Without a bound, 64 MiB of empty resources of two bytes each would become gigabytes.
-const MAX_GROWTH: usize = 16 << 20;
+const MAX_GROWTH: usize = 4 << 20;
 
 /// The attribute by which a resource says which service it is.
 const SERVICE_NAME: &[u8] = b"service.name";

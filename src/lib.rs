@@ -16,7 +16,7 @@
 //! 5. [`collector`]: a keeper that holds the port, and a worker that receives, rewrites, stores and forwards.
 //! 6. [`otlp`]: requests as they stand on the wire, and what a profile's rules make of them. [`usage`]: what they say was used.
 //! 7. [`store`]: batches, what each destination still has to be given of them, and the ledger, in one file.
-//! 8. [`forward`]: each destination's own way through what waits for it.
+//! 8. [`forward`]: each destination's own way through what waits for it, by a [`client`] of its server.
 //! 9. [`usage::report`]: what the ledger knows.
 //!
 //! Beside that way stand [`process`], [`state`], [`git`], [`helper`], [`editor`], [`network`], [`bounded`] and
@@ -28,6 +28,7 @@ pub mod background;
 pub mod bounded;
 pub mod claude;
 pub mod cli;
+pub mod client;
 pub mod collector;
 pub mod commands;
 pub mod credential;

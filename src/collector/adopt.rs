@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::claude;
+use crate::client::Proxies;
 use crate::credential::{Occasion, Vault};
-use crate::forward::{Forwarder, Proxies, fingerprint, not_before};
+use crate::forward::{Forwarder, fingerprint, not_before};
 use crate::profile::Destination;
 use crate::setting::Setting;
 use crate::state::{self, SessionLock};

@@ -5,16 +5,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use hyper::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use hyper::{StatusCode, body::Bytes};
+use hyper::header::{HeaderMap, RETRY_AFTER};
+
+use crate::client::Answer;
 
 mod grpc;
 mod http;
 mod message;
-
-/// How much of an answer is read, in bytes, and how much it may be once decompressed. An answer to OTLP is a count and
-/// a message.
-pub const ANSWER_LIMIT: usize = 64 << 10;
 
 /// The longest wait that a backend may ask for.
 const LONGEST_WAIT: Duration = Duration::from_mins(15);
@@ -53,32 +50,6 @@ pub enum Outcome {
     },
 }
 
-/// An answer as it came, with its body cut to [`ANSWER_LIMIT`].
-#[derive(Clone, Debug, Default)]
-pub struct Answer {
-    /// HTTP's status, over gRPC as well.
-    pub status: StatusCode,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// What was read of the body.
-    pub body: Bytes,
-    /// What came behind the body, where gRPC has its status.
-    pub trailers: HeaderMap,
-    /// Why the body is not whole, if it is not.
-    pub cut: Option<Cut>,
-}
-
-/// Why reading an answer's body ended early.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cut {
-    /// It was longer than [`ANSWER_LIMIT`].
-    TooLong,
-    /// It did not end in time.
-    TooLate,
-    /// The connection broke.
-    BrokenOff,
-}
-
 impl Answer {
     /// What an answer over OTLP/HTTP means. `sent` are the request's headers: values that are marked sensitive are
     /// taken out of whatever the backend says. `now` is for a `Retry-After` that names a date.
@@ -91,12 +62,6 @@ impl Answer {
         grpc::outcome(self, sent, now)
     }
 
-    /// The media type, in lower case and without its parameters.
-    fn media_type(&self) -> String {
-        let value = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-    }
-
     /// The wait that `Retry-After` asks for, in seconds or until a date (RFC 9110, 10.2.3).
     fn retry_after(&self, now: SystemTime) -> Option<Duration> {
         let value = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
@@ -106,23 +71,6 @@ impl Answer {
         };
         Some(wait.min(LONGEST_WAIT))
     }
-}
-
-impl Cut {
-    /// What to say about it, behind "the answer".
-    fn words(self) -> &'static str {
-        match self {
-            Self::TooLong => "was longer than 64 KiB",
-            Self::TooLate => "did not end in time",
-            Self::BrokenOff => "broke off",
-        }
-    }
-}
-
-/// `404 not found`.
-pub(super) fn status_words(status: StatusCode) -> String {
-    let name = status.canonical_reason().unwrap_or_default().to_ascii_lowercase();
-    format!("{} {name}", status.as_u16()).trim_end().to_owned()
 }
 
 #[cfg(test)]

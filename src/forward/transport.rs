@@ -14,8 +14,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::answer::Outcome;
-use super::client::Client;
-use super::proxy::Proxies;
+use crate::client::{Client, Proxies};
 use crate::otlp::{JsonError, Signal, frame, gzip, protobuf_to_json};
 use crate::printable::printable;
 use crate::profile::{Destination, Protocol};

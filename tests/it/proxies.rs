@@ -1,6 +1,7 @@
 //! Proxies between the collector and a backend.
 
-use ccrun::forward::{Outcome, Proxies, Transport};
+use ccrun::client::Proxies;
+use ccrun::forward::{Outcome, Transport};
 use ccrun::profile::{Destination, Protocol, Tls};
 use hyper::HeaderMap;
 use hyper::header::HeaderValue;

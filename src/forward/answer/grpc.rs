@@ -10,7 +10,8 @@ use percent_encoding::percent_decode_str;
 use prost::Message;
 
 use super::message::{Accepted, accepted_protobuf, said, with_reason};
-use super::{ANSWER_LIMIT, Answer, LONGEST_WAIT, Outcome, status_words};
+use super::{LONGEST_WAIT, Outcome};
+use crate::client::{ANSWER_LIMIT, Answer, status_words};
 use crate::otlp::{RpcStatus, gunzip, unframe};
 
 /// The names of gRPC's status codes, by number (gRPC, *Status codes and their use in gRPC*).

@@ -4,8 +4,9 @@ use std::time::SystemTime;
 
 use hyper::header::{HeaderMap, LOCATION};
 
-use super::message::{Accepted, accepted, is_html, said, with_reason};
-use super::{Answer, Outcome, status_words};
+use super::Outcome;
+use super::message::{Accepted, accepted, said, with_reason};
+use crate::client::{Answer, status_words};
 
 /// Words by which a 5xx is a refusal. Prometheus 3 answers a delta sum with 500 and these; trying again cannot help.
 const REFUSALS: [&str; 1] = ["invalid temporality and type combination"];
@@ -24,7 +25,7 @@ pub(super) fn outcome(answer: &Answer, sent: &HeaderMap, now: SystemTime) -> Out
     let said = said(answer);
     let reason = with_reason(&status_words(answer.status), &said, sent);
     match answer.status.as_u16() {
-        400 if !is_html(answer) && !WRONG_SCHEME.iter().any(|words| said.contains(words)) => {
+        400 if !answer.is_html() && !WRONG_SCHEME.iter().any(|words| said.contains(words)) => {
             Outcome::Refused { reason }
         }
         413 => Outcome::TooLarge { reason },
@@ -45,7 +46,7 @@ fn success(answer: &Answer, sent: &HeaderMap, now: SystemTime) -> Outcome {
     }
     match accepted(answer, sent) {
         Accepted::Answer { rejected, message } => Outcome::Delivered { rejected, message },
-        Accepted::Foreign if is_html(answer) => held("with a page where an answer to otlp belongs", &said(answer)),
+        Accepted::Foreign if answer.is_html() => held("with a page where an answer to otlp belongs", &said(answer)),
         Accepted::Foreign => held("what came with it is no answer to otlp", &said(answer)),
     }
 }

@@ -7,7 +7,7 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
 use prost::Message;
 use serde_json::Value;
 
-use super::{ANSWER_LIMIT, Answer};
+use crate::client::{ANSWER_LIMIT, Answer, html_words};
 use crate::otlp::{RpcStatus, gunzip};
 use crate::printable::printable;
 
@@ -34,7 +34,7 @@ pub(super) enum Accepted {
 pub(super) fn accepted(answer: &Answer, sent: &HeaderMap) -> Accepted {
     match body(answer) {
         Some(body) if body.is_empty() => accepted_protobuf(&body, sent),
-        Some(_) if is_html(answer) => Accepted::Foreign,
+        Some(_) if answer.is_html() => Accepted::Foreign,
         Some(body) if is_json(answer, &body) => accepted_json(&body, sent),
         Some(body) => accepted_protobuf(&body, sent),
         None => Accepted::Foreign,
@@ -111,7 +111,7 @@ fn without_secrets<'a>(said: &'a str, sent: &HeaderMap) -> Cow<'a, str> {
 pub(super) fn said(answer: &Answer) -> String {
     let Some(body) = body(answer) else { return String::new() };
     let text = || String::from_utf8_lossy(&body).into_owned();
-    if is_html(answer) {
+    if answer.is_html() {
         return html_words(&text());
     }
     if is_json(answer, &body) {
@@ -129,23 +129,6 @@ fn json_words(value: &Value) -> Option<String> {
     let nested = value.get("error").or_else(|| value.get("errors").and_then(|errors| errors.get(0)));
     let words = [Some(value), nested].into_iter().flatten().find_map(|value| value.get("message")?.as_str());
     words.or_else(|| nested?.as_str()).map(str::to_owned)
-}
-
-fn html_words(page: &str) -> String {
-    // Only ASCII is lowered, so that places in one text are places in the other.
-    let lower = page.to_ascii_lowercase();
-    let title = lower.find("<title").and_then(|start| {
-        let start = start + lower.get(start..)?.find('>')? + 1;
-        let end = start + lower.get(start..)?.find('<')?;
-        page.get(start..end).map(str::trim).filter(|title| !title.is_empty())
-    });
-    title.map_or_else(|| "a page of html".to_owned(), |title| format!("a page of html titled `{title}`"))
-}
-
-pub(super) fn is_html(answer: &Answer) -> bool {
-    let starts =
-        |prefix: &[u8]| answer.body.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
-    answer.media_type().contains("html") || starts(b"<!doctype") || starts(b"<html")
 }
 
 /// JSON by its media type, or by its beginning where that says nothing: no message of protobuf that answers here begins

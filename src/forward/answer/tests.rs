@@ -2,12 +2,15 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use hyper::StatusCode;
+use hyper::body::Bytes;
 use hyper::header::{HeaderName, HeaderValue};
 use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsPartialSuccess, ExportMetricsServiceResponse};
 use proptest::prelude::*;
 use prost::Message;
 
 use super::*;
+use crate::client::{ANSWER_LIMIT, Cut};
 use crate::otlp::{RpcStatus, frame, gzip};
 
 const PROTOBUF: &str = "application/x-protobuf";

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ccrun::claude::SettingsFile;
+use ccrun::client::{Client, Proxies};
 use ccrun::collector::{Plan, Role, Token};
 use ccrun::credential::{Answers, Keyring};
 use ccrun::environment::{Changes, Endpoint};
-use ccrun::forward::{Client, Proxies, Transport};
+use ccrun::forward::Transport;
 use ccrun::process::Process;
 use ccrun::profile::{Profile, Selection, Tls};
 use ccrun::setting::Setting;

@@ -1,6 +1,13 @@
 //! A client of one server: connections that are kept, with the certificates and the proxy that they need, and an answer
 //! or the reason why there is none.
 
+mod answer;
+mod connect;
+mod failure;
+mod proxy;
+mod stream;
+mod tls;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,12 +26,15 @@ use rustls::{AlertDescription, ClientConfig};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::{ANSWER_LIMIT, Answer, Cut};
-use super::connect::{Connector, Listening};
-use super::failure;
-use super::proxy::{Proxies, Proxy, UnusableProxy};
-use super::stream::Heard;
-use super::tls::{self, Stamp, TlsError};
+use connect::{Connector, Listening};
+use proxy::{Proxy, UnusableProxy};
+use stream::Heard;
+use tls::{Stamp, TlsError};
+
+pub use answer::{ANSWER_LIMIT, Answer, Cut};
+pub(crate) use answer::{html_words, status_words};
+pub use proxy::Proxies;
+
 use crate::printable::printable;
 use crate::profile::Tls;
 

@@ -40,7 +40,7 @@ pub struct Ground<'a> {
     pub project: Option<&'a Path>,
     /// The keyring that entries are read from.
     pub keyring: Keyring,
-    /// How long a look-up in the keyring may take, its user's answer included.
+    /// How long a look-up in the keyring may take, its user's answer included, and asking a server for a token.
     pub patience: Duration,
 }
 

@@ -1,5 +1,7 @@
 //! A server's answer, whatever was asked.
 
+use std::borrow::Cow;
+
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
@@ -7,6 +9,9 @@ use hyper::header::{CONTENT_TYPE, HeaderMap};
 /// How much of an answer is read, in bytes, and how much it may be once decompressed. An answer to OTLP is a count and
 /// a message, and one to who asks for a token is that.
 pub const ANSWER_LIMIT: usize = 64 << 10;
+
+/// Secrets shorter than this, in bytes, are not looked for in what a server says: everything would match.
+const SHORTEST_SECRET: usize = 6;
 
 /// An answer as it came, with its body cut to [`ANSWER_LIMIT`].
 #[derive(Clone, Debug, Default)]
@@ -76,4 +81,15 @@ pub(crate) fn html_words(page: &str) -> String {
         page.get(start..end).map(str::trim).filter(|title| !title.is_empty())
     });
     title.map_or_else(|| "a page of html".to_owned(), |title| format!("a page of html titled `{title}`"))
+}
+
+/// What a server says without the secrets that it repeats.
+pub(crate) fn without<'a, 's>(said: &'a str, secrets: impl Iterator<Item = &'s str>) -> Cow<'a, str> {
+    let mut said = Cow::Borrowed(said);
+    for secret in secrets {
+        if secret.len() >= SHORTEST_SECRET && said.contains(secret) {
+            said = Cow::Owned(said.replace(secret, "<secret>"));
+        }
+    }
+    said
 }

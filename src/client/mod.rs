@@ -32,7 +32,7 @@ use stream::Heard;
 use tls::{Stamp, TlsError};
 
 pub use answer::{ANSWER_LIMIT, Answer, Cut};
-pub(crate) use answer::{html_words, status_words};
+pub(crate) use answer::{html_words, status_words, without};
 pub use proxy::Proxies;
 
 use crate::printable::printable;

@@ -10,6 +10,7 @@ mod credentials;
 mod identity;
 mod interactive;
 pub mod keyring;
+mod oauth2;
 mod pace;
 mod pace_file;
 mod upkeep;
@@ -143,7 +144,10 @@ impl fmt::Display for Source {
             Self::File(path, _) => write!(formatter, "the file {}", path.display()),
             Self::Keyring(name, _) => write!(formatter, "the keyring's {name}"),
             Self::Command(command, _) => command.fmt(formatter),
-            Self::Oauth2(credentials) => write!(formatter, "the token from {}", credentials.token_url),
+            Self::Oauth2(ClientCredentials { token_url, .. }) => {
+                // What stands in a query is nobody else's business.
+                write!(formatter, "the token from {}", token_url.split('?').next().unwrap_or_default())
+            }
             Self::Basic(user, _) => write!(formatter, "the password of {user}"),
         }
     }
@@ -213,7 +217,11 @@ fn one(source: &Source, ground: Ground<'_>) -> Result<Fetched, String> {
             let secret = keyring::get(name, ground).map_err(|fault| fault.to_string())?;
             Ok(lasting(format.apply(&secret.0)))
         }
-        Source::Oauth2(_) => Err("is not read by this version of ccrun yet".to_owned()),
+        Source::Oauth2(credentials) => {
+            let secret =
+                fetch(&credentials.client_secret, ground).map_err(|reason| format!("has no secret: {reason}"))?;
+            oauth2::fetch(credentials, &secret.value, ground)
+        }
     }
 }
 

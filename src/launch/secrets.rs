@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::credential::{self, Answers, Source};
+use crate::credential::{self, Answers, ClientCredentials, Source};
 use crate::helper::{self, Ground};
 use crate::profile::Profile;
 use crate::setting::Setting;
@@ -102,6 +102,10 @@ fn hurried(source: Source) -> Source {
             Source::Command(credential::Command { timeout, ..command }, format)
         }
         Source::Basic(user, secret) => Source::Basic(user, secret.into_iter().map(hurried).collect()),
+        Source::Oauth2(credentials) => {
+            let client_secret = credentials.client_secret.into_iter().map(hurried).collect();
+            Source::Oauth2(ClientCredentials { client_secret, ..credentials })
+        }
         other => other,
     }
 }

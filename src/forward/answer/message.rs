@@ -7,12 +7,9 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
 use prost::Message;
 use serde_json::Value;
 
-use crate::client::{ANSWER_LIMIT, Answer, html_words};
+use crate::client::{ANSWER_LIMIT, Answer, html_words, without};
 use crate::otlp::{RpcStatus, gunzip};
 use crate::printable::printable;
-
-/// Secrets shorter than this, in bytes, are not looked for in what a backend says: everything would match.
-const SHORTEST_SECRET: usize = 6;
 
 /// The field of each signal's partial success that counts what was rejected, as it should be called in JSON and as some
 /// call it.
@@ -96,15 +93,9 @@ pub(super) fn with_reason(head: &str, said: &str, sent: &HeaderMap) -> String {
 
 /// Some backends repeat the key that they did not like.
 fn without_secrets<'a>(said: &'a str, sent: &HeaderMap) -> Cow<'a, str> {
-    let mut said = Cow::Borrowed(said);
     let secrets = sent.values().filter(|value| value.is_sensitive()).filter_map(|value| value.to_str().ok());
     // The whole value first, then what stands behind `Bearer` or `Basic`.
-    for secret in secrets.flat_map(|value| [value, value.rsplit(' ').next().unwrap_or_default()]) {
-        if secret.len() >= SHORTEST_SECRET && said.contains(secret) {
-            said = Cow::Owned(said.replace(secret, "<secret>"));
-        }
-    }
-    said
+    without(said, secrets.flat_map(|value| [value, value.rsplit(' ').next().unwrap_or_default()]))
 }
 
 /// What the body says, as plainly as its form allows; nothing if it says nothing.

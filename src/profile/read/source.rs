@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::destination::{check_url, in_the_clear};
 use super::{duration, path, text, texts, truth};
 use crate::credential::{ClientCredentials, Command, Format, Source};
 use crate::helper;
@@ -23,16 +24,7 @@ pub(super) fn sources(node: &Node, faults: &mut Vec<Diagnostic>) -> Vec<Source> 
     let source = named("env").map(|name| Source::Env(name, format()));
     let source = source.or_else(|| named("keyring").map(|name| Source::Keyring(name, format())));
     let source = source.or_else(|| node.get("command").map(|_| Source::Command(command(node), format())));
-    let source = source.or_else(|| {
-        let oauth2 = node.get("oauth2")?;
-        let secret = oauth2.get("client_secret").map(|secret| sources(secret, faults)).unwrap_or_default();
-        Some(Source::Oauth2(ClientCredentials {
-            token_url: text(Some(oauth2), "token_url")?.to_owned(),
-            client_id: text(Some(oauth2), "client_id")?.to_owned(),
-            client_secret: secret,
-            scopes: texts(Some(oauth2), "scopes").unwrap_or_default(),
-        }))
-    });
+    let source = source.or_else(|| oauth2(node.get("oauth2")?, faults));
     let source = source.or_else(|| {
         let basic = node.get("basic")?;
         let password = basic.get("password").map(|password| sources(password, faults)).unwrap_or_default();
@@ -43,6 +35,29 @@ pub(super) fn sources(node: &Node, faults: &mut Vec<Diagnostic>) -> Vec<Source> 
         faults.push(Diagnostic::at(&node.origin, "something is missing of what says where this comes from").secret());
     }
     source.into_iter().collect()
+}
+
+fn oauth2(table: &Node, faults: &mut Vec<Diagnostic>) -> Option<Source> {
+    let token_url = table.get("token_url")?;
+    let url = token_url.text()?;
+    let fault = match check_url(url) {
+        // A variable that is not defined is a fault of its own.
+        _ if url.contains("${") => None,
+        Err(reason) => Some(format!("bad token_url: {reason}")),
+        Ok(_) if url.contains('#') => Some("bad token_url: a fragment does not belong there".to_owned()),
+        Ok(_) if in_the_clear(url) => Some("the client's secret would go over plain text to another host".to_owned()),
+        Ok(_) => None,
+    };
+    let fault = fault.map(|message| Diagnostic::at(&token_url.origin, message));
+    faults
+        .extend(fault.map(|fault| fault.help("write for example \"https://login.example.com/oauth2/token\"").secret()));
+    let client_secret = sources(table.get("client_secret")?, faults);
+    Some(Source::Oauth2(ClientCredentials {
+        token_url: url.to_owned(),
+        client_id: text(Some(table), "client_id")?.to_owned(),
+        client_secret,
+        scopes: texts(Some(table), "scopes").unwrap_or_default(),
+    }))
 }
 
 /// A helper command. A program with a slash in its name starts at the file that names it.

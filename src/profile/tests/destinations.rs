@@ -17,6 +17,33 @@ fn certificates_are_checked_as_far_as_that_can_be_done_here() {
 }
 
 #[test]
+fn a_token_is_asked_for_where_nobody_listens_in() {
+    let complaint = |url: &str| {
+        let source =
+            format!("{{ oauth2 = {{ token_url = {url:?}, client_id = \"i\", client_secret = {{ env = \"S\" }} }} }}");
+        let text = format!("[destination.d]\nendpoint = \"https://h\"\nheaders.x = {source}\n");
+        profile(&[("p", &text)], &["p"]).err().map(|faults| faults.0[0].message.clone())
+    };
+    for url in ["https://idp.example/token?tenant=a", "http://127.0.0.1:8080/token", "http://localhost/t"] {
+        assert_eq!(complaint(url), None, "{url}");
+    }
+    let clear = "the client's secret would go over plain text to another host";
+    assert_eq!(complaint("http://idp.example/token").unwrap(), clear);
+    let bad = [
+        ("idp.example/token", "it is no URL"),
+        ("https://id:secret@idp.example/", "user information does not belong in a URL"),
+        ("https://idp.example/t#f", "a fragment does not belong there"),
+        ("https://idp.example:0/t", "its port is no number from 1 to 65535"),
+    ];
+    for (url, reason) in bad {
+        assert_eq!(complaint(url).unwrap(), format!("bad token_url: {reason}"));
+    }
+    let missing = "[destination.d]\nendpoint = \"https://h\"\nheaders.x = { oauth2 = { token_url = \"https://t\", client_id = \"i\" } }\n";
+    let faults = profile(&[("p", missing)], &["p"]).unwrap_err();
+    assert!(faults.0[0].message.starts_with("something is missing"), "{faults}");
+}
+
+#[test]
 fn secrets_do_not_go_over_plain_text_to_another_host() {
     let complains = |endpoint: &str, more: &str| {
         let text = format!("[destination.d]\nendpoint = {endpoint:?}\n{more}\n");
@@ -26,6 +53,7 @@ fn secrets_do_not_go_over_plain_text_to_another_host() {
     let secrets = [
         "headers.x = { env = \"SET\" }",
         "headers.x = { basic = { user = \"u\", password = \"p\" } }",
+        "headers.x = { oauth2 = { token_url = \"https://t\", client_id = \"i\", client_secret = \"s\" } }",
         "headers.x = [\"literal\", { file = \"f\" }]",
         "headers_helper = { command = [\"h\"] }",
     ];

@@ -39,7 +39,9 @@ pub(super) fn plan(merged: &Node, project: &Arc<Document>) -> Plan {
     plan.secrets = secrets(&root, project);
     let on = |node: &Node| matches!(node.value, Value::Bool(true));
     plan.content = entries(&root, "content").filter(|(_, node)| on(node)).map(|(key, _)| key.clone()).collect();
-    plan.variables = entries(&root, "env").map(|(name, node)| format!("{name} = {}", written(node))).collect();
+    plan.variables = entries(&root, "env")
+        .map(|(name, node)| format!("{name} = {}", if node.text().is_some() { written(node) } else { named(node) }))
+        .collect();
     plan.settings = entries(&root, "settings").map(|(key, node)| (key.clone(), written(node))).collect();
     let attributes = ["team", "resource"].into_iter().flat_map(|table| entries(&root, table));
     plan.attributes = attributes.map(|(key, node)| (key.clone(), written(node))).collect();
@@ -74,18 +76,58 @@ fn secrets(root: &Node, project: &Arc<Document>) -> BTreeSet<(String, String)> {
                 // What somebody wrote, or what was found with the profile `inherited`, may be a key.
                 pairs.insert((format!("{header}: what {} says", source.origin.document.label), written(endpoint)));
             } else if !is_literal && (any_variable || any_certificate || theirs(endpoint) || theirs(source)) {
-                pairs.insert((format!("{header}: {}", written(source)), written(endpoint)));
+                pairs.insert((format!("{header}: {}", named(source)), written(endpoint)));
+            }
+            if any_variable || theirs(source) {
+                pairs.extend(clients(header, source));
             }
         }
     }
     // A secret of the program's goes wherever its other variables send it.
     let hosts: Vec<_> = entries(root, "env").filter(|(_, node)| node.text().is_some_and(is_url)).collect();
     for (name, secret) in entries(root, "env").filter(|(_, node)| node.text().is_none()) {
+        if any_variable || theirs(secret) {
+            pairs.extend(clients(name, secret));
+        }
         for (_, host) in hosts.iter().filter(|(_, host)| any_variable || theirs(host) || theirs(secret)) {
-            pairs.insert((format!("{name} = {}", written(secret)), written(host)));
+            pairs.insert((format!("{name} = {}", named(secret)), written(host)));
         }
     }
     pairs
+}
+
+/// The secrets of clients that ask for a token on the way to a value, and where each goes for that.
+fn clients(name: &str, source: &Node) -> Vec<(String, String)> {
+    if let Value::List(sources) = &source.value {
+        return sources.iter().flat_map(|source| clients(name, source)).collect();
+    }
+    let mut found = Vec::new();
+    for (table, key) in [("basic", "password"), ("oauth2", "client_secret")] {
+        let Some((table, secret)) = source.get(table).and_then(|table| Some((table, table.get(key)?))) else {
+            continue;
+        };
+        found.extend(
+            table.get("token_url").map(|url| (format!("{name}: the client's secret {}", named(secret)), written(url))),
+        );
+        found.extend(clients(name, secret));
+    }
+    found
+}
+
+/// A source as it is written, but for what literals say: they may be keys.
+fn named(source: &Node) -> String {
+    match &source.value {
+        Value::Text(_) => format!("what {} says", source.origin.document.label),
+        Value::List(sources) => format!("[{}]", sources.iter().map(named).collect::<Vec<_>>().join(", ")),
+        Value::Table(entries) => {
+            let entry = |(key, node): (&String, &Node)| match (key.as_str(), node.entries()) {
+                ("client_secret" | "password", _) | ("basic" | "oauth2", Some(_)) => format!("{key} = {}", named(node)),
+                _ => format!("{key} = {}", written(node)),
+            };
+            format!("{{ {} }}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
+        }
+        _ => written(source),
+    }
 }
 
 fn is_url(text: &str) -> bool {

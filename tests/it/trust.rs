@@ -236,6 +236,34 @@ fn a_key_that_the_user_wrote_out_is_shown_as_going_elsewhere_and_never_itself() 
 }
 
 #[test]
+fn a_clients_secret_is_shown_as_going_to_the_projects_host_and_never_itself() {
+    let sandbox = Sandbox::new();
+    let oauth2 = |url: &str, secret: &str| {
+        format!("{{ oauth2 = {{ token_url = \"{url}\", client_id = \"us\", client_secret = {secret} }} }}")
+    };
+    let destination = "[destination.d]\nendpoint = \"https://ours:1\"\n";
+    sandbox.profile("team", destination);
+    let headers = |source: String| format!("profile = \"team\"\n[destination.d.headers]\nx-key = {source}\n");
+    sandbox.write(FILE, headers(oauth2("https://theirs/token", "[{ env = \"KEY\" }, { keyring = \"team\" }]")));
+    let (shown, _) = printed(&sandbox.run(["trust"]), 1);
+    let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    let pair = "x-key: the client's secret [{ env = KEY }, { keyring = team }] → https://theirs/token";
+    assert!(shown.contains(pair), "{shown}");
+
+    // What the user wrote out themselves, and a variable of the project's that may be part of where it goes.
+    sandbox.profile("team", format!("{destination}headers.x-key = {}\n", oauth2("https://${idp}/t", "\"sk-secret\"")));
+    sandbox.write(FILE, "profile = \"team\"\n[vars]\nidp = \"theirs\"\n");
+    let (shown, _) = printed(&sandbox.run(["trust"]), 1);
+    let joined: String = shown.split_whitespace().collect();
+    assert!(joined.contains("team.tomlsays→https://theirs/t") && !shown.contains("sk-secret"), "{shown}");
+    printed(&sandbox.run(["trust", "--yes"]), 0);
+    let records = std::fs::read_dir(sandbox.state().join("trust")).unwrap();
+    for record in records {
+        assert!(!std::fs::read_to_string(record.unwrap().path()).unwrap().contains("sk-secret"));
+    }
+}
+
+#[test]
 fn what_a_helper_answers_is_shown_as_going_to_the_projects_host() {
     let sandbox = Sandbox::new();
     let helper = "headers_helper.command = [\"/usr/bin/otel-headers\"]";

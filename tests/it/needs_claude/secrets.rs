@@ -58,13 +58,18 @@ fn no_secret_and_no_token_is_where_others_look() {
 }
 
 /// Verbs that change what profiles say, whom to trust, or show a secret; and what each would leave behind.
-const REFUSED: [&str; 6] = [
+const REFUSED: [&str; 11] = [
     "profile new other --extends team",
     "profile add added.toml --yes",
     "profile edit team",
     "trust --yes",
     "untrust",
     "env -p team --format shell --reveal",
+    "secret set team/key",
+    "secret list",
+    "secret remove team/key",
+    "queue purge --yes",
+    "queue flush -p team --to backend",
 ];
 
 #[test]

@@ -16,6 +16,8 @@ mod certificates;
 mod credentials;
 #[path = "it/credentials_interactive.rs"]
 mod credentials_interactive;
+#[path = "it/credentials_oauth.rs"]
+mod credentials_oauth;
 #[path = "it/delivery.rs"]
 mod delivery;
 #[path = "it/direct.rs"]

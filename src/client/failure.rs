@@ -169,8 +169,8 @@ fn certificate_reason(error: &CertificateError, host: &str) -> String {
             format!("the certificate of {host} is for another name, {}", names.join(", "))
         }
         CertificateError::UnknownIssuer => format!(
-            "the certificate of {host} is from an authority that is not trusted here: a company's own goes into \
-             `tls.ca`"
+            "the certificate of {host} is from an authority that is not trusted here: a company's own goes among the \
+             system's, or for a destination into `tls.ca`"
         ),
         CertificateError::Revoked => format!("the certificate of {host} has been revoked"),
         other => format!("the certificate of {host} is not accepted: {}", printable(&other.to_string())),

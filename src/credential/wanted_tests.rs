@@ -39,7 +39,14 @@ fn sources_are_as_the_most_demanding_of_them() {
     let login = Source::Command(Command { interactive: true, ..command(&["x"]) }, Format::default());
     let (none, reads) = (Kind::default(), Kind { changes: true, ..Kind::default() });
     assert_eq!(kind(vec![literal.clone()]), none);
-    assert_eq!(kind(vec![literal, file]), reads);
+    assert_eq!(kind(vec![literal.clone(), file]), reads);
+    let token = Source::Oauth2(ClientCredentials {
+        token_url: "https://t".to_owned(),
+        client_id: "i".to_owned(),
+        client_secret: vec![literal.clone()],
+        scopes: Vec::new(),
+    });
+    assert_eq!(kind(vec![token]), Kind { runs: true, ..reads });
     assert_eq!(kind(vec![Source::Basic("me".to_owned(), vec![run])]), Kind { runs: true, ..reads });
     assert_eq!(kind(vec![login]), Kind { is_strict: true, ..none });
 }

@@ -7,12 +7,20 @@ use crate::support::sandbox::{Sandbox, text};
 #[test]
 fn without_a_keyring_names_are_listed_all_the_same() {
     let sandbox = Sandbox::new();
+    let oauth2 =
+        "{ oauth2 = { token_url = \"https://t\", client_id = \"i\", client_secret = { keyring = \"client\" } } }";
+    let headers =
+        format!("{oauth2}\nheaders.b = {{ basic = {{ user = \"u\", password = {{ keyring = \"pass\" }} }} }}");
+    sandbox.profile("other", format!("[destination.d]\nendpoint = \"https://h\"\nheaders.a = {headers}\n"));
     sandbox.profile("mine", "[env]\nKEY = [{ env = \"KEY\" }, { keyring = \"my key\" }]\n");
     let output = sandbox.run(["secret", "list"]);
     assert_eq!(output.status.code(), Some(1));
     let (table, complaint) = (text(&output.stdout), text(&output.stderr));
     let row = table.lines().find(|line| line.contains("my key")).unwrap();
     assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["my", "key", "?", "mine"]);
+    for name in ["client", "pass"] {
+        assert!(table.lines().any(|line| line.contains(name) && line.contains("other")), "{table}");
+    }
     assert!(complaint.starts_with("ccrun: the keyring cannot be asked for, there is no session bus: "), "{complaint}");
     assert!(complaint.contains("`keyring = \"keyutils\"` in config.toml"), "{complaint}");
 

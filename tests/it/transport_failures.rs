@@ -36,7 +36,7 @@ fn certificates_that_are_not_accepted_are_told_apart() {
         (
             Identity::of("localhost"),
             Some(other.authority()),
-            "is from an authority that is not trusted here: a company's own goes into `tls.ca`",
+            "is from an authority that is not trusted here: a company's own goes among the system's, or for a destination into `tls.ca`",
         ),
     ];
     for (identity, authority, expected) in cases {

@@ -5,6 +5,7 @@ pub mod call;
 pub mod claude;
 pub mod emitter;
 #[cfg(target_os = "linux")]
+pub mod issuer;
 pub mod keyring;
 pub mod keys;
 pub mod model;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::SettingsFile;
-use crate::environment::RESOURCE_ATTRIBUTES;
+use crate::environment::{RESOURCE_ATTRIBUTES, SESSION};
 
 /// Words for a switch that is on, and for one that is off.
 const ON: [&str; 4] = ["1", "true", "yes", "on"];
@@ -14,8 +14,10 @@ const OFF: [&str; 5] = ["", "0", "false", "no", "off"];
 /// One line that names what managed settings overrule of a launch; nothing where they change nothing of it.
 ///
 /// `settings` is what goes into the `--settings` file, `variables` what goes into the environment besides. Resource
-/// attributes are left out: those of the profile are the collector's to set.
+/// attributes are left out: those of the profile are the collector's to set. So is content that the profile keeps back:
+/// whatever the client is told to send, the collector takes it out.
 pub fn overruled(files: &[SettingsFile], settings: &Value, variables: &BTreeMap<String, String>) -> Option<String> {
+    let has_collector = variables.contains_key(SESSION);
     let mut keys = BTreeSet::new();
     let mut places = BTreeSet::new();
     // Of two files that say something of one key the later one is heard.
@@ -28,7 +30,9 @@ pub fn overruled(files: &[SettingsFile], settings: &Value, variables: &BTreeMap<
             let ours = settings["env"].get(*name).and_then(Value::as_str).or(variables.get(*name).map(String::as_str));
             // An empty variable of OpenTelemetry's is as good as none there.
             let counts = !(name.starts_with("OTEL_") && value.trim().is_empty());
-            counts && *name != RESOURCE_ATTRIBUTES && ours.is_some_and(|ours| !is_same(ours, value))
+            let is_held_back = has_collector && is_content(name) && !value.trim().starts_with("file:");
+            let is_stopped = is_held_back && ours.is_some_and(|ours| OFF.contains(&ours));
+            counts && *name != RESOURCE_ATTRIBUTES && !is_stopped && ours.is_some_and(|ours| !is_same(ours, value))
         });
         let others =
             scalars_heard.into_iter().filter(|(key, value)| settings.get(*key).is_some_and(|ours| ours != *value));
@@ -51,6 +55,11 @@ pub fn overruled(files: &[SettingsFile], settings: &Value, variables: &BTreeMap<
 fn decides_where(key: &str) -> bool {
     let suffixes = ["ENDPOINT", "PROTOCOL", "HEADERS", "_EXPORTER", "ENABLE_TELEMETRY"];
     key == crate::profile::HELPER || suffixes.iter().any(|suffix| key.ends_with(suffix))
+}
+
+/// Whether a variable is a switch for content.
+fn is_content(name: &str) -> bool {
+    crate::environment::key(name).is_some_and(|key| key.starts_with("content."))
 }
 
 /// Whether two values of a variable come to the same.
@@ -98,6 +107,21 @@ mod tests {
         let none = BTreeMap::new();
         assert_eq!(overruled(&[first.clone(), last.clone()], &settings, &none), None);
         assert!(overruled(&[last, first], &settings, &none).is_some());
+    }
+
+    #[test]
+    fn content_that_the_collector_takes_out_is_no_news() {
+        let settings = json!({"env": {"OTEL_LOG_USER_PROMPTS": "0", "OTEL_LOG_RAW_API_BODIES": "0"}});
+        let session = [(SESSION.to_owned(), "s".to_owned())].into();
+        let said = |value: &str, variables: &BTreeMap<String, String>| {
+            let files = [file(true, &[("OTEL_LOG_USER_PROMPTS", "1"), ("OTEL_LOG_RAW_API_BODIES", value)], &[])];
+            overruled(&files, &settings, variables)
+        };
+        assert_eq!(said("1", &session), None);
+        // Those are written to a disk.
+        assert!(said("file:/d", &session).unwrap().ends_with("overrule OTEL_LOG_RAW_API_BODIES"));
+        let without = said("1", &BTreeMap::new()).unwrap();
+        assert!(without.ends_with("overrule OTEL_LOG_RAW_API_BODIES, OTEL_LOG_USER_PROMPTS"), "{without}");
     }
 
     #[test]

@@ -133,7 +133,9 @@ fn everything(received: &Received) -> Said {
         }
         Export::Metrics(request) => {
             let scopes = request.resource_metrics.into_iter().flat_map(|resource| resource.scope_metrics);
-            scopes.flat_map(|scope| scope.metrics).flat_map(|metric| points(metric.data.unwrap())).collect()
+            // The collector tells of itself beside.
+            let theirs = scopes.filter(|scope| scope.scope.as_ref().is_none_or(|scope| scope.name != "ccrun"));
+            theirs.flat_map(|scope| scope.metrics).flat_map(|metric| points(metric.data.unwrap())).collect()
         }
     }
 }

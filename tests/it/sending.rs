@@ -319,7 +319,7 @@ fn counters_ride_with_metrics_and_count_everything_once() {
     assert_eq!(count("delivered"), numbers(&[("logs", 3.0), ("metrics", 2.0)]));
     assert_eq!(count("held"), numbers(&[("metrics", 2.0)]));
     assert_eq!(count("dropped"), numbers(&[]));
-    let services = crate::support::telemetry::items(&backend.received());
+    let services = crate::support::telemetry::everything(&backend.received());
     let ours = services.iter().filter(|item| item.name.starts_with("ccrun.export."));
     assert!(
         ours.clone().all(|item| item.resource["service.name"] == "ccrun" && item.attributes["destination"] == "own")

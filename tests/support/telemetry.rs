@@ -37,8 +37,15 @@ pub enum Kind {
 }
 
 /// Everything that arrived, in its order.
-pub fn items(received: &[Received]) -> Vec<Item> {
+pub fn everything(received: &[Received]) -> Vec<Item> {
     received.iter().filter_map(|received| received.export.as_ref()).flat_map(of_export).collect()
+}
+
+/// The same without what the collector tells of itself.
+pub fn items(received: &[Received]) -> Vec<Item> {
+    let mut items = everything(received);
+    items.retain(|item| item.resource.get("service.name").is_none_or(|service| service != "ccrun"));
+    items
 }
 
 /// The events of that name.
@@ -54,7 +61,7 @@ pub fn has_metric(received: &[Received], name: &str) -> bool {
 /// The sum of a metric's points by one of their attributes.
 pub fn sums(received: &[Received], name: &str, by: &str) -> BTreeMap<String, f64> {
     let mut sums = BTreeMap::new();
-    for item in items(received).into_iter().filter(|item| item.name == name) {
+    for item in everything(received).into_iter().filter(|item| item.name == name) {
         if let Kind::Point { value, .. } = item.kind {
             *sums.entry(item.attributes.get(by).cloned().unwrap_or_default()).or_default() += value;
         }

@@ -166,26 +166,28 @@ fn what_managed_settings_overrule_is_said_and_is_so() {
     let (backend, elsewhere) = (Backend::start(), Backend::start());
     let client = Client::new(Script::text("the answer").usage(USAGE));
     client.profile("team", profile(&backend, "http/protobuf"));
-    // What comes to the same, or is overruled again by a later file, is no news.
+    // What comes to the same, is overruled again by a later file, or is held back by the collector, is no news.
     let quiet = [
         ("managed-settings.json", json!({"env": {"OTEL_LOG_USER_PROMPTS": "1", "OTEL_LOGS_EXPORTER": "otlp"}})),
         ("managed-settings.d/50-b.json", json!({"env": {"OTEL_LOG_USER_PROMPTS": "false"}})),
         ("managed-settings.d/10-a.json", json!({"env": {"OTEL_LOG_USER_PROMPTS": "1"}})),
+        ("managed-settings.d/60-d.json", json!({"env": {"OTEL_LOG_ASSISTANT_RESPONSES": "1"}})),
     ];
     let output = managed(&client, &quiet);
     assert_eq!((text(&output.stdout), text(&output.stderr)), ("the answer\n".to_owned(), String::new()));
     let received = backend.wait_for(|received| complete(received, client.questions()), DEADLINE);
     assert!(!received.iter().any(|one| text(&one.body).contains("a question")));
+    assert!(!received.iter().any(|one| text(&one.body).contains("the answer")));
     backend.clear();
 
-    let loud = [("managed-settings.d/50-b.json", json!({"env": {"OTEL_LOG_USER_PROMPTS": "1"}}))];
+    let loud = [("managed-settings.d/50-b.json", json!({"env": {"OTEL_SERVICE_NAME": "theirs"}}))];
     let asked = client.questions();
     let output = managed(&client, &loud);
     let said = text(&output.stderr);
-    assert!(said.contains("managed-settings.d/50-b.json`) overrule OTEL_LOG_USER_PROMPTS\n"), "{said}");
+    assert!(said.contains("managed-settings.d/50-b.json`) overrule OTEL_SERVICE_NAME\n"), "{said}");
     assert_eq!((text(&output.stdout).as_str(), said.lines().count()), ("the answer\n", 1));
     let received = backend.wait_for(|received| complete(received, client.questions() - asked), DEADLINE);
-    assert!(received.iter().any(|one| text(&one.body).contains("a question")), "it is so");
+    assert!(items(&received).iter().all(|item| item.resource["service.name"] == "theirs"), "it is so");
 
     let away = json!({"env": {"OTEL_EXPORTER_OTLP_ENDPOINT": elsewhere.endpoint(), "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}});
     let output = managed(&client, &[("managed-settings.d/90-c.json", away)]);

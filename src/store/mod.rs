@@ -8,6 +8,7 @@ pub mod batches;
 pub mod dead;
 pub mod deliveries;
 pub mod ledger;
+pub mod outcomes;
 pub mod sessions;
 pub mod tally;
 mod writer;
@@ -50,7 +51,8 @@ type Step = fn(&Connection) -> rusqlite::Result<()>;
 
 /// What each minor version adds to the one before it. Older programs go on for days beside newer ones, so a step only
 /// adds, and what it adds may be empty, or stay as it is, as far as an older program is concerned.
-const STEPS: [&[Step]; 2] = [&[sessions::create, batches::create, ledger::create], &[backoff::create, tally::create]];
+const STEPS: [&[Step]; 3] =
+    [&[sessions::create, batches::create, ledger::create], &[backoff::create, tally::create], &[outcomes::create]];
 
 /// Creates the tables that a store lacks; called inside a write transaction. A store that a newer program has added to
 /// is left as it is.

@@ -1,6 +1,6 @@
 //! The table of sessions: one row for each launch.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Rows, params};
 use serde::{Deserialize, Serialize};
 
 use crate::profile::Selection;
@@ -26,6 +26,26 @@ pub struct Session {
     pub started_at: i64,
     /// What resolves its profile again.
     pub selection: Selection,
+}
+
+/// What is known of a session: what its launcher said of it, and what it has counted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// As its launcher described it.
+    pub session: Session,
+    /// When it ended, in Unix milliseconds; nothing while it lives, or if its collector was killed and nobody has looked
+    /// after it since.
+    pub ended_at: Option<i64>,
+    /// What it took, in log records, data points and spans.
+    pub received: u64,
+    /// What its profile does not take, in log records, data points and spans.
+    pub refused: u64,
+    /// What destinations took and did not want, in log records, data points and spans.
+    pub rejected: u64,
+    /// How many batches went above the store's cap.
+    pub dropped: u64,
+    /// What a destination said of what it did not want, or what else is to be known.
+    pub message: Option<String>,
 }
 
 pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
@@ -144,6 +164,38 @@ pub fn unfinished(connection: &Connection) -> rusqlite::Result<Vec<String>> {
 pub fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option<Session>> {
     let mut statement = connection.prepare_cached("SELECT * FROM session WHERE id = ?1")?;
     statement.query_row([id], from_row).optional()
+}
+
+/// The latest sessions, the newest first; at most `limit`.
+pub fn latest(connection: &Connection, limit: u32) -> rusqlite::Result<Vec<Record>> {
+    let mut statement = connection.prepare("SELECT * FROM session ORDER BY started_at DESC, id DESC LIMIT ?1")?;
+    records(connection, statement.query([limit])?)
+}
+
+/// The sessions whose id begins so, the newest first; at most `limit`.
+pub fn beginning(connection: &Connection, prefix: &str, limit: u32) -> rusqlite::Result<Vec<Record>> {
+    let mut statement = connection.prepare(
+        "SELECT * FROM session WHERE substr(id, 1, length(?1)) = ?1 ORDER BY started_at DESC, id DESC LIMIT ?2",
+    )?;
+    records(connection, statement.query(params![prefix, limit])?)
+}
+
+fn records(connection: &Connection, mut rows: Rows<'_>) -> rusqlite::Result<Vec<Record>> {
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        let count = |column: &str| row.get(column).map(i64::cast_unsigned);
+        let session = from_row(row)?;
+        records.push(Record {
+            refused: refused(connection, &session.id)?,
+            session,
+            ended_at: row.get("ended_at")?,
+            received: count("received")?,
+            rejected: count("rejected")?,
+            dropped: count("dropped")?,
+            message: row.get("message")?,
+        });
+    }
+    Ok(records)
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Session> {

@@ -5,6 +5,7 @@
 use rusqlite::{Connection, params};
 
 use super::batches::Recipient;
+use super::outcomes;
 use crate::otlp::Signal;
 
 /// How long numbers are kept that no destination asks for, in milliseconds.
@@ -58,11 +59,12 @@ const MERGE: &str = "ON CONFLICT DO UPDATE SET since = min(since, excluded.since
     received = received + excluded.received, delivered = delivered + excluded.delivered,
     held = held + excluded.held, dropped = dropped + excluded.dropped";
 
-/// Adds to what is counted for a recipient's destination. `now` is in Unix milliseconds.
+/// Adds to what is counted for a recipient's destination, and for its session. `now` is in Unix milliseconds.
 pub fn add(connection: &Connection, to: &Recipient, signal: Signal, counts: Counts, now: i64) -> rusqlite::Result<()> {
     if counts == Counts::default() {
         return Ok(());
     }
+    outcomes::add(connection, to, counts)?;
     let mut statement =
         connection.prepare_cached(&format!("INSERT INTO tally VALUES (?1, ?2, ?3, '', ?4, ?5, ?6, ?7, ?8) {MERGE}"))?;
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
@@ -143,6 +145,7 @@ mod tests {
     fn store() -> Connection {
         let connection = Connection::open_in_memory().unwrap();
         create(&connection).unwrap();
+        outcomes::create(&connection).unwrap();
         connection
     }
 

@@ -102,6 +102,8 @@ pub enum Command {
     Headers(Headers),
     /// Show what this machine knows of tokens, cost, models and projects
     Report(Report),
+    /// List sessions, and what became of what they received
+    Sessions(Sessions),
     /// Look after what is not delivered yet
     Queue(Queue),
     /// Store secrets in the keyring, where profiles take them from
@@ -279,6 +281,27 @@ pub struct Report {
     pub profile: Option<String>,
 }
 
+/// `ccrun sessions`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ccrun sessions                  the latest twenty
+  ccrun sessions 3f0a             one, by how its id begins, with the end of its log
+  ccrun sessions --all --json | jq '.[] | select(.state == \"running\")'")]
+pub struct Sessions {
+    /// One session: its id, or how that begins
+    #[arg(value_name = "ID", conflicts_with_all = ["limit", "all"], value_parser = session)]
+    pub id: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How many, the newest first
+    #[arg(long, value_name = "COUNT", default_value_t = 20, conflicts_with = "all")]
+    pub limit: u32,
+    /// As many as there are
+    #[arg(long)]
+    pub all: bool,
+}
+
 /// `ccrun queue`.
 #[derive(Debug, Args)]
 pub struct Queue {
@@ -417,6 +440,14 @@ pub struct Untrust {
 /// The name of an entry of the keyring.
 fn entry(name: &str) -> Result<String, String> {
     keyring::check_name(name).map(|()| name.to_owned()).map_err(str::to_owned)
+}
+
+/// The beginning of a session's id.
+fn session(text: &str) -> Result<String, String> {
+    if !text.is_empty() && text.len() <= 16 && text.chars().all(|c| c.is_ascii_hexdigit()) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err("an id has up to 16 hexadecimal digits; `ccrun sessions` lists them".to_owned())
 }
 
 /// A SHA-256 in hexadecimal digits.

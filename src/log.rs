@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::bounded;
 use crate::printable::visible;
 use crate::surroundings::Places;
 
@@ -59,6 +60,15 @@ impl Log {
     pub fn path(&self) -> PathBuf {
         self.path.to_path_buf()
     }
+}
+
+/// The last lines of a log, at most so many, as they stand there; none if there is no log.
+pub fn last_lines(path: &Path, most: usize) -> Vec<String> {
+    // The last line may begin before the limit, and another process may be writing one.
+    let text = bounded::read(path, 2 * MAXIMUM).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(most)..].iter().map(|line| (*line).to_owned()).collect()
 }
 
 #[cfg(test)]

@@ -84,6 +84,8 @@ mod receiving_json;
 mod secret;
 #[path = "it/sending.rs"]
 mod sending;
+#[path = "it/sessions.rs"]
+mod sessions;
 #[path = "support/mod.rs"]
 mod support;
 #[path = "it/transport.rs"]

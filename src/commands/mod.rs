@@ -10,6 +10,7 @@ mod queue;
 mod report;
 mod run;
 mod secret;
+mod sessions;
 mod trust;
 
 use std::ffi::OsStr;
@@ -35,6 +36,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Env(env) => env::run(env, &Surroundings::gather()?),
         Command::Headers(headers) => headers::run(headers, &Surroundings::gather()?),
         Command::Report(report) => report::run(report, &Surroundings::gather()?),
+        Command::Sessions(options) => sessions::run(&options, &Surroundings::gather()?),
         Command::Queue(queue) => queue::run(queue.command, &Surroundings::gather()?),
         Command::Secret(secret) => secret::run(secret.command, &Surroundings::gather()?),
         Command::Trust(trust) => trust::trust(&trust, &Surroundings::gather()?),

@@ -34,26 +34,26 @@ pub(super) fn run(command: QueueCommand, surroundings: &Surroundings) -> Result<
 }
 
 /// What waits for one destination of one session.
-#[derive(Serialize)]
-struct Entry {
+#[derive(Debug, Serialize)]
+pub(super) struct Entry {
     profile: String,
-    destination: String,
-    session: String,
-    state: State,
-    batches: u64,
+    pub(super) destination: String,
+    pub(super) session: String,
+    pub(super) state: State,
+    pub(super) batches: u64,
     bytes: u64,
-    since: Timestamp,
+    pub(super) since: Timestamp,
     last_error: Option<String>,
     /// When its destination may be tried again, where that is not now.
-    next_try: Option<Timestamp>,
+    pub(super) next_try: Option<Timestamp>,
     #[serde(skip)]
     recipient: Recipient,
 }
 
 /// Who delivers it.
-#[derive(Clone, Copy, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum State {
+pub(super) enum State {
     /// The session's own collector.
     Running,
     /// The next session, or `queue flush`.
@@ -64,7 +64,8 @@ enum State {
     Refused,
 }
 
-fn entries(setting: &Setting) -> Result<Vec<Entry>> {
+/// What waits, and what was refused for good, by session and destination.
+pub(super) fn entries(setting: &Setting) -> Result<Vec<Entry>> {
     let Some(connection) = store::open_to_read(&setting.places.store()).context("cannot open the store")? else {
         return Ok(Vec::new());
     };
@@ -100,6 +101,18 @@ fn entries(setting: &Setting) -> Result<Vec<Entry>> {
     waiting.chain(dead::given_up(&connection)?.into_iter().map(|refused| entry(refused, true))).collect()
 }
 
+impl Entry {
+    /// Why it is not delivered. Foreign text is in it.
+    pub(super) fn why(&self) -> String {
+        match (self.state, self.last_error.as_deref()) {
+            (State::Orphaned, _) => "its profile or destination has changed since".to_owned(),
+            (State::Refused, error) => format!("refused for good: {}", error.unwrap_or_default()),
+            (_, Some(error)) => error.to_owned(),
+            (_, None) => "not tried yet".to_owned(),
+        }
+    }
+}
+
 impl State {
     /// Whether anybody delivers what is in this state.
     fn is_delivered(self) -> bool {
@@ -131,25 +144,27 @@ fn table<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Table {
         "WHY",
     ]);
     for entry in entries {
-        let why = match (entry.state, entry.last_error.as_deref()) {
-            (State::Orphaned, _) => "its profile or destination has changed since".to_owned(),
-            (State::Refused, error) => format!("refused for good: {}", error.unwrap_or_default()),
-            (_, Some(error)) => error.to_owned(),
-            (_, None) => "not tried yet".to_owned(),
-        };
         table.add_row([
             printable(&entry.profile),
             printable(&entry.destination),
             printable(&entry.session),
             entry.batches.to_string(),
-            entry.since.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string(),
-            entry
-                .next_try
-                .map_or_else(String::new, |next| next.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string()),
-            printable(&why),
+            minute(entry.since),
+            entry.next_try.map_or_else(String::new, second),
+            printable(&entry.why()),
         ]);
     }
     table
+}
+
+/// A moment here, to the minute.
+pub(super) fn minute(moment: Timestamp) -> String {
+    moment.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// A moment of today, here, to the second.
+pub(super) fn second(moment: Timestamp) -> String {
+    moment.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string()
 }
 
 /// Starts the store's thread.

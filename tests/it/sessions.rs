@@ -1,0 +1,149 @@
+//! `ccrun sessions`, as its user meets it.
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::support::backend::{Backend, Reply};
+use crate::support::emitter::ids;
+use crate::support::sandbox::{Sandbox, text, wait_until};
+use crate::support::session::Session;
+
+/// What `ccrun sessions --json` says.
+fn sessions(sandbox: &Sandbox) -> Vec<Value> {
+    let output = sandbox.run(["sessions", "--json"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// What a verb that succeeds says.
+fn said<const N: usize>(sandbox: &Sandbox, arguments: [&str; N]) -> String {
+    let output = sandbox.run(arguments);
+    assert_eq!((text(&output.stderr).as_str(), output.status.code()), ("", Some(0)));
+    text(&output.stdout)
+}
+
+/// A session that sends at once, to this endpoint, and does not wait long at its end.
+fn begin(sandbox: &Sandbox, endpoint: &str) -> Session {
+    let profile =
+        format!("[collector]\ndrain_timeout = \"1s\"\n[destination.own]\nendpoint = \"{endpoint}\"\nbatch = \"1ms\"\n");
+    sandbox.profile("mine", profile);
+    Session::start(sandbox, &["-p", "mine"])
+}
+
+#[test]
+fn without_a_session_there_is_none() {
+    let sandbox = Sandbox::new();
+    assert_eq!(said(&sandbox, ["sessions"]), "no session yet\n");
+    assert!(sessions(&sandbox).is_empty());
+    let output = sandbox.run(["sessions", "0123"]);
+    let expected = "ccrun: there is no session `0123`: `ccrun sessions --all` lists all\n";
+    assert_eq!((text(&output.stderr).as_str(), output.status.code()), (expected, Some(1)));
+    let output = sandbox.run(["sessions", "../../etc/passwd"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!sandbox.state().exists(), "and looking makes nothing");
+}
+
+#[test]
+fn a_session_is_seen_while_it_runs_and_afterwards() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let session = begin(&sandbox, &backend.endpoint());
+    session.client().export(&ids("record", 3));
+    wait_until("the delivery to be noted", || sessions(&sandbox)[0]["destinations"][0]["delivered"] == 3);
+    let running = sessions(&sandbox).remove(0);
+    let log = sandbox.state().join(format!("logs/{}.log", session.id));
+    let destinations = json!([{"name": "own", "received": 3, "delivered": 3, "dropped": 0, "queue": []}]);
+    let expected = json!({
+        "id": session.id, "parent": null, "state": "running", "profile": "mine", "team": null, "program": "sh",
+        "project": sandbox.project(), "branch": null, "started": running["started"], "ended": null, "received": 3,
+        "refused": 0, "rejected": 0, "dropped_batches": 0, "message": null, "destinations": destinations, "log": log,
+    });
+    assert_eq!(running, expected);
+    let id = session.id.clone();
+    session.end();
+    sandbox.wait_for_end();
+    let ended = sessions(&sandbox).remove(0);
+    assert!(ended["state"] == "ended" && ended["ended"].is_string(), "{ended}");
+
+    let table = said(&sandbox, ["sessions"]);
+    let row: Vec<_> = table.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(row[..4], [id.as_str(), "ended", "mine", "sh"]);
+    assert_eq!(row[7..], ["3", "3"], "received and delivered, and nothing to add: {table}");
+    let detail = said(&sandbox, ["sessions", &id[..8]]);
+    for expected in ["3 records", log.to_str().unwrap(), "a worker begins", "everything is delivered"] {
+        assert!(detail.contains(expected), "{detail}");
+    }
+    let one: Value = serde_json::from_str(&said(&sandbox, ["sessions", &id, "--json"])).unwrap();
+    assert!(one["log_lines"].as_array().unwrap().len() >= 3, "{one}");
+}
+
+#[test]
+fn what_was_not_delivered_is_told_with_its_reason() {
+    let (sandbox, mut backend) = (Sandbox::new(), Backend::start());
+    backend.stop();
+    let session = begin(&sandbox, &backend.endpoint());
+    session.client().export(&ids("record", 2));
+    session.end();
+    sandbox.wait_for_end();
+    let found = sessions(&sandbox).remove(0);
+    let own = &found["destinations"][0];
+    assert_eq!(
+        (&own["delivered"], &own["queue"][0]["state"], &own["queue"][0]["batches"]),
+        (&json!(0), &json!("ended"), &json!(1))
+    );
+    assert!(own["queue"][0]["last_error"].as_str().unwrap().contains("refused the connection"), "{found}");
+    assert!(own["queue"][0]["next_try"].is_string(), "{found}");
+    let table = said(&sandbox, ["sessions"]);
+    assert!(table.contains("1 batch left for own (127.0.0.1:") && table.contains("next try "), "{table}");
+}
+
+#[test]
+fn what_was_refused_for_good_or_in_part_is_told_with_the_backends_words() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let session = begin(&sandbox, &backend.endpoint());
+    backend.reply(Reply::http(400, "no\u{1b}[31m"));
+    session.client().export(&ids("refused", 2));
+    wait_until("the refusal", || !sessions(&sandbox)[0]["destinations"][0]["queue"].as_array().unwrap().is_empty());
+    backend.reply(Reply::partial(1, "too old"));
+    session.client().export(&ids("partial", 3));
+    wait_until("the delivery to be noted", || sessions(&sandbox)[0]["rejected"] == 1);
+    let found = sessions(&sandbox).remove(0);
+    let own = &found["destinations"][0];
+    assert_eq!((&found["received"], &found["message"]), (&json!(5), &json!("too old")));
+    assert_eq!(
+        (&own["delivered"], &own["dropped"], &own["queue"][0]["state"]),
+        (&json!(2), &json!(3), &json!("refused"))
+    );
+    let table = said(&sandbox, ["sessions"]);
+    assert!(table.contains("1 batch left for own (refused for good: ") && !table.contains('\u{1b}'), "{table}");
+    assert!(table.contains("1 record rejected: too old"), "{table}");
+}
+
+#[test]
+fn one_whose_collector_was_killed_says_so_until_the_next_looks_after_it() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let mut session = begin(&sandbox, &backend.endpoint());
+    session.client().export(&ids("record", 1));
+    session.kill_keeper();
+    assert_eq!(sessions(&sandbox)[0]["state"], "running", "its worker lives");
+    session.end_worker(Signal::SIGKILL);
+    assert_eq!(sessions(&sandbox)[0]["state"], "killed");
+    assert!(sandbox.run(["queue", "flush"]).status.success());
+    assert_eq!(sessions(&sandbox)[0]["state"], "ended");
+    assert_eq!(sessions(&sandbox)[0]["destinations"][0]["delivered"], 1);
+}
+
+#[test]
+fn the_newest_are_shown_and_nested_ones_name_their_parent() {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("CI", "true");
+    sandbox.run(["-p", "local", "true"]);
+    sandbox.run(["-p", "local", "sh", "-c", "ccrun -p local true; exit 0"]);
+    let all = sessions(&sandbox);
+    assert_eq!(all.len(), 3);
+    let programs: Vec<_> = all.iter().map(|session| session["program"].as_str().unwrap()).collect();
+    assert_eq!(programs, ["true", "sh", "true"]);
+    assert_eq!(all[0]["parent"], all[1]["id"]);
+    let table = said(&sandbox, ["sessions", "--limit", "1"]);
+    assert!(table.contains(&format!("inside {}", all[1]["id"].as_str().unwrap())), "{table}");
+    assert!(table.ends_with("there are older ones: `--all` shows them\n") && table.lines().count() == 3, "{table}");
+}

@@ -60,9 +60,9 @@ async fn serve(listener: TcpListener, plan: Plan, launcher: Option<&UnixStream>)
     let (ending, ended) = watch::channel(false);
     let mut forwarding = JoinSet::new();
     let vault = Arc::new(Vault::new(plan.setting.clone(), plan.answers.clone()));
-    let routes = forward(&plan, &vault, &store, &ended, &mut forwarding)?;
+    let routes = forward(&plan, &vault, &store, &log, &ended, &mut forwarding)?;
     let connections = Connections::default();
-    let receiver = Receiver::new(&plan, Rulebook::open(&plan, &store)?, store.clone(), routes);
+    let receiver = Receiver::new(&plan, Rulebook::open(&plan, &store)?, store.clone(), routes, log.clone());
     let receiving = tokio::spawn(receive::serve(listener, Arc::new(receiver), connections.clone()));
     // Before the launcher hears of us: until then its pid cannot be anybody else's.
     let watch = plan.launched.watch();
@@ -108,6 +108,7 @@ fn forward(
     plan: &Plan,
     vault: &Vault,
     store: &Store,
+    log: &Log,
     ended: &watch::Receiver<bool>,
     tasks: &mut JoinSet<()>,
 ) -> Result<Vec<receive::Route>> {
@@ -123,7 +124,8 @@ fn forward(
         };
         let wake = Arc::new(tokio::sync::Notify::new());
         let credentials = vault.credentials(&recipient.fingerprint, destination, &plan.seal, Occasion::Session);
-        let forwarder = Forwarder::new(vec![recipient.clone()], destination, &proxies, credentials, store.clone());
+        let forwarder = Forwarder::new(vec![recipient.clone()], destination, &proxies, credentials, store.clone())
+            .noting(log.clone());
         let forwarder =
             if destination.signals.contains(&Signal::Metrics) { forwarder.telling(resource(plan)) } else { forwarder };
         tasks.spawn(forwarder.run(ended.clone(), Arc::clone(&wake)));

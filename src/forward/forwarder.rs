@@ -16,9 +16,11 @@ use super::answer::Outcome;
 use super::backoff::{self, Backoff, Verdict};
 use super::counters;
 use super::gathering::Gathering;
+use super::journal::Journal;
 use super::transport::Transport;
 use crate::client::Proxies;
 use crate::credential::{Credentials, Headers, Unavailable};
+use crate::log::Log;
 use crate::otlp::Signal;
 use crate::profile::{Destination, Protocol};
 use crate::random;
@@ -73,6 +75,7 @@ pub struct Forwarder {
     resource: Option<BTreeMap<String, String>>,
     /// What the destination has and the store could not note yet.
     receipt: Option<Receipt>,
+    journal: Journal,
 }
 
 /// The pace of what was put off for the sake of others.
@@ -134,6 +137,7 @@ impl Forwarder {
             put_off: PutOff::default(),
             resource: None,
             receipt: None,
+            journal: Journal::default(),
         }
     }
 
@@ -148,6 +152,13 @@ impl Forwarder {
     #[must_use]
     pub fn telling(self, resource: BTreeMap<String, String>) -> Self {
         Self { resource: Some(resource), ..self }
+    }
+
+    /// The same, with a log in which it says when deliveries begin to be held, and when they pass again.
+    #[must_use]
+    pub fn noting(self, log: Log) -> Self {
+        let destination = self.recipients.first().map(|recipient| recipient.destination.as_str());
+        Self { journal: Journal::of(log, destination.unwrap_or_default()), ..self }
     }
 
     /// Runs until the session has ended and nothing waits any longer. `wake` says that something new waits; when
@@ -222,6 +233,10 @@ impl Forwarder {
         let headers = match self.headers().await {
             Ok(headers) => headers,
             Err(Unavailable { reason, again }) => {
+                // What is on its way is no news.
+                if !self.credentials.is_fetching() {
+                    self.journal.without_credentials(&reason);
+                }
                 return self.wait(delivery, reason, again.unwrap_or(WITHOUT_CREDENTIALS)).await;
             }
         };
@@ -257,6 +272,7 @@ impl Forwarder {
                 self.split(delivery, reason, made).await
             }
             Outcome::Unauthorized { reason } => {
+                self.journal.without_credentials(&reason);
                 // It answers. When to come again with which credentials is their own business.
                 self.answered(made).await?;
                 self.wait(delivery, reason, AFTER_REFUSAL).await

@@ -6,6 +6,7 @@ mod counters;
 mod fingerprint;
 mod forwarder;
 mod gathering;
+mod journal;
 mod transport;
 
 pub use answer::Outcome;

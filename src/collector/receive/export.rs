@@ -11,9 +11,10 @@ use tokio::time::Instant;
 
 use crate::collector::plan::{Plan, Token};
 use crate::collector::rules::Rulebook;
+use crate::log::Log;
 use crate::otlp::{Malformed, PartialSuccess, Rewritten, Rules, Signal, rewrite};
 use crate::store::sessions::{self, Session};
-use crate::store::{Store, batches, ledger};
+use crate::store::{Store, StoreError, batches, ledger};
 use crate::usage::{Extract, NotOtlp, extract};
 
 use super::body::{Packed, aside};
@@ -48,19 +49,22 @@ pub(crate) struct Receiver {
     store: Store,
     routes: Vec<Route>,
     rooms: Arc<Rooms>,
-    /// Since when the store has taken nothing.
-    failing_since: Mutex<Option<Instant>>,
+    log: Log,
+    /// Since when the store has taken nothing, and why.
+    failing: Mutex<Option<(Instant, String)>>,
 }
 
 impl Receiver {
-    pub(crate) fn new(plan: &Plan, rules: Rulebook, store: Store, routes: Vec<Route>) -> Self {
+    pub(crate) fn new(plan: &Plan, rules: Rulebook, store: Store, routes: Vec<Route>, log: Log) -> Self {
         let (token, session) = (plan.token.clone(), plan.session.clone());
-        Self { token, session, rules, store, routes, rooms: Arc::default(), failing_since: Mutex::new(None) }
+        Self { token, session, rules, store, routes, rooms: Arc::default(), log, failing: Mutex::default() }
     }
 
     /// One without a destination, whose store cannot be written.
     #[cfg(test)]
     pub(super) fn without_a_store(token: &str) -> Self {
+        use crate::surroundings::Places;
+
         let session = Session {
             id: "0123456789abcdef".to_owned(),
             parent: None,
@@ -79,7 +83,8 @@ impl Receiver {
             store: Store::start(std::path::Path::new("/dev/null/store"), |_| {}).unwrap(),
             routes: Vec::new(),
             rooms: Arc::default(),
-            failing_since: Mutex::new(None),
+            log: Log::of(&Places::below(std::path::Path::new("/dev/null")), "0123456789abcdef"),
+            failing: Mutex::default(),
         }
     }
 
@@ -125,21 +130,29 @@ impl Receiver {
             batches::insert(connection, signal, &body, now.as_millisecond(), &recipients)
         });
         let stored = committed.await;
-        self.note(stored.is_ok())?;
+        self.note(stored)?;
         for route in wanting {
             route.wake.notify_one();
         }
         Ok((refused > 0).then(|| self.rules.partial_success(refused)))
     }
 
-    /// Keeps track of how long the store has been failing.
-    fn note(&self, stored: bool) -> Result<(), Refusal> {
-        let mut failing_since = self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
-        if stored {
-            *failing_since = None;
+    /// Keeps track of how long the store has been failing. That it begins to, and that it takes exports again, is in the
+    /// log; why with the latter, too, for a disk that is full has no place for the former.
+    fn note(&self, stored: Result<(), StoreError>) -> Result<(), Refusal> {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Err(error) = stored else {
+            if let Some((since, reason)) = failing.take() {
+                let seconds = since.elapsed().as_secs();
+                self.log.note(&format!("exports are kept again, after {seconds} s in which they were not ({reason})"));
+            }
             return Ok(());
-        }
-        let since = failing_since.get_or_insert_with(Instant::now);
+        };
+        let (since, _) = failing.get_or_insert_with(|| {
+            let reason = error.to_string();
+            self.log.note(&format!("exports cannot be kept: {reason}"));
+            (Instant::now(), reason)
+        });
         Err(if since.elapsed() < PATIENCE { Refusal::NotStored } else { Refusal::NotStoredForLong })
     }
 }

@@ -58,6 +58,7 @@ impl Forwarder {
             self.put_off = PutOff::default();
         }
         self.passed = true;
+        self.journal.passing();
         Step::Sent
     }
 
@@ -108,6 +109,8 @@ impl Forwarder {
         let (recipients, fingerprint) = (Arc::clone(&self.recipients), self.fingerprint.clone());
         let failed_before = delivery.parts.iter().all(|part| part.attempts > 0);
         let behind = is_put_off(&delivery) || (failed_before && self.passed);
+        // Before the store hears of it, which may not take anything either.
+        self.journal.held(&reason);
         let next = backoff::after_failure(made, now(), asked, random::jitter());
         let held = self.store.commit(move |connection| {
             deliveries::held(connection, &recipients, &delivery, &reason, now())?;

@@ -1,0 +1,89 @@
+//! A forwarder's part of its session's log: a line when deliveries begin to be held, and one when they pass again.
+
+use crate::log::Log;
+use crate::printable::printable;
+
+/// What was said last of a destination.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Passing,
+    Held,
+    /// There are no credentials, or they are not accepted.
+    WithoutCredentials,
+}
+
+/// Notes changes of a destination's state, each once. Without a log it notes nothing.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    log: Option<Log>,
+    destination: String,
+    state: State,
+}
+
+impl Journal {
+    pub(super) fn of(log: Log, destination: &str) -> Self {
+        Self { log: Some(log), destination: destination.to_owned(), state: State::default() }
+    }
+
+    /// The destination does not take what it is given. The reason has no secret in it, but words of the backend's.
+    pub(super) fn held(&mut self, reason: &str) {
+        self.change(State::Held, &format!("are held: {}", printable(reason)));
+    }
+
+    /// There are no credentials that the destination accepts.
+    pub(super) fn without_credentials(&mut self, reason: &str) {
+        self.change(State::WithoutCredentials, &format!("wait for credentials: {}", printable(reason)));
+    }
+
+    /// The destination has dealt with what it was given.
+    pub(super) fn passing(&mut self) {
+        self.change(State::Passing, "pass again");
+    }
+
+    fn change(&mut self, state: State, what: &str) {
+        if let Some(log) = self.log.as_ref().filter(|_| self.state != state) {
+            log.note(&format!("deliveries to `{}` {what}", self.destination));
+        }
+        self.state = state;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::surroundings::Places;
+
+    #[test]
+    fn each_change_is_noted_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let places = Places::below(directory.path());
+        fs::create_dir_all(places.logs()).unwrap();
+        let log = Log::of(&places, "0123456789abcdef");
+        let mut journal = Journal::of(log.clone(), "d");
+        journal.passing();
+        assert!(!log.path().exists(), "nothing is to be said where all is well");
+        for reason in ["503 busy", "504 late"] {
+            journal.held(reason);
+        }
+        for _ in 0..2 {
+            journal.without_credentials("401 \u{1b}no");
+        }
+        for _ in 0..2 {
+            journal.passing();
+        }
+        let text = fs::read_to_string(log.path()).unwrap();
+        let lines: Vec<_> = text.lines().map(|line| line.splitn(3, ' ').nth(2).unwrap()).collect();
+        let expected = [
+            "deliveries to `d` are held: 503 busy",
+            "deliveries to `d` wait for credentials: 401 \\u{1b}no",
+            "deliveries to `d` pass again",
+        ];
+        assert_eq!(lines, expected);
+        let mut silent = Journal::default();
+        silent.held("503");
+        silent.passing();
+    }
+}

@@ -24,7 +24,7 @@ use crate::profile::{self, Profile, Selection};
 use crate::sentinel::{self, Sentinel};
 use crate::setting::Setting;
 use crate::store::sessions::Session;
-use crate::surroundings::Surroundings;
+use crate::surroundings::{Places, Surroundings};
 use crate::trust::Seal;
 use crate::{git, random, state};
 
@@ -64,6 +64,8 @@ pub struct Begun {
     pub profile: String,
     /// The `--settings` file, where the program is Claude Code.
     pub settings: Option<PathBuf>,
+    /// Where it leaves what is to be said of it.
+    pub places: Places,
     /// The way to its collector.
     pub collector: Channel,
     /// What the launcher waits for, if it stays as the program's parent.
@@ -166,8 +168,9 @@ pub fn prepare(
         // Nobody listens: the file would only mislead whoever finds it.
         drop(std::fs::remove_file(&path));
     })?;
-    let Plan { session, profile, settings, .. } = plan;
-    let session = Some(Begun { id: session.id, profile: profile.name, settings, collector, stays });
+    let Plan { session, profile, settings, setting, .. } = plan;
+    let places = setting.places;
+    let session = Some(Begun { id: session.id, profile: profile.name, settings, places, collector, stays });
     Ok(Prepared { changes, arguments, warnings, session })
 }
 

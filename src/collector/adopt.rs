@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use tokio::task::{JoinSet, spawn_blocking};
 
+use super::balance;
 use crate::claude;
 use crate::client::Proxies;
 use crate::credential::{Occasion, Vault};
@@ -103,6 +104,7 @@ pub async fn deliver_leftovers(means: &Means<'_>, urgent: bool) -> Result<bool, 
             lock.remove(&path);
         }
     }
+    balance::withdraw(&setting.places, store).await?;
     Ok(any_left)
 }
 

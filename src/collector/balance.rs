@@ -6,28 +6,46 @@ use crate::notice;
 use crate::printable::printable;
 use crate::store::batches::{self, Waiting};
 use crate::store::{Store, StoreError, dead};
+use crate::surroundings::Places;
 
 /// Says what is not delivered at a session's end, a line for each destination.
 pub(super) async fn say(plan: &Plan, store: &Store, log: &Log) {
-    match lines(plan, store).await {
-        Ok(lines) if lines.is_empty() => log.note("everything is delivered"),
-        Ok(lines) => {
-            for line in lines {
-                log.note(&line);
-                notice::leave(&plan.setting.places, &line);
-            }
-        }
-        Err(error) => log.note(&format!("nobody knows what is left: {error}")),
+    let left = match left(store).await {
+        Ok(left) => left,
+        Err(error) => return log.note(&format!("nobody knows what is left: {error}")),
+    };
+    let places = &plan.setting.places;
+    // Others may have left for somebody else what this session has delivered since.
+    notice::withdraw(places, fingerprints(&left));
+    let own: Vec<_> = left.iter().filter(|(left, _)| left.recipient.session == plan.session.id).collect();
+    if own.is_empty() {
+        log.note("everything is delivered");
+    }
+    for (left, state) in own {
+        let line = line(plan, left, state);
+        log.note(&line);
+        notice::leave_about(places, &left.recipient.fingerprint, &line);
     }
 }
 
-async fn lines(plan: &Plan, store: &Store) -> Result<Vec<String>, StoreError> {
+/// Takes back what the next launch was to be told of destinations for which nothing is left.
+pub async fn withdraw(places: &Places, store: &Store) -> Result<(), StoreError> {
+    if places.notice().exists() {
+        notice::withdraw(places, fingerprints(&left(store).await?));
+    }
+    Ok(())
+}
+
+/// What is left of all sessions, each with the words for what became of it.
+async fn left(store: &Store) -> Result<Vec<(Waiting, &'static str)>, StoreError> {
     let (waiting, given_up) =
         store.read(|connection| Ok((batches::waiting(connection)?, dead::given_up(connection)?))).await?;
-    let own = |left: &Waiting| left.recipient.session == plan.session.id;
-    let waits = waiting.into_iter().filter(own).map(|left| line(plan, &left, "is not delivered yet"));
-    let refused = given_up.into_iter().filter(own).map(|left| line(plan, &left, "was refused for good"));
-    Ok(waits.chain(refused).collect())
+    let waiting = waiting.into_iter().map(|left| (left, "is not delivered yet"));
+    Ok(waiting.chain(given_up.into_iter().map(|left| (left, "was refused for good"))).collect())
+}
+
+fn fingerprints<'a>(left: &'a [(Waiting, &str)]) -> impl Iterator<Item = &'a [u8]> {
+    left.iter().map(|(left, _)| left.recipient.fingerprint.as_slice())
 }
 
 fn line(plan: &Plan, left: &Waiting, state: &str) -> String {

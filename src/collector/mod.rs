@@ -19,6 +19,7 @@ mod worker;
 const READY: &str = "ready\n";
 
 pub use adopt::{Means, Owner, deliver_leftovers, deliver_orphaned, owner};
+pub use balance::withdraw;
 pub use keeper::run;
 pub use plan::{Plan, Role, Token};
 pub use start::{Channel, bind, start};

@@ -19,7 +19,7 @@ use crate::profile::{Config, DEFAULT, Faults, INHERITED, Profile, Selection};
 use crate::sentinel::{self, Caller, Launch, Sentinel};
 use crate::setting::Setting;
 use crate::state;
-use crate::surroundings::{Surroundings, identity};
+use crate::surroundings::{Places, Surroundings, identity};
 
 /// What the collector may take for everything but delivering, before it is left to itself.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -61,15 +61,31 @@ pub(super) fn run(start: cli::Start, words: Vec<OsString>, surroundings: &Surrou
 
 /// The last step. Where children are reaped by the kernel there is nobody to wait for, and nothing to stay for.
 fn become_or_supervise(program: &Program, mut prepared: Prepared) -> ExitCode {
-    if let Some(Begun { collector, stays: Some(drain), .. }) = prepared.session.take()
+    if let Some(Begun { id, places, collector, stays: Some(drain), .. }) = prepared.session.take()
         && !collector.reaps_itself
     {
         return match launch::supervise(program, &prepared, collector, drain) {
-            Ok(code) => ExitCode::from(code),
+            Ok(code) => {
+                say_what_is_left(&places, &id);
+                ExitCode::from(code)
+            }
             Err(error) => cannot_run(&error),
         };
     }
     cannot_run(&launch::exec(program, &prepared))
+}
+
+/// Says what is not delivered by the time that the launcher leaves: in a job there may be no next launch to say it, and
+/// no disk either.
+fn say_what_is_left(places: &Places, session: &str) {
+    let notices = notice::take(places);
+    for line in &notices {
+        complain(&visible(line));
+    }
+    // A collector that has done its part takes its lock's file away.
+    if notices.is_empty() && places.lock(session).exists() {
+        complain("not all of its telemetry is known to be delivered: see `ccrun queue status`");
+    }
 }
 
 /// Says what was chosen.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
 
-use crate::support::backend::Backend;
+use crate::support::backend::{Backend, Reply};
 use crate::support::emitter::{ids, ids_of};
 use crate::support::sandbox::{Sandbox, text, wait_until};
 use crate::support::session::Session;
@@ -39,6 +39,88 @@ fn what_is_not_delivered_is_said_once_at_the_next_launch() {
     sandbox.wait_for_end();
     assert_eq!(launch(), "");
     sandbox.wait_for_end();
+}
+
+#[test]
+fn what_was_delivered_meanwhile_is_not_said_at_the_next_launch() {
+    let (sandbox, mut backend) = (Sandbox::new(), Backend::start());
+    let destination = |name: &str, endpoint: &str| {
+        let text = format!("[collector]\ndrain_timeout = \"1s\"\n[destination.own]\nendpoint = \"{endpoint}\"\n");
+        sandbox.profile(name, text);
+    };
+    destination("back", &backend.endpoint());
+    destination("down", &Backend::start().endpoint());
+    backend.stop();
+    // Both at once, or the second would be told of the first.
+    let sessions = ["back", "down"].map(|profile| {
+        let session = Session::start(&sandbox, &["-p", profile]);
+        session.client().export(&ids(profile, 1));
+        session
+    });
+    for session in sessions {
+        session.end();
+    }
+    sandbox.wait_for_end();
+    backend.restart();
+    assert!(!sandbox.run(["queue", "flush"]).status.success());
+    assert_eq!(ids_of(&backend.received()), ids("back", 1));
+    let launch = || text(&sandbox.run(["-p", "local", "true"]).stderr);
+    let said = launch();
+    assert!(said.contains("profile `down`") && !said.contains("profile `back`"), "{said}");
+    sandbox.wait_for_end();
+    let session = Session::start(&sandbox, &["-p", "down"]);
+    session.client().export(&ids("down", 1));
+    session.end();
+    sandbox.wait_for_end();
+    assert!(sandbox.run(["queue", "purge", "--all", "--yes"]).status.success());
+    assert_eq!(launch(), "");
+    sandbox.wait_for_end();
+}
+
+#[test]
+fn the_log_notes_when_deliveries_begin_to_be_held_and_when_they_pass_again() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    for _ in 0..2 {
+        backend.reply(Reply::http(503, "busy"));
+    }
+    let session = Session::to(&sandbox, &backend.endpoint());
+    let log = sandbox.state().join(format!("logs/{}.log", session.id));
+    session.client().export(&ids("record", 1));
+    wait_until("the delivery", || sandbox.queue().is_empty());
+    backend.reply(Reply::http(401, "who are you"));
+    session.client().export(&ids("other", 1));
+    wait_until("the delivery", || sandbox.queue().is_empty());
+    session.end();
+    sandbox.wait_for_end();
+    let logged = std::fs::read_to_string(&log).unwrap();
+    let noted: Vec<_> = logged.lines().filter_map(|line| Some(line.split_once("deliveries to `otlp` ")?.1)).collect();
+    let expected = ["are held: 503", "pass again", "wait for credentials: 401", "pass again"];
+    assert!(noted.len() == 4 && expected.iter().zip(&noted).all(|(start, line)| line.starts_with(start)), "{logged}");
+}
+
+#[test]
+fn the_log_notes_how_long_nothing_could_be_kept() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let session = Session::to(&sandbox, &backend.endpoint());
+    let log = sandbox.state().join(format!("logs/{}.log", session.id));
+    let mut client = session.client();
+    client.export(&ids("before", 1));
+    wait_until("the delivery", || sandbox.queue().is_empty());
+    // Root's rights do not open a directory to write either.
+    let lock = sandbox.state().join("store-1.lock");
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::create_dir(&lock).unwrap();
+    for _ in 0..2 {
+        assert_eq!(client.send(&ids("after", 1)).unwrap().status, 503);
+    }
+    std::fs::remove_dir(&lock).unwrap();
+    client.export(&ids("after", 1));
+    drop(client);
+    session.end();
+    sandbox.wait_for_end();
+    let logged = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(logged.matches("exports cannot be kept: ").count(), 1, "{logged}");
+    assert_eq!(logged.matches("exports are kept again, after ").count(), 1, "{logged}");
 }
 
 #[test]

@@ -16,8 +16,12 @@ const PROGRAM: [&str; 3] = ["sh", "-c", r#"echo "$$ $OTEL_EXPORTER_OTLP_ENDPOINT
 /// Starts it to a backend with these options and gives it, its pid, and a client of its collector.
 fn start(sandbox: &Sandbox, backend: &Backend, options: &[&str]) -> (Child, i32, Emitter) {
     let endpoint = format!("endpoint={}", backend.endpoint());
-    let mut command = sandbox.ccrun(["-p", "otlp", "--var", &endpoint]);
-    let mut launcher = command.args(options).args(PROGRAM).stdin(Stdio::piped()).spawn().unwrap();
+    start_with(sandbox, &[&["-p", "otlp", "--var", &endpoint], options].concat())
+}
+
+/// Starts it with these options alone.
+fn start_with(sandbox: &Sandbox, options: &[&str]) -> (Child, i32, Emitter) {
+    let mut launcher = sandbox.ccrun(options).args(PROGRAM).stdin(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(launcher.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     let (pid, endpoint) = line.trim().split_once(' ').unwrap();
@@ -252,4 +256,40 @@ pub fn stops_and_goes_on(sandbox: &Sandbox, options: &str) {
     terminal.enter("echo code $?; exit");
     terminal.wait_for("code 0");
     terminal.end();
+}
+
+#[test]
+fn what_is_not_delivered_is_said_before_the_job_is_over() {
+    let (mut sandbox, mut backend) = (Sandbox::new(), Backend::start());
+    backend.stop();
+    sandbox.set("CI", "true");
+    let endpoint = backend.endpoint();
+    sandbox.profile(
+        "mine",
+        format!("[collector]\ndrain_timeout = \"1s\"\n[destination.own]\nendpoint = \"{endpoint}\"\n"),
+    );
+    let (launcher, _, mut client) = start_with(&sandbox, &["-p", "mine"]);
+    client.export(&ids("record", 1));
+    let output = launcher.wait_with_output().unwrap();
+    let expected = format!(
+        "ccrun: what a session with profile `mine` had for `own` is not delivered yet (127.0.0.1:{} refused the \
+         connection: does anything listen there?): see `ccrun queue status`\n",
+        backend.port()
+    );
+    assert_eq!((text(&output.stderr), output.status.code()), (expected, Some(7)));
+    assert_eq!(text(&sandbox.run(["-p", "local", "true"]).stderr), "", "and not again");
+}
+
+#[test]
+fn a_collector_that_does_not_come_to_its_end_is_told_of() {
+    let (mut sandbox, backend) = (Sandbox::new(), Backend::start());
+    sandbox.set("CI", "true");
+    let (launcher, _, mut client) = start(&sandbox, &backend, &[]);
+    client.export(&ids("record", 1));
+    for collector in sandbox.collectors() {
+        kill(collector, "KILL");
+    }
+    let output = launcher.wait_with_output().unwrap();
+    let expected = "ccrun: not all of its telemetry is known to be delivered: see `ccrun queue status`\n";
+    assert_eq!((text(&output.stderr).as_str(), output.status.code()), (expected, Some(7)));
 }

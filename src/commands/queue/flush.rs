@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{Entry, State, complain, entries, print, profile, refuse_inside_claude, run, start, table};
 use crate::cli::QueueFlush;
-use crate::collector::{Means, Owner, deliver_leftovers, deliver_orphaned};
+use crate::collector::{self, Means, Owner, deliver_leftovers, deliver_orphaned};
 use crate::credential::{Answers, Occasion, Vault};
 use crate::forward::not_before;
 use crate::printable::printable;
@@ -91,6 +91,8 @@ fn deliver(setting: &Setting, target: Option<&Owner>, patience: Duration, is_wai
             () = show_progress(&store) => Ok(Ok(())),
         };
         clear_progress();
+        // What was cut short may have delivered all that some notice speaks of. One that stays is said once too often.
+        drop(collector::withdraw(&setting.places, &store).await);
         // What is left when the time is over is said afterwards.
         delivered.unwrap_or(Ok(())).map_err(anyhow::Error::from)
     });

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::{Entry, State, ask, complain, entries, print, refuse_inside_claude, start, table};
 use crate::cli::QueuePurge;
+use crate::collector;
 use crate::setting::Setting;
 use crate::state;
 use crate::store::{Store, StoreError, batches, dead};
@@ -57,7 +58,11 @@ pub(super) fn purge(options: &QueuePurge, setting: &Setting, surroundings: &Surr
         complain("nothing was forgotten: there is no terminal to ask on; use `--yes`");
         return Ok(ExitCode::FAILURE);
     }
-    let forgotten = with_store(setting, async |store| forget(&store, chosen).await)?;
+    let forgotten = with_store(setting, async |store| {
+        let forgotten = forget(&store, chosen).await?;
+        collector::withdraw(&setting.places, &store).await?;
+        Ok(forgotten)
+    })?;
     print(&if forgotten == 1 { "forgot 1 batch\n".to_owned() } else { format!("forgot {forgotten} batches\n") })?;
     Ok(ExitCode::SUCCESS)
 }

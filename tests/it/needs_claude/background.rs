@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::{complete, profile};
-use crate::support::backend::Backend;
+use crate::support::backend::{Backend, Received};
 use crate::support::claude::{Client, USAGE, finish};
 use crate::support::model::Script;
 use crate::support::sandbox::{DEADLINE, text, wait_until};
-use crate::support::telemetry::items;
+use crate::support::telemetry::{events, items};
+use crate::support::terminal::Terminal;
 
 // The background service asks the model more than it counts: what a job's state is, and what to call it. Such a request
 // is in no telemetry, so that a job counts its conversation alone.
@@ -98,6 +99,53 @@ fn background_sessions_of_two_profiles_each_deliver_their_own() {
     }
     client.wait_for_end();
     assert_eq!(client.report()["total"]["requests"], 2);
+}
+
+/// Two profiles, `--bg` in both, and in one a bare ←, which moves a conversation in mid-turn to a worker of the same
+/// service under a new `session.id`; then the launched process ends.
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn a_conversation_that_is_moved_to_the_background_delivers_where_it_did() {
+    let client = client();
+    let [red, blue] = [Backend::start(), Backend::start()];
+    for (name, backend) in [("red", &red), ("blue", &blue)] {
+        client.profile(name, profile(backend, "http/protobuf").replace("platform", &format!("team {name}")));
+    }
+    background(&client, "red");
+    background(&client, "blue");
+    let terminal = Terminal::start(&client, "ccrun -p blue claude --allowedTools=Bash");
+    terminal.wait_for("❯");
+    let before = client.model.stalled();
+    terminal.enter("a question");
+    wait_until("the conversation to be in mid-turn", || client.model.stalled() > before);
+    terminal.press("Left");
+    terminal.wait_for("moved to the background");
+    wait_until("the worker to be in mid-turn", || client.model.stalled() > before + 1);
+    wait_until("two interrupts to leave it", || {
+        terminal.press("C-c");
+        terminal.exit_code().is_some()
+    });
+    assert_eq!(client.collectors().len(), 2 * 3);
+    outlive_a_later_session(&client);
+    client.model.release();
+    let conversations = |received: &[Received]| -> BTreeSet<_> {
+        let requests = events(received, "api_request").into_iter();
+        requests.map(|event| event.attributes["session.id"].clone()).collect()
+    };
+    // The job, the conversation before it was moved, and after.
+    blue.wait_for(|received| conversations(received).len() == 3, DEADLINE);
+    let output = finish(client.claude(&["-p", "local"], ["daemon", "stop", "--any"]).spawn().unwrap());
+    assert!(output.status.success(), "{output:?}");
+    client.wait_for_end();
+    assert_eq!(conversations(&red.received()).len(), 1);
+    for (name, backend) in [("red", &red), ("blue", &blue)] {
+        assert!(items(&backend.received()).iter().all(|item| item.resource["team.id"] == format!("team {name}")));
+    }
+    let sessions = |backend: &Backend| -> BTreeSet<_> {
+        items(&backend.received()).into_iter().map(|item| item.resource["ccrun.session"].clone()).collect()
+    };
+    assert_eq!((sessions(&red).len(), sessions(&blue).len()), (1, 2), "the worker is in the session that was moved");
+    assert!(client.queue().is_empty());
 }
 
 /// A job that is started again finds its settings file, telemetry off in it, and the user's own part as it was.

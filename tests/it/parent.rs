@@ -293,3 +293,18 @@ fn a_collector_that_does_not_come_to_its_end_is_told_of() {
     let expected = "ccrun: not all of its telemetry is known to be delivered: see `ccrun queue status`\n";
     assert_eq!((text(&output.stderr).as_str(), output.status.code()), (expected, Some(7)));
 }
+
+/// Needs a terminal, and tmux for it.
+pub fn sees_the_size_of_its_window(sandbox: &Sandbox, options: &str) {
+    let script = "#!/bin/sh\ntrap 'echo now $(stty size)' WINCH\ntrap 'kill $!; exit 5' INT\ntail -f /dev/null &\n\
+        echo first $(stty size)\nwhile kill -0 $!; do wait $!; done\n";
+    sandbox.program("watcher", script);
+    let terminal = Terminal::start(sandbox, &format!("ccrun {options} watcher"));
+    terminal.wait_for("first ");
+    for (columns, rows) in [(100, 30), (132, 43)] {
+        terminal.resize(columns, rows);
+        terminal.wait_for(&format!("now {rows} {columns}"));
+    }
+    terminal.press("C-c");
+    assert_eq!(terminal.end(), 5);
+}

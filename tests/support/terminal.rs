@@ -53,6 +53,11 @@ impl<'a> Terminal<'a> {
         self.tmux(&["send-keys", key]);
     }
 
+    /// Gives its window another size.
+    pub fn resize(&self, columns: u32, rows: u32) {
+        self.tmux(&["resize-window", "-x", &columns.to_string(), "-y", &rows.to_string()]);
+    }
+
     /// The exit code of its program, once that has ended.
     pub fn exit_code(&self) -> Option<i32> {
         std::fs::read_to_string(self.exit_file()).ok()?.trim().parse().ok()

@@ -1,7 +1,7 @@
 //! The interactive client, on a terminal.
 
 use super::{complete, profile};
-use crate::parent::stops_and_goes_on;
+use crate::parent::{sees_the_size_of_its_window, stops_and_goes_on};
 use crate::support::backend::{Backend, Received};
 use crate::support::claude::{Client, USAGE};
 use crate::support::model::Script;
@@ -73,12 +73,20 @@ fn a_terminal_that_is_closed_loses_nothing() {
     });
 }
 
-/// Ctrl-Z and `fg`, a window that changes its size, and the exit code, with and without a parent that stays.
+/// Ctrl-Z and `fg`, and the exit code, with and without a parent that stays.
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
 fn a_job_on_a_terminal_stops_and_goes_on() {
     for options in ["", "--wait"] {
         stops_and_goes_on(&crate::support::sandbox::Sandbox::new(), options);
+    }
+}
+
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn a_window_that_changes_its_size_is_seen() {
+    for options in ["", "--wait"] {
+        sees_the_size_of_its_window(&crate::support::sandbox::Sandbox::new(), options);
     }
 }
 

@@ -34,7 +34,7 @@ struct Row {
     switch: Switch,
     /// Where; [`Kind::Other`] means anywhere.
     kind: Kind,
-    /// Names without `claude_code.`; none means whatever the name.
+    /// Names without `claude_code.`; none means whatever the name. That of a tool's span event may begin with the tool.
     names: &'static [&'static str],
     /// Keys; none means all.
     attributes: &'static [&'static str],
@@ -75,6 +75,8 @@ const ROWS: &[Row] = {
         row(ToolDetails, Span, &["tool", "tool.execution", "mcp.rpc"], &["error", STATUS_MESSAGE]),
         row(ToolDetails, SpanEvent, &["exception"], &["exception.message", "exception.stacktrace"]),
         row(ToolDetails, SpanEvent, &["tool.output"], &["diff"]),
+        // What is written is input, and goes by the key of what is read, which is output.
+        row(ToolDetails, SpanEvent, &["Write tool.output"], &["content"]),
         row(ToolContent, SpanEvent, &["tool.output"], &[]),
         row(ToolContent, Span, &["llm_request", "tool", "tool.execution"], &["new_context"]),
         row(RawApiBodies, Event, &["api_request_body", "api_response_body"], &["body", "body_ref"]),

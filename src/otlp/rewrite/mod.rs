@@ -20,7 +20,7 @@ use redact::Fate;
 pub use redact::{HashKey, Redact};
 use shape::{
     BODY, DATA, EVENT_ATTRIBUTES, EVENT_NAME, Kind, POINTS, RECORD, RESOURCE, RESOURCE_ATTRIBUTES, RESOURCE_ITEM,
-    SCOPE, SCOPE_ITEM, SCOPE_NAME, SCOPE_SHAPE, SPAN_EVENT_NAME, SPAN_NAME, STATUS_MESSAGE, Shape,
+    SCOPE, SCOPE_ITEM, SCOPE_NAME, SCOPE_SHAPE, SPAN_ATTRIBUTES, SPAN_EVENT_NAME, SPAN_NAME, STATUS_MESSAGE, Shape,
 };
 pub use stamp::Stamp;
 use stamp::{below, resource_attributes};
@@ -37,6 +37,9 @@ const SERVICE_NAME: &[u8] = b"service.name";
 
 /// The attribute by which Claude Code names an event.
 const NAME_ATTRIBUTE: &[u8] = b"event.name";
+
+/// The attribute by which Claude Code says of a span which tool it is about.
+const TOOL_NAME: &[u8] = b"tool_name";
 
 /// What Claude Code's instrumentation scopes begin with.
 const CLAUDE_SCOPE: &[u8] = b"com.anthropic.claude_code";
@@ -156,22 +159,32 @@ impl Rewriter<'_> {
             out.extend_from_slice(item);
             return Ok(());
         }
-        let record = shape::record(self.signal);
+        let (record, tool) = (shape::record(self.signal), claude.then_some(&b""[..]));
         for field in fields(item) {
             let field = field?;
             match field.number {
-                SCOPE => put_changed(out, &field, |out| self.message(out, field.bytes()?, &SCOPE_SHAPE, false))?,
-                RECORD => put_changed(out, &field, |out| self.message(out, field.bytes()?, record, claude))?,
+                SCOPE => put_changed(out, &field, |out| self.message(out, field.bytes()?, &SCOPE_SHAPE, None))?,
+                RECORD => put_changed(out, &field, |out| self.message(out, field.bytes()?, record, tool))?,
                 _ => out.extend_from_slice(field.raw),
             }
         }
         Ok(())
     }
 
-    /// A message that has attributes, and further messages that have some.
-    fn message(&self, out: &mut Vec<u8>, message: &[u8], shape: &Shape, claude: bool) -> Result<(), Malformed> {
-        let Named { names, body } = if claude { Named::of(message, shape.kind)? } else { Named::default() };
-        let unwanted = if claude { self.rules.withheld.from(shape.kind, &names) } else { Unwanted::NOTHING };
+    /// A message that has attributes, and further messages that have some. One of Claude Code's comes with the tool that
+    /// the message around it is about, which may be none.
+    fn message(
+        &self,
+        out: &mut Vec<u8>,
+        message: &[u8],
+        shape: &Shape,
+        around: Option<&[u8]>,
+    ) -> Result<(), Malformed> {
+        let Named { names, body, tool } = match around {
+            Some(around) => Named::of(message, shape.kind, around)?,
+            None => Named::default(),
+        };
+        let unwanted = if around.is_some() { self.rules.withheld.from(shape.kind, &names) } else { Unwanted::NOTHING };
         let without_body = unwanted.has_body(body.as_deref());
         for field in fields(message) {
             let field = field?;
@@ -181,7 +194,7 @@ impl Rewriter<'_> {
             } else if let Some((_, shape)) = below {
                 put_changed(out, &field, |out| match shape.kind {
                     Kind::Status => status(out, field.bytes()?, &unwanted),
-                    _ => self.message(out, field.bytes()?, shape, claude),
+                    _ => self.message(out, field.bytes()?, shape, around.map(|_| &*tool)),
                 })?;
             } else if !(without_body && field.number == BODY) {
                 out.extend_from_slice(field.raw);
@@ -229,17 +242,19 @@ struct Named<'a> {
     names: Vec<Cow<'a, [u8]>>,
     /// What the body of a log record says.
     body: Option<Cow<'a, [u8]>>,
+    /// Which tool a span is about, if it is about one.
+    tool: Cow<'a, [u8]>,
 }
 
 impl<'a> Named<'a> {
-    fn of(message: &'a [u8], kind: Kind) -> Result<Self, Malformed> {
+    fn of(message: &'a [u8], kind: Kind, around: &[u8]) -> Result<Self, Malformed> {
         let number = match kind {
             Kind::Event => EVENT_NAME,
             Kind::Span => SPAN_NAME,
             Kind::SpanEvent => SPAN_EVENT_NAME,
             Kind::Status | Kind::Other => return Ok(Self::default()),
         };
-        let (mut names, mut name, mut body) = (Vec::with_capacity(3), None, None);
+        let (mut names, mut name, mut body, mut tool) = (Vec::with_capacity(3), None, None, Cow::default());
         for field in fields(message) {
             let field = field?;
             let is_event = kind == Kind::Event;
@@ -249,11 +264,17 @@ impl<'a> Named<'a> {
                 body = text_of_value(field.bytes()?)?.or(body);
             } else if is_event && field.number == EVENT_ATTRIBUTES && key_of(field.bytes()?)? == NAME_ATTRIBUTE {
                 names.push(text_of(field.bytes()?)?);
+            } else if kind == Kind::Span && field.number == SPAN_ATTRIBUTES && key_of(field.bytes()?)? == TOOL_NAME {
+                tool = text_of(field.bytes()?)?;
             }
+        }
+        if kind == Kind::SpanEvent && !around.is_empty() {
+            let name = name.as_deref().unwrap_or_default();
+            names.push([around, b" ", name].concat().into());
         }
         names.extend(name);
         names.extend(body.clone());
-        Ok(Self { names, body })
+        Ok(Self { names, body, tool })
     }
 }
 

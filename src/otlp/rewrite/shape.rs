@@ -51,6 +51,8 @@ pub(super) const EVENT_ATTRIBUTES: u32 = 6;
 pub(super) const EVENT_NAME: u32 = 12;
 /// `name` of a span.
 pub(super) const SPAN_NAME: u32 = 5;
+/// `attributes` of a span.
+pub(super) const SPAN_ATTRIBUTES: u32 = 9;
 /// `name` of a span's event.
 pub(super) const SPAN_EVENT_NAME: u32 = 2;
 /// `message` of a span's status.
@@ -78,8 +80,11 @@ pub(super) static SCOPE_SHAPE: Shape = other(Some(3), &[]);
 
 static LOG_RECORD: Shape = Shape { kind: Kind::Event, attributes: Some(EVENT_ATTRIBUTES), below: &[] };
 
-static SPAN: Shape =
-    Shape { kind: Kind::Span, attributes: Some(9), below: &[(11, &SPAN_EVENT), (13, &LINK), (15, &STATUS)] };
+static SPAN: Shape = Shape {
+    kind: Kind::Span,
+    attributes: Some(SPAN_ATTRIBUTES),
+    below: &[(11, &SPAN_EVENT), (13, &LINK), (15, &STATUS)],
+};
 static SPAN_EVENT: Shape = Shape { kind: Kind::SpanEvent, attributes: Some(3), below: &[] };
 static LINK: Shape = other(Some(4), &[]);
 static STATUS: Shape = Shape { kind: Kind::Status, attributes: None, below: &[] };

@@ -12,7 +12,7 @@ use super::super::shape::{self, Shape};
 use super::reference::Plain;
 use crate::otlp::{Signal, fields, put_message};
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 16] = [
     "",
     "service.name",
     "service.instance.id",
@@ -24,12 +24,14 @@ const KEYS: [&str; 14] = [
     "error",
     "tool_input",
     "output",
+    "content",
+    "tool_name",
     "new_context",
     "body",
     "response",
 ];
 
-const TEXTS: [&str; 13] = [
+const TEXTS: [&str; 14] = [
     "",
     "a",
     "ß",
@@ -41,6 +43,7 @@ const TEXTS: [&str; 13] = [
     "tool_result",
     "claude_code.tool",
     "tool.output",
+    "Write",
     "api_request_body",
     "<REDACTED>",
 ];

@@ -240,3 +240,19 @@ fn spans_their_events_and_their_status_are_held_back_too() {
     let request = ExportTraceServiceRequest::decode(&*rewritten).unwrap();
     assert_eq!(request.resource_spans[0].scope_spans[0].spans[0].status.as_ref().unwrap().code, 2);
 }
+
+/// Both tools' content goes by one key: what is read is output, what is written is input.
+#[test]
+fn the_content_of_a_file_is_what_the_tool_makes_of_it() {
+    let left = |tool: &str, off: &[Switch]| {
+        let output =
+            Event { name: "tool.output".to_owned(), attributes: vec![text("content", CLEAR)], ..Event::default() };
+        let attributes = vec![text("tool_name", tool)];
+        let span = Span { name: "claude_code.tool".to_owned(), attributes, events: vec![output], ..Span::default() };
+        let body = spans("com.anthropic.claude_code.tracing", vec![span]).encode_to_vec();
+        occurrences(&rewrite(Signal::Traces, &body, &withholding(off)).unwrap().body, "content") == 1
+    };
+    assert!(left("Read", &[]) && left("Write", &[]));
+    assert!(left("Read", &[Switch::ToolDetails]) && !left("Write", &[Switch::ToolDetails]));
+    assert!(!left("Read", &[Switch::ToolContent]) && !left("Write", &[Switch::ToolContent]));
+}

@@ -140,13 +140,16 @@ fn event(record: &mut LogRecord, plain: &Plain, withheld: &Withheld) {
 
 fn span(span: &mut Span, plain: &Plain, withheld: &Withheld) {
     let names = [span.name.clone().into_bytes().into()];
+    let tool = span.attributes.iter().rfind(|attribute| attribute.key == "tool_name");
+    let tool = tool.map(|attribute| text(attribute.value.as_ref())).unwrap_or_default();
     let unwanted = withheld.from(Kind::Span, &names);
     attributes(&mut span.attributes, plain, &unwanted);
     if let Some(status) = span.status.as_mut().filter(|_| unwanted.has_status_message()) {
         status.message.clear();
     }
     for event in &mut span.events {
-        let names = [event.name.clone().into_bytes().into()];
+        let name = event.name.as_bytes();
+        let names = [[&tool[..], b" ", name].concat().into(), name.to_vec().into()];
         attributes(&mut event.attributes, plain, &withheld.from(Kind::SpanEvent, &names));
     }
     for link in &mut span.links {

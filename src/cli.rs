@@ -207,7 +207,8 @@ pub enum ProfileCommand {
   eval \"$(ccrun env -p gateway --format shell)\"  sh, bash, zsh: a profile without a destination
   ccrun env -p gateway --format fish | source
 
-It starts nothing. The program `env` is run by `ccrun run env`.")]
+It starts nothing, but for the commands that a profile takes values from, with `--reveal` or for a shell; they stand as
+`fetched` otherwise. The program `env` is run by `ccrun run env`.")]
 pub struct Env {
     /// What a launch would be given.
     #[command(flatten)]

@@ -1,4 +1,5 @@
-//! `ccrun env`: what a program would be given. Nothing is started, and nothing is written.
+//! `ccrun env`: what a program would be given. Nothing is written, and nothing fetched or run but for values that a
+//! shell, or whoever asked for them, is to have.
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
@@ -29,7 +30,14 @@ pub(super) fn run(options: cli::Env, surroundings: &Surroundings) -> Result<Exit
     let (setting, config) = Setting::gather(surroundings)?;
     let wants_direct = options.launch.direct;
     let selection = run::selection(options.launch, surroundings);
-    let (resolved, notice, seal) = match setting.resolve_sealed(&selection) {
+    let format = if options.json { EnvFormat::Json } else { options.format };
+    let is_shown = matches!(format, EnvFormat::Table | EnvFormat::Json);
+    let found = if is_shown && !options.reveal {
+        setting.outline(&selection).map(|(resolved, notice)| (resolved, notice, Seal::default()))
+    } else {
+        setting.resolve_sealed(&selection)
+    };
+    let (resolved, notice, seal) = match found {
         Ok(found) => found,
         Err(faults) => return Ok(profile::invalid(&faults, surroundings)),
     };
@@ -49,9 +57,8 @@ pub(super) fn run(options: cli::Env, surroundings: &Surroundings) -> Result<Exit
     } else {
         environment::own(profile, |_, sources| Ok::<_, anyhow::Error>(masked(sources)))?
     };
-    let format = if options.json { EnvFormat::Json } else { options.format };
     let is_direct = wants_direct || profile.collector.direct;
-    if matches!(format, EnvFormat::Table | EnvFormat::Json) {
+    if is_shown {
         let telemetry = match is_direct {
             true if options.reveal => fetched_telemetry(profile, &setting, &seal)?,
             true => masked_telemetry(profile, &setting)?,

@@ -76,6 +76,25 @@ fn it_shows_what_a_launch_would_give_and_starts_nothing() {
     assert_eq!(sandbox.run(["env", "-p", "nobody"]).status.code(), Some(2));
 }
 
+/// A shell is to have the value itself, and so is whoever asks for it.
+#[test]
+fn commands_of_a_profile_run_for_those_alone_who_are_to_have_their_values() {
+    let sandbox = Sandbox::new();
+    let command = "[\"sh\", \"-c\", \"echo x >> $HOME/ran; echo platform\"]";
+    sandbox.profile("team", format!("[vars]\nteam = {{ command = {command} }}\n[env]\nTEAM = \"${{team}}\"\n"));
+    for (options, ran) in [
+        (["--format", "table"].as_slice(), 0),
+        (&["--json", "--explain"], 0),
+        (&["--reveal"], 1),
+        (&["--format", "shell"], 2),
+    ] {
+        let shown = out(&sandbox.run(["env", "-p", "team"].iter().chain(options)), 0);
+        let lines = std::fs::read_to_string(sandbox.home().join("ran")).unwrap_or_default().lines().count();
+        assert_eq!(lines, ran, "{options:?}: {shown}");
+        assert_eq!((shown.contains("fetched"), shown.contains("platform")), (ran == 0, ran > 0), "{shown}");
+    }
+}
+
 #[test]
 fn secrets_are_masked_unless_revealed_and_never_revealed_to_claude() {
     let mut sandbox = Sandbox::new();

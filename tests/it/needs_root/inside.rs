@@ -1,8 +1,15 @@
 //! What a collector holds open, which nobody but root can see.
 
-use std::process::Stdio;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
 
-use crate::support::sandbox::{Sandbox, text, wait_until};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use crate::support::claude::pid;
+use crate::support::sandbox::{Sandbox, pids, text, wait_until};
+use crate::support::session::Session;
 
 #[test]
 #[ignore = "needs root, to look into a collector; scripts/test.sh runs it"]
@@ -44,6 +51,74 @@ fn a_session_lasts_as_long_as_a_process_carries_its_endpoint() {
     assert_eq!(sandbox.collectors().len(), 2);
     std::fs::write(&fifo, "go\n").unwrap();
     sandbox.wait_for_end();
+}
+
+/// Among thousands of processes there is one look at all of them when nothing else says that a session lives, and none
+/// before or after. What is counted is what the worker reads.
+#[test]
+#[ignore = "needs root, to look into a collector; scripts/test.sh runs it"]
+fn a_crowd_of_processes_is_looked_through_once() {
+    let sandbox = Sandbox::new();
+    let crowd = Crowd::gather();
+    let mut session = Session::start(&sandbox, &[]);
+    let worker = session.worker().pid;
+    let before = reads(worker);
+    outlive_another(&sandbox);
+    assert!(reads(worker) - before < CROWD, "it looks round while its program lives");
+
+    let mut carrier = sandbox.command("cat");
+    let carrier = carrier.env("OTEL_EXPORTER_OTLP_ENDPOINT", &session.endpoint).stdin(Stdio::piped());
+    let mut carrier = carrier.spawn().unwrap();
+    let before = reads(worker);
+    session.end();
+    wait_until("the worker to wait for the process", || waits_for(worker, pid(&carrier)));
+    let look = reads(worker) - before;
+    let everybody = u64::try_from(pids().count()).unwrap();
+    assert!((CROWD..8 * everybody).contains(&look), "{look} reads for {everybody} processes");
+    outlive_another(&sandbox);
+    assert!(reads(worker) - before < look + CROWD, "it looks round while it waits");
+    drop(crowd);
+    drop(carrier.stdin.take());
+    assert!(carrier.wait().unwrap().success());
+    sandbox.wait_for_end();
+}
+
+/// Waits until a session that began later has looked round, twice, and is over.
+fn outlive_another(sandbox: &Sandbox) {
+    let before = sandbox.collectors();
+    Session::start(sandbox, &[]).end();
+    wait_until("the later session to end", || sandbox.collectors() == before);
+}
+
+/// How many times a process has read from anything.
+fn reads(pid: i32) -> u64 {
+    let counts = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
+    counts.lines().find_map(|line| line.strip_prefix("syscr: ")).unwrap().parse().unwrap()
+}
+
+const CROWD: u64 = 2000;
+
+/// So many processes that have nothing to do with anything; they end with the value.
+struct Crowd(Child);
+
+impl Crowd {
+    fn gather() -> Self {
+        let script = format!("i=0; while [ $i -lt {CROWD} ]; do sleep 600 & i=$((i+1)); done; echo all; wait");
+        let mut shell = Command::new("sh");
+        let shell = shell.args(["-c", &script]).env_clear().env("PATH", "/usr/bin:/bin").process_group(0);
+        let mut crowd = Self(shell.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap());
+        let mut line = String::new();
+        BufReader::new(crowd.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "all\n");
+        crowd
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        let _ = killpg(Pid::from_raw(pid(&self.0)), Signal::SIGKILL);
+        drop(self.0.wait());
+    }
 }
 
 /// Whether a process holds a descriptor that means the other.

@@ -4,7 +4,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 
-targets=(profile json splice body)
+targets=(profile json rewrite body)
 
 usage() {
   cat <<TEXT

@@ -4,7 +4,10 @@
 
 use std::borrow::Cow;
 
-use ccrun::otlp::{Signal, Stamp, frame, gunzip, gzip, json_to_protobuf, protobuf_to_json, splice_resource, unframe};
+use ccrun::otlp::{
+    Pattern, Redact, Rules, Signal, Stamp, Switch, Withheld, frame, gunzip, gzip, json_to_protobuf, protobuf_to_json,
+    rewrite, unframe,
+};
 use ccrun::usage::extract;
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
@@ -27,11 +30,13 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     }
     let stamp = Stamp { replace: [("team.id".to_owned(), "platform".to_owned())].into(), ..Stamp::default() };
-    let Ok(stamped) = splice_resource(&body, &stamp) else { return };
-    extract(signal, &stamped, Timestamp::UNIX_EPOCH).expect("what is stamped is whole");
-    drop(protobuf_to_json(signal, &stamped, LIMIT));
-    let framed = frame(&gzip(&stamped).unwrap(), true).unwrap();
-    assert_eq!(message(&framed, true, true).unwrap(), stamped);
+    let rules = Rules::new(vec![Pattern::new("*")], stamp, Withheld::of(&Switch::ALL), Redact::default());
+    let Ok(rewritten) = rewrite(signal, &body, &rules) else { return };
+    let rewritten = rewritten.body;
+    extract(signal, &rewritten, Timestamp::UNIX_EPOCH).expect("what is rewritten is whole");
+    drop(protobuf_to_json(signal, &rewritten, LIMIT));
+    let framed = frame(&gzip(&rewritten).unwrap(), true).unwrap();
+    assert_eq!(message(&framed, true, true).unwrap(), rewritten);
 });
 
 fn message(body: &[u8], is_grpc: bool, is_compressed: bool) -> Option<Cow<'_, [u8]>> {

@@ -1,12 +1,12 @@
 //! The forwarder of one destination: takes what waits in turn, sends it, and has it noted what became of it.
 
 mod noting;
+mod sending;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{Notify, watch};
@@ -14,12 +14,11 @@ use tokio::time::{Instant, timeout};
 
 use super::answer::Outcome;
 use super::backoff::{self, Backoff, Verdict};
-use super::counters;
 use super::gathering::Gathering;
 use super::journal::Journal;
 use super::transport::Transport;
 use crate::client::Proxies;
-use crate::credential::{Credentials, Headers, Unavailable};
+use crate::credential::{Credentials, Unavailable};
 use crate::log::Log;
 use crate::otlp::Signal;
 use crate::profile::{Destination, Protocol};
@@ -27,7 +26,7 @@ use crate::random;
 use crate::store::backoff::Trouble;
 use crate::store::batches::Recipient;
 use crate::store::deliveries::{self, Delivery, Request, Which};
-use crate::store::{self, Store, StoreError, tally};
+use crate::store::{self, Store, StoreError};
 
 /// How long somebody else's attempt is waited for, beyond what the attempt itself may take: for credentials that are
 /// fetched anew, and for the note of what became of it.
@@ -309,82 +308,6 @@ impl Forwarder {
             Ok(if delivery.parts.is_empty() { Next::Nothing } else { Next::Send { delivery, made } })
         };
         self.store.read(look).await
-    }
-
-    /// Sends a request, if it may be with our counters, and says what became of it and of these.
-    async fn attempt(&mut self, delivery: &Delivery, headers: Headers) -> (Outcome, bool) {
-        let Some(counted) = self.with_counters(delivery).await else {
-            return (self.send(delivery, headers).await, false);
-        };
-        match self.send(&counted, headers).await {
-            // Ours must not be what somebody else's data is given up for.
-            Outcome::Refused { .. } | Outcome::TooLarge { .. } => {
-                let outcome = match self.headers().await {
-                    Ok(headers) => self.send(delivery, headers).await,
-                    Err(Unavailable { reason, .. }) => Outcome::Unauthorized { reason },
-                };
-                if matches!(outcome, Outcome::Delivered { .. }) {
-                    self.resource = None;
-                }
-                (outcome, false)
-            }
-            outcome => (outcome, true),
-        }
-    }
-
-    /// The same request with our counters behind it, if there are any to be told.
-    async fn with_counters(&self, delivery: &Delivery) -> Option<Delivery> {
-        let resource = self.resource.as_ref().filter(|_| delivery.signal == Signal::Metrics)?;
-        let teller = self.recipients.first()?.clone();
-        let destination = teller.destination.clone();
-        let tallies = self.store.commit(move |connection| tally::claim(connection, &teller)).await.ok()?;
-        let counters = counters::request(&tallies, &destination, resource, now());
-        if counters.is_empty() {
-            return None;
-        }
-        let mut body = BytesMut::with_capacity(delivery.body.len() + counters.len());
-        body.extend_from_slice(&delivery.body);
-        body.extend_from_slice(&counters);
-        Some(Delivery { signal: delivery.signal, parts: Vec::new(), body: body.freeze() })
-    }
-
-    /// The headers for the next request. What was fetched until then is no news any more.
-    async fn headers(&mut self) -> Result<Headers, Unavailable> {
-        self.fetches.mark_unchanged();
-        let headers = self.credentials.headers().await;
-        if headers.is_ok() {
-            // What was waited for is there: a pause from here on is for another reason.
-            self.fetches.mark_unchanged();
-        }
-        headers
-    }
-
-    /// Sends a request; once more if its credentials are not accepted and there are others.
-    async fn send(&mut self, delivery: &Delivery, mut headers: Headers) -> Outcome {
-        let mut is_first = true;
-        loop {
-            let outcome = match &self.transport {
-                Ok(transport) => transport.send(delivery.signal, delivery.body.clone(), &headers.value).await,
-                Err(reason) => Outcome::Held { reason: reason.clone(), retry_after: None },
-            };
-            match &outcome {
-                Outcome::Unauthorized { reason } if self.credentials.refused(&headers, reason) && is_first => {}
-                Outcome::Unauthorized { .. } => return outcome,
-                Outcome::Delivered { .. } => {
-                    self.credentials.accepted(&headers);
-                    return outcome;
-                }
-                _ => {
-                    self.credentials.undecided(&headers);
-                    return outcome;
-                }
-            }
-            headers = match self.headers().await {
-                Ok(headers) => headers,
-                Err(Unavailable { reason, .. }) => return Outcome::Unauthorized { reason },
-            };
-            is_first = false;
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod destination;
 mod source;
+mod url;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,10 +10,11 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
+pub(super) use destination::can_be_sent;
 use destination::destinations;
-pub use destination::is_this_machine;
-pub(super) use destination::{can_be_sent, check_endpoint};
 use source::sources;
+pub(super) use url::check_endpoint;
+pub use url::is_this_machine;
 
 use super::diagnostic::Diagnostic;
 use super::model::{Cardinality, Collector, Content, Profile, Redact, Signals};

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::destination::{check_url, in_the_clear};
+use super::url::{check_url, in_the_clear};
 use super::{duration, path, text, texts, truth};
 use crate::credential::{ClientCredentials, Command, Format, Source};
 use crate::helper;

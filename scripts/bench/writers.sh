@@ -39,7 +39,8 @@ race() {
   mkdir -p "$scratch/$how"
   "$built" ccrun "$scratch/$how/store-1.db" 1 </dev/null >/dev/null 2>&1
   mkfifo "$scratch/$how/start" "$scratch/$how/said"
-  exec 3<>"$scratch/$how/start" 4<"$scratch/$how/start" 5<>"$scratch/$how/said"
+  exec 3<>"$scratch/$how/start"
+  exec 4<"$scratch/$how/start" 5<>"$scratch/$how/said"
   for number in $(seq "$processes"); do
     "$built" "$how" "$scratch/$how/store-1.db" "$commits" <&4 >"$scratch/$how/waits-$number" 2>&5 3>&- 4<&- 5>&- &
   done

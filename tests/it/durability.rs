@@ -200,6 +200,57 @@ fn what_was_meant_for_one_destination_goes_to_no_other() {
     assert_nothing_left(&sandbox);
 }
 
+#[test]
+fn what_an_overlay_sent_elsewhere_is_kept_for_that_overlay() {
+    let (sandbox, mut backend, other) = (Sandbox::new(), Backend::start(), Backend::start());
+    backend.stop();
+    let destination = |endpoint: &str| format!("[destination.own]\nendpoint = \"{endpoint}\"\nbatch = \"1ms\"\n");
+    sandbox.profile("mine", destination(&other.endpoint()));
+    let overlay = sandbox.profile("over", destination(&backend.endpoint()));
+    let mut session = Session::start(&sandbox, &["-p", "mine", "-p", "over"]);
+    session.client().export(&ids("record", 3));
+    session.kill_both();
+    backend.restart();
+    // The profile alone has a destination of that name, too.
+    std::fs::rename(&overlay, overlay.with_extension("gone")).unwrap();
+    assert_kept(&sandbox);
+    sandbox.profile("over", destination(&other.endpoint()));
+    assert_kept(&sandbox);
+    assert!(other.received().is_empty());
+    std::fs::rename(overlay.with_extension("gone"), &overlay).unwrap();
+    assert!(flush(&sandbox).0);
+    assert_eq!((ids_of(&backend.received()), other.received().len()), (ids("record", 3), 0));
+}
+
+#[test]
+fn what_a_projects_file_sent_elsewhere_is_kept_until_that_is_trusted_again() {
+    let (sandbox, mut backend, other) = (Sandbox::new(), Backend::start(), Backend::start());
+    backend.stop();
+    let destination = |endpoint: &str| format!("[destination.own]\nendpoint = \"{endpoint}\"\nbatch = \"1ms\"\n");
+    sandbox.profile("mine", destination(&other.endpoint()));
+    sandbox.write("project/.ccrun.toml", destination(&backend.endpoint()));
+    let trust = || assert!(sandbox.run(["trust", "--yes"]).status.success());
+    trust();
+    let mut session = Session::start(&sandbox, &["-p", "mine"]);
+    session.client().export(&ids("record", 3));
+    session.kill_both();
+    backend.restart();
+    assert!(sandbox.run(["untrust"]).status.success());
+    assert_kept(&sandbox);
+    // Another project's session comes by, and that project's file is trusted.
+    sandbox.write("another/.ccrun.toml", destination(&other.endpoint()));
+    let another = sandbox.project().with_file_name("another");
+    let elsewhere = |arguments: &[&str]| sandbox.ccrun(arguments).current_dir(&another).output().unwrap();
+    assert!(elsewhere(&["trust", "--yes"]).status.success());
+    assert!(elsewhere(&["-p", "mine", "true"]).status.success());
+    sandbox.wait_for_end();
+    assert_kept(&sandbox);
+    assert!(backend.received().is_empty() && other.received().is_empty());
+    trust();
+    assert!(flush(&sandbox).0);
+    assert_eq!((ids_of(&backend.received()), other.received().len()), (ids("record", 3), 0));
+}
+
 /// A flush does not deliver what waits, and says so.
 #[track_caller]
 fn assert_kept(sandbox: &Sandbox) {

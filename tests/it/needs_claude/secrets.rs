@@ -58,7 +58,7 @@ fn no_secret_and_no_token_is_where_others_look() {
 }
 
 /// Verbs that change what profiles say, whom to trust, or show a secret; and what each would leave behind.
-const REFUSED: [&str; 11] = [
+const REFUSED: [&str; 12] = [
     "profile new other --extends team",
     "profile add added.toml --yes",
     "profile edit team",
@@ -70,6 +70,7 @@ const REFUSED: [&str; 11] = [
     "secret remove team/key",
     "queue purge --yes",
     "queue flush -p team --to backend",
+    "headers -p team",
 ];
 
 #[test]

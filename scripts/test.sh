@@ -37,11 +37,14 @@ main() {
   summary=()
   failed=no
 
+  # Most of them wait most of the time, for sessions to end.
+  export RUST_TEST_THREADS=${RUST_TEST_THREADS-6}
   if bounded "$group_limit" cargo test --locked </dev/null; then
     note passed "the plain tests"
   else
     note FAILED "the plain tests"
   fi
+  unset RUST_TEST_THREADS
   list_ignored
   if counterpart needs_claude TEST_CLAUDE claude; then
     group needs_claude "$group_limit" needs_claude::tmux::

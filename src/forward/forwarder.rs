@@ -21,7 +21,7 @@ use crate::client::Proxies;
 use crate::credential::{Credentials, Unavailable};
 use crate::log::Log;
 use crate::otlp::Signal;
-use crate::profile::{Destination, Protocol};
+use crate::profile::{Destination, Protocol, Tls};
 use crate::random;
 use crate::store::backoff::Trouble;
 use crate::store::batches::Recipient;
@@ -119,8 +119,9 @@ impl Forwarder {
         store: Store,
     ) -> Self {
         let transport = Transport::new(destination).map_err(|error| error.to_string());
+        let fingerprint = recipients.first().map(|recipient| recipient.fingerprint.as_slice()).unwrap_or_default();
         Self {
-            fingerprint: recipients.first().map(|recipient| recipient.fingerprint.clone()).unwrap_or_default(),
+            fingerprint: trouble_key(fingerprint, &destination.tls),
             recipients: recipients.into(),
             signals: None,
             transport: transport.map(|transport| transport.through(proxies)),
@@ -309,6 +310,14 @@ impl Forwarder {
         };
         self.store.read(look).await
     }
+}
+
+/// Under which a destination's trouble is known: whom it is trusted by is no matter of whose data it may have, but who
+/// does not trust it must not keep it from those who do.
+fn trouble_key(fingerprint: &[u8], tls: &Tls) -> Vec<u8> {
+    let ca = tls.ca.iter().flat_map(|path| path.as_os_str().as_encoded_bytes());
+    let name = tls.server_name.iter().flat_map(|name| [0].iter().chain(name.as_bytes()));
+    fingerprint.iter().chain(ca).chain(name).copied().collect()
 }
 
 /// The request of those found and those behind it that failed less often: what is sent to find out whether the

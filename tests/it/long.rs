@@ -183,7 +183,8 @@ impl Run<'_> {
             let _over = Over(&over);
             self.kill(session, random, &may_refuse)
         });
-        session.end();
+        // What was killed may have been told of.
+        drop(session.end_saying());
     }
 
     /// Kills what there is at random moments, until nothing is left of the collector, the kills are used up, or the

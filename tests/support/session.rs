@@ -99,12 +99,17 @@ impl Session {
     }
 
     /// Ends the program as its user would, who sees nothing of all that. The collector goes on by itself.
-    pub fn end(mut self) {
+    pub fn end(self) {
+        assert_eq!(self.end_saying(), "");
+    }
+
+    /// The same where its launch may have been told of others that went before. Gives what it was.
+    pub fn end_saying(mut self) -> String {
         drop(self.stdin.take());
         assert!(self.program.wait().unwrap().success());
         let mut said = String::new();
         std::io::Read::read_to_string(self.program.stderr.as_mut().unwrap(), &mut said).unwrap();
-        assert_eq!(said, "");
+        said
     }
 
     /// The program's pid.

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use at_hand::missing;
 pub use credentials::{Credentials, Headers, Unavailable};
+pub use identity::{keyed, sources};
 pub use interactive::{Answers, Put};
 pub use keyring::Keyring;
 pub use pace_file::prune;

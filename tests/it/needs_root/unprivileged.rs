@@ -75,3 +75,33 @@ fn give_away(sandbox: &Sandbox) {
         chown(root.join(directory), id, id).unwrap();
     }
 }
+
+#[test]
+#[ignore = "needs root and mount namespaces; scripts/test.sh runs it"]
+fn another_user_who_knows_the_token_is_refused() {
+    let sandbox = Sandbox::new();
+    let session = Session::start(&sandbox, &["-p", "local"]);
+    assert_eq!(session.client().export(&ids("record", 1)), 0);
+    let (host, token) = session.endpoint.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let request = format!(
+        "POST /{token}/v1/logs HTTP/1.1\\r\\nhost: x\\r\\ncontent-type: application/x-protobuf\\r\\n\
+         content-length: 0\\r\\nconnection: close\\r\\n\\r\\n"
+    );
+    // Twice on one connection: what was looked up once holds.
+    let script = format!(
+        "exec 3<>/dev/tcp/{}; printf '{}{request}' >&3; cat <&3",
+        host.replace(':', "/"),
+        request.replace("connection: close\\r\\n", "")
+    );
+    let answers_to = |user: &str| {
+        let mut command = sandbox.command("setpriv");
+        command.args(["--reuid", user, "--clear-groups", "bash", "-c", &script]).current_dir("/");
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let answers = text(&output.stdout);
+        // A body has no line's end.
+        answers.split("HTTP/1.1 ").skip(1).map(|answer| answer[..3].to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(answers_to("65534"), ["403", "403"]);
+    assert_eq!(answers_to("0"), ["200", "200"]);
+}

@@ -121,7 +121,11 @@ fn keep(mut handed: Handed) -> i32 {
             }
         };
         match ended {
-            Ok(Ending::Exited(OVER)) => return OVER,
+            Ok(Ending::Exited(OVER)) => {
+                // A launcher that stays hears of the end by the end of this process, and finds nobody there.
+                std::mem::forget(handed.launcher.take());
+                return OVER;
+            }
             // The launcher has heard of it, and the program runs without telemetry: nobody would use another.
             Ok(Ending::Exited(FAILED)) if is_first => return FAILED,
             Ok(ending) => log.note(&format!("a worker ended {ending}")),

@@ -18,6 +18,7 @@
 //! 7. [`store`]: batches, what each destination still has to be given of them, and the ledger, in one file.
 //! 8. [`forward`]: each destination's own way through what waits for it, by a [`client`] of its server.
 //! 9. [`usage::report`]: what the ledger knows.
+//! 10. [`doctor`]: why something of all that does not work.
 //!
 //! Beside that way stand [`process`], [`state`], [`git`], [`helper`], [`editor`], [`network`], [`bounded`] and
 //! [`random`], which each ask the system for one thing, [`log`] and [`notice`], by which a session tells of itself
@@ -32,6 +33,7 @@ pub mod client;
 pub mod collector;
 pub mod commands;
 pub mod credential;
+pub mod doctor;
 pub mod editor;
 pub mod environment;
 pub mod explanation;

@@ -2,6 +2,7 @@
 
 mod files;
 mod managed;
+pub mod rollout;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};

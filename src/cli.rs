@@ -1,6 +1,7 @@
 //! The command line: options and help texts, no behaviour.
 
 mod env;
+mod managed_settings;
 mod profile;
 mod queue;
 mod report;
@@ -13,6 +14,7 @@ use std::fmt;
 use clap::{Args, Parser, Subcommand};
 
 pub use env::{Env, EnvFormat, Headers};
+pub use managed_settings::ManagedSettings;
 pub use profile::{Profile, ProfileCommand};
 pub use queue::{Queue, QueueCommand, QueueFlush, QueuePurge};
 pub use report::{Report, Sessions};
@@ -118,6 +120,8 @@ pub enum Command {
     Queue(Queue),
     /// Store secrets in the keyring, where profiles take them from
     Secret(Secret),
+    /// Print managed-settings.json for a profile, for administrators
+    ManagedSettings(ManagedSettings),
     /// Show what a project's `.ccrun.toml` would do, and let it
     Trust(Trust),
     /// Let a project's `.ccrun.toml` do nothing any more

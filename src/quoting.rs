@@ -14,6 +14,15 @@ pub fn shell(name: &str, value: Option<&str>) -> Result<String, Inexpressible> {
     Ok(format!("export {name}={quoted};\n"))
 }
 
+/// A word of a command line for sh, as it is where nothing in it could act.
+pub fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,=".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 /// `set -gx NAME 'value'` for fish. A line break is written as its escape, for `eval (…)` would lose it.
 pub fn fish(name: &str, value: Option<&str>) -> Result<String, Inexpressible> {
     check(name)?;

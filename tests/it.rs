@@ -42,6 +42,8 @@ mod launch;
 mod limits;
 #[path = "it/long.rs"]
 mod long;
+#[path = "it/managed_settings.rs"]
+mod managed_settings;
 #[path = "it/needs_claude.rs"]
 mod needs_claude;
 #[path = "it/needs_go.rs"]

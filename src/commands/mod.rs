@@ -4,6 +4,7 @@ mod ask;
 mod dry_run;
 mod env;
 mod headers;
+mod managed_settings;
 mod profile;
 mod profile_edit;
 mod queue;
@@ -39,6 +40,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Sessions(options) => sessions::run(&options, &Surroundings::gather()?),
         Command::Queue(queue) => queue::run(queue.command, &Surroundings::gather()?),
         Command::Secret(secret) => secret::run(secret.command, &Surroundings::gather()?),
+        Command::ManagedSettings(options) => managed_settings::run(options, &Surroundings::gather()?),
         Command::Trust(trust) => trust::trust(&trust, &Surroundings::gather()?),
         Command::Untrust(untrust) => trust::untrust(&untrust, &Surroundings::gather()?),
     }

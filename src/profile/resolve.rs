@@ -72,6 +72,8 @@ pub struct Resolved {
     pub(super) root: Node,
     /// What was written before the administrator's word, if there is any.
     before: Option<Node>,
+    /// Keys of values that are fetched, where they were left out: they may differ from machine to machine.
+    pub left_out: Vec<String>,
 }
 
 impl Resolved {
@@ -106,9 +108,9 @@ impl Merged {
 
     /// What it means, but for values that would be fetched: nothing is fetched or run.
     pub fn outline(mut self) -> Result<Resolved, Faults> {
-        values::leave_out(&mut self.root);
+        let left_out = values::leave_out(&mut self.root);
         let resolved = interpret(&self.name, self.root, Vec::new())?;
-        Ok(Resolved { before: self.before, ..resolved })
+        Ok(Resolved { before: self.before, left_out, ..resolved })
     }
 
     /// What it means. Values may be taken from the `ground`'s variables, and commands run on it.
@@ -199,7 +201,11 @@ fn interpret(name: &str, mut root: Node, mut faults: Vec<Diagnostic>) -> Result<
     schema::check(root.entries().unwrap_or(&tree::Entries::new()), schema::PROFILE, "", &mut faults);
     let profile = read::read(name, &root, &mut faults);
     faults.sort_by_key(|fault| fault.origin.as_ref().map(|origin| (origin.document.label.clone(), origin.span.start)));
-    if faults.is_empty() { Ok(Resolved { profile, root, before: None }) } else { Err(Faults(faults)) }
+    if faults.is_empty() {
+        Ok(Resolved { profile, root, before: None, left_out: Vec::new() })
+    } else {
+        Err(Faults(faults))
+    }
 }
 
 /// Puts the system default profile's word in place of everybody else's, for the keys that its administrator names. The

@@ -38,16 +38,19 @@ pub(super) fn fetch(root: &mut Node, ground: Ground<'_>, faults: &mut Vec<Diagno
     }
 }
 
-/// Puts a word in the place of every value that would be fetched.
-pub(super) fn leave_out(root: &mut Node) {
-    let Value::Table(entries) = &mut root.value else { return };
+/// Puts a word in the place of every value that would be fetched, and gives their dotted keys.
+pub(super) fn leave_out(root: &mut Node) -> Vec<String> {
+    let mut keys = Vec::new();
+    let Value::Table(entries) = &mut root.value else { return keys };
     for table in ["vars", "team", "resource"] {
         let Some(Node { value: Value::Table(values), .. }) = entries.get_mut(table) else { continue };
-        let fetched = |node: &&mut Node| DYNAMIC.iter().any(|source| node.get(source).is_some());
-        for node in values.values_mut().filter(fetched) {
+        let fetched = |node: &Node| DYNAMIC.iter().any(|source| node.get(source).is_some());
+        for (name, node) in values.iter_mut().filter(|(_, node)| fetched(node)) {
             node.value = Value::Text("fetched".to_owned());
+            keys.push(format!("{table}.{name}"));
         }
     }
+    keys
 }
 
 /// Runs a command in what is left of the time for all of them.

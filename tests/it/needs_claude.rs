@@ -20,6 +20,8 @@ mod inherited;
 mod print;
 #[path = "needs_claude/profiles.rs"]
 mod profiles;
+#[path = "needs_claude/rollout.rs"]
+mod rollout;
 #[path = "needs_claude/secrets.rs"]
 mod secrets;
 #[path = "needs_claude/sessions.rs"]

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::ops::{Deref, DerefMut};
 use std::process::{Child, Command, Output};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::model::{Model, Script, Usage};
 use super::sandbox::{Sandbox, wait_until};
@@ -69,6 +69,25 @@ impl Client {
         self.write("home/.claude.json", answers.to_string());
     }
 
+    /// A program with its arguments where `/etc/claude-code` holds these files, in a mount namespace of its own.
+    pub fn managed(&self, files: &[(&str, Value)], words: &[&str]) -> Command {
+        for (name, content) in files {
+            self.write(format!("managed/{name}"), content.to_string());
+        }
+        let (layer, source) = (self.home().with_file_name("layer"), self.home().with_file_name("managed"));
+        std::fs::create_dir_all(&layer).unwrap();
+        let script = format!(
+            "set -e; mount -t tmpfs tmpfs {layer}; mkdir {layer}/upper {layer}/work
+             mount -t overlay -o lowerdir=/etc,upperdir={layer}/upper,workdir={layer}/work overlay /etc
+             mkdir /etc/claude-code; cp -r {}/. /etc/claude-code; exec \"$@\"",
+            source.display(),
+            layer = layer.display(),
+        );
+        let mut command = self.command("unshare");
+        command.args(["-m", "sh", "-c", &script, "sh"]).args(words);
+        command
+    }
+
     /// How many questions the model was asked, those on the side included.
     pub fn questions(&self) -> usize {
         self.model.requests().iter().filter(|request| request.target.starts_with("/v1/messages?")).count()
@@ -99,6 +118,17 @@ impl DerefMut for Client {
     fn deref_mut(&mut self) -> &mut Sandbox {
         &mut self.sandbox
     }
+}
+
+/// Whether [`Client::managed`] can do what it says; whoever runs the test should know if it proved nothing.
+#[expect(clippy::print_stderr, reason = "a test that proves nothing says so")]
+pub fn can_be_managed() -> bool {
+    let unshared = Command::new("unshare").args(["-m", "true"]).output();
+    let can = unshared.as_ref().is_ok_and(|output| output.status.success());
+    if !can {
+        eprintln!("skipped: no mount namespace can be made here: {unshared:?}");
+    }
+    can
 }
 
 /// The pid of a child, as everything but std counts it.

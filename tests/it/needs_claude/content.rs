@@ -5,7 +5,7 @@ use serde_json::{Map, json};
 use super::profile;
 use crate::privacy::is_stored;
 use crate::support::backend::{Backend, Received};
-use crate::support::claude::{Client, USAGE, finish};
+use crate::support::claude::{Client, USAGE, can_be_managed, finish};
 use crate::support::model::Script;
 use crate::support::sandbox::{DEADLINE, text};
 use crate::support::telemetry::{Kind, events, items};
@@ -117,24 +117,16 @@ fn a_switch_lets_out_its_own_content_alone() {
 /// its own, in a mount namespace that goes with its last process.
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-#[expect(clippy::print_stderr, reason = "whoever runs this should know that it proved nothing")]
 fn the_switches_hold_against_an_administrators_settings() {
-    let unshared = std::process::Command::new("unshare").args(["-m", "true"]).output();
-    if !unshared.as_ref().is_ok_and(|output| output.status.success()) {
-        return eprintln!("skipped: no mount namespace can be made here: {unshared:?}");
+    if !can_be_managed() {
+        return;
     }
     let (backend, client) = (Backend::start(), client());
     client.profile("team", format!("{}[signals]\ntraces = true\n{ALL_OFF}", profile(&backend, "http/protobuf")));
     let names = ["USER_PROMPTS", "ASSISTANT_RESPONSES", "TOOL_DETAILS", "TOOL_CONTENT", "RAW_API_BODIES"];
     let variables: Map<_, _> = names.map(|name| (format!("OTEL_LOG_{name}"), json!("1"))).into_iter().collect();
-    client.write("managed/managed-settings.json", json!({ "env": variables }).to_string());
-    let root = client.home().parent().unwrap().display().to_string();
-    let script = format!(
-        "set -e; mkdir -p '{root}/etc'; mount --rbind /etc '{root}/etc'; mount -t tmpfs tmpfs /etc
-         ln -s '{root}'/etc/* /etc/; rm -f /etc/claude-code; ln -s '{root}/managed' /etc/claude-code; exec ccrun \"$@\""
-    );
-    let mut command = client.command("unshare");
-    command.args(["-m", "sh", "-c", &script, "sh", "-p", "team", "claude", "-p", "canary-prompt"]);
+    let files = [("managed-settings.json", json!({ "env": variables }))];
+    let mut command = client.managed(&files, &["ccrun", "-p", "team", "claude", "-p", "canary-prompt"]);
     let output = finish(command.args(["--allowedTools", "Bash"]).spawn().unwrap());
     assert_eq!(text(&output.stdout), "canary-answer\n", "{}", text(&output.stderr));
     let received = backend.wait_for(is_complete, DEADLINE);

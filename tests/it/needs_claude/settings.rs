@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{complete, profile};
 use crate::support::backend::{Backend, Received};
-use crate::support::claude::{Client, USAGE, finish};
+use crate::support::claude::{Client, USAGE, can_be_managed, finish};
 use crate::support::model::Script;
 use crate::support::sandbox::{DEADLINE, text};
 use crate::support::telemetry::{Kind, items};
@@ -138,29 +138,16 @@ fn a_settings_file_of_the_users_keeps_working() {
     });
 }
 
-/// `claude -p` through `ccrun` with a team's profile in a mount namespace where `/etc/claude-code` holds these files.
+/// `claude -p` through `ccrun` with a team's profile and these managed settings.
 fn managed(client: &Client, files: &[(&str, Value)]) -> std::process::Output {
-    let layer = client.home().with_file_name("layer");
-    std::fs::create_dir_all(&layer).unwrap();
-    for (name, content) in files {
-        client.write(format!("managed/{name}"), content.to_string());
-    }
-    let (layer, source) = (layer.display(), client.home().with_file_name("managed"));
-    let script = format!(
-        "set -e; mount -t tmpfs tmpfs {layer}; mkdir {layer}/upper {layer}/work
-         mount -t overlay -o lowerdir=/etc,upperdir={layer}/upper,workdir={layer}/work overlay /etc
-         mkdir /etc/claude-code; cp -r {}/. /etc/claude-code; exec ccrun \"$@\"",
-        source.display()
-    );
-    let mut command = client.command("unshare");
-    command.args(["-m", "sh", "-c", &script, "sh", "-p", "team", "claude", "-p", "a question"]);
+    let mut command = client.managed(files, &["ccrun", "-p", "team", "claude", "-p", "a question"]);
     finish(command.spawn().unwrap())
 }
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
 fn what_managed_settings_overrule_is_said_and_is_so() {
-    if !std::process::Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|status| status.success()) {
+    if !can_be_managed() {
         return;
     }
     let (backend, elsewhere) = (Backend::start(), Backend::start());

@@ -71,6 +71,11 @@ main() {
   else
     group needs_keyutils "$group_limit"
   fi
+  if reason=$(missing bash zsh fish tmux rev); then
+    note skipped "needs_shells: $reason"
+  else
+    group needs_shells "$group_limit"
+  fi
   ! counterpart needs_python TEST_PYTHON python-sdk || group needs_python "$group_limit"
   ! counterpart needs_go TEST_GO_SDK go-sdk || group needs_go "$group_limit"
   ! counterpart needs_node TEST_NODE js-sdk || group needs_node "$group_limit"
@@ -88,7 +93,7 @@ main() {
 
 # An ignored test that no group takes would never run.
 list_ignored() {
-  local stray groups='claude|python|go|node|keyring|keyutils|otelcol|root'
+  local stray groups='claude|python|go|node|keyring|keyutils|otelcol|root|shells'
   ignored=$(cargo test --quiet --locked --test it -- --ignored --list --format terse </dev/null |
     sed -n 's/: test$//p')
   stray=$(grep -v -E "^(needs_($groups)|long)::" <<<"$ignored" | grep .) || return 0

@@ -1,6 +1,7 @@
 //! The command line: options and help texts, no behaviour.
 
 mod env;
+mod init;
 mod managed_settings;
 mod profile;
 mod queue;
@@ -14,6 +15,7 @@ use std::fmt;
 use clap::{Args, Parser, Subcommand};
 
 pub use env::{Env, EnvFormat, Headers};
+pub use init::{Complete, Init, Shell};
 pub use managed_settings::ManagedSettings;
 pub use profile::{Profile, ProfileCommand};
 pub use queue::{Queue, QueueCommand, QueueFlush, QueuePurge};
@@ -126,6 +128,11 @@ pub enum Command {
     Trust(Trust),
     /// Let a project's `.ccrun.toml` do nothing any more
     Untrust(Untrust),
+    /// Print the alias and completions, for a shell's rc file to evaluate
+    Init(Init),
+    /// What a shell offers at a place of a command line
+    #[command(hide = true)]
+    Complete(Complete),
     /// The collector's entry point
     #[command(hide = true)]
     Collector,

@@ -32,6 +32,7 @@ pub mod cli;
 pub mod client;
 pub mod collector;
 pub mod commands;
+pub mod completion;
 pub mod credential;
 pub mod doctor;
 pub mod editor;

@@ -62,6 +62,8 @@ mod needs_otelcol;
 mod needs_python;
 #[path = "it/needs_root.rs"]
 mod needs_root;
+#[path = "it/needs_shells.rs"]
+mod needs_shells;
 #[path = "it/parent.rs"]
 mod parent;
 #[path = "it/pass_through.rs"]

@@ -4,6 +4,7 @@ mod ask;
 mod dry_run;
 mod env;
 mod headers;
+mod init;
 mod managed_settings;
 mod profile;
 mod profile_edit;
@@ -40,6 +41,8 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Sessions(options) => sessions::run(&options, &Surroundings::gather()?),
         Command::Queue(queue) => queue::run(queue.command, &Surroundings::gather()?),
         Command::Secret(secret) => secret::run(secret.command, &Surroundings::gather()?),
+        Command::Init(init) => init::run(&init, &Surroundings::gather()?),
+        Command::Complete(asked) => init::complete(&asked, &Surroundings::gather()?),
         Command::ManagedSettings(options) => managed_settings::run(options, &Surroundings::gather()?),
         Command::Trust(trust) => trust::trust(&trust, &Surroundings::gather()?),
         Command::Untrust(untrust) => trust::untrust(&untrust, &Surroundings::gather()?),

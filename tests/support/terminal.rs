@@ -40,11 +40,17 @@ impl<'a> Terminal<'a> {
         wait_until(&format!("the terminal to show `{shown}`"), || self.screen().contains(shown));
     }
 
+    /// Types this, and waits until it is to be seen.
+    #[track_caller]
+    pub fn types(&self, text: &str) {
+        self.tmux(&["send-keys", "-l", text]);
+        self.wait_for(text);
+    }
+
     /// Types a line and, once it is to be seen, ends it.
     #[track_caller]
     pub fn enter(&self, line: &str) {
-        self.tmux(&["send-keys", "-l", line]);
-        self.wait_for(line);
+        self.types(line);
         self.press("Enter");
     }
 

@@ -1,0 +1,23 @@
+_ccrun() {
+  local line word
+  local -a found
+  while IFS= read -r line; do
+    case $line in
+      'program '*)
+        shift ${line#program } words
+        (( CURRENT -= ${line#program } ))
+        _normal
+        return
+        ;;
+      programs) _command_names -e ;;
+      'word '*)
+        line=${line#word }
+        word=${line%%$'\t'*}
+        found+=("${word//:/\\:}:${line#*$'\t'}")
+        ;;
+    esac
+  done < <(@CCRUN@ complete $((CURRENT - 1)) -- "${words[@]}" 2>/dev/null)
+  _describe ccrun found
+}
+(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -D }
+compdef _ccrun ccrun

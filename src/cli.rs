@@ -11,6 +11,7 @@ mod trust;
 
 use std::ffi::OsString;
 use std::fmt;
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -133,6 +134,12 @@ pub enum Command {
     /// What a shell offers at a place of a command line
     #[command(hide = true)]
     Complete(Complete),
+    /// Write the man pages into a directory
+    #[command(hide = true)]
+    Man {
+        /// The directory
+        directory: PathBuf,
+    },
     /// The collector's entry point
     #[command(hide = true)]
     Collector,

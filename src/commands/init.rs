@@ -1,11 +1,12 @@
-//! `ccrun init`: the alias and the completions, for a shell to evaluate; and the answers that these ask for.
+//! `ccrun init`: the alias and the completions, for a shell to evaluate, and the answers that these ask for; and the man
+//! pages, which say the same as the help texts.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::CommandFactory;
 
 use super::print;
@@ -61,6 +62,14 @@ pub(super) fn complete(asked: &cli::Complete, surroundings: &Surroundings) -> Re
         }
     }
     print(&out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A page for us and one for each verb, `ccrun-VERB.1`.
+pub(super) fn man(directory: &Path) -> Result<ExitCode> {
+    let context = || format!("cannot write man pages into `{}`", directory.display());
+    std::fs::create_dir_all(directory).with_context(context)?;
+    clap_mangen::generate_to(Cli::command(), directory).with_context(context)?;
     Ok(ExitCode::SUCCESS)
 }
 

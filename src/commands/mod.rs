@@ -43,6 +43,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Secret(secret) => secret::run(secret.command, &Surroundings::gather()?),
         Command::Init(init) => init::run(&init, &Surroundings::gather()?),
         Command::Complete(asked) => init::complete(&asked, &Surroundings::gather()?),
+        Command::Man { directory } => init::man(&directory),
         Command::ManagedSettings(options) => managed_settings::run(options, &Surroundings::gather()?),
         Command::Trust(trust) => trust::trust(&trust, &Surroundings::gather()?),
         Command::Untrust(untrust) => trust::untrust(&untrust, &Surroundings::gather()?),

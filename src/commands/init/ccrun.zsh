@@ -20,4 +20,9 @@ _ccrun() {
   _describe ccrun found
 }
 (( $+functions[compdef] )) || { autoload -Uz compinit && compinit -D }
-compdef _ccrun ccrun
+# As a file in $fpath it is this function, and is called for the first word already.
+if [[ ${funcstack[1]} == _ccrun ]]; then
+  _ccrun "$@"
+else
+  compdef _ccrun ccrun
+fi

@@ -15,13 +15,14 @@
 //!    runs `ccrun` again.
 //! 5. [`collector`]: a keeper that holds the port, and a worker that receives, rewrites, stores and forwards.
 //! 6. [`otlp`]: requests as they stand on the wire, and what a profile's rules make of them. [`usage`]: what they say was used.
-//! 7. [`store`]: batches, what each destination still has to be given of them, and the ledger, in one file.
+//!    [`totals`]: what becomes of deltas for a destination that wants cumulative sums.
+//! 7. [`store`]: batches, what each destination still has to be given of them, totals, and the ledger, in one file.
 //! 8. [`forward`]: each destination's own way through what waits for it, by a [`client`] of its server.
 //! 9. [`usage::report`]: what the ledger knows.
 //! 10. [`doctor`]: why something of all that does not work.
 //!
-//! Beside that way stand [`process`], [`state`], [`git`], [`helper`], [`editor`], [`network`], [`bounded`] and
-//! [`random`], which each ask the system for one thing, [`log`] and [`notice`], by which a session tells of itself
+//! Beside that way stand [`process`], [`state`], [`git`], [`helper`], [`editor`], [`network`], [`bounded`],
+//! [`mod@digest`], [`mod@installation`] and [`random`], which each do or ask the system for one thing, [`log`] and [`notice`], by which a session tells of itself
 //! afterwards, [`hidden`], which keeps secrets out of what is printed for developers, and [`printable`], which everything
 //! foreign passes before it reaches a terminal.
 
@@ -34,6 +35,7 @@ pub mod collector;
 pub mod commands;
 pub mod completion;
 pub mod credential;
+pub mod digest;
 pub mod doctor;
 pub mod editor;
 pub mod environment;
@@ -42,6 +44,7 @@ pub mod forward;
 pub mod git;
 pub mod helper;
 pub mod hidden;
+pub mod installation;
 pub mod launch;
 pub mod log;
 pub mod network;
@@ -57,5 +60,6 @@ pub mod setting;
 pub mod state;
 pub mod store;
 pub mod surroundings;
+pub mod totals;
 pub mod trust;
 pub mod usage;

@@ -11,7 +11,8 @@ use crate::surroundings::Places;
 
 /// Creates what is missing and refuses what is not ours.
 pub fn prepare(places: &Places) -> Result<()> {
-    for directory in [&places.state, &places.locks(), &places.settings_directory(), &places.logs()] {
+    let below = [places.locks(), places.totals_locks(), places.settings_directory(), places.logs()];
+    for directory in [&places.state].into_iter().chain(&below) {
         private_directory(directory).with_context(|| format!("cannot use `{}`", directory.display()))?;
     }
     Ok(())

@@ -155,6 +155,16 @@ impl Places {
         self.locks().join(session)
     }
 
+    /// Where the locks are of those who send totals.
+    pub fn totals_locks(&self) -> PathBuf {
+        self.state.join("totals")
+    }
+
+    /// The file whose lock is held by whoever sends the totals of that name.
+    pub fn totals_lock(&self, name: &str) -> PathBuf {
+        self.totals_locks().join(name)
+    }
+
     /// Where the `--settings` files of sessions are.
     pub fn settings_directory(&self) -> PathBuf {
         self.state.join("settings")

@@ -92,6 +92,8 @@ mod sending;
 mod sessions;
 #[path = "support/mod.rs"]
 mod support;
+#[path = "it/totals.rs"]
+mod totals;
 #[path = "it/transport.rs"]
 mod transport;
 #[path = "it/transport_failures.rs"]

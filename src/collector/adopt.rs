@@ -15,7 +15,7 @@ use crate::setting::Setting;
 use crate::state::{self, SessionLock};
 use crate::store::batches::{self, Recipient};
 use crate::store::sessions::Session;
-use crate::store::{Store, StoreError, backoff, ledger, sessions, tally};
+use crate::store::{Store, StoreError, backoff, ledger, sessions, tally, totals};
 use crate::surroundings::Places;
 use crate::trust::Seal;
 
@@ -39,10 +39,15 @@ impl<'a> Means<'a> {
     }
 
     /// A forwarder to a destination that has this fingerprint.
-    fn forwarder(&self, recipients: Vec<Recipient>, fingerprint: &[u8], owner: &Owner) -> Forwarder {
+    fn forwarder(&self, recipients: Vec<Recipient>, fingerprint: &[u8], profile: &str, owner: &Owner) -> Forwarder {
         let (destination, seal) = owner;
         let credentials = self.vault.credentials(fingerprint, destination, seal, self.occasion);
-        Forwarder::new(recipients, destination, &self.proxies, credentials, self.store.clone())
+        Forwarder::new(recipients, destination, &self.proxies, credentials, self.store.clone()).totalling(
+            &self.setting.places,
+            profile,
+            destination,
+            fingerprint,
+        )
     }
 }
 
@@ -76,7 +81,7 @@ pub async fn deliver_leftovers(means: &Means<'_>, urgent: bool) -> Result<bool, 
     let ids: Vec<_> = ids.into_iter().collect();
     for ids in ids.chunks(AT_ONCE) {
         let mut held = Vec::new();
-        let mut ways: BTreeMap<(Vec<u8>, String, Seal), Way> = BTreeMap::new();
+        let mut ways: BTreeMap<Key, Way> = BTreeMap::new();
         for id in ids {
             let path = setting.places.lock(id);
             // A session that lives delivers its own.
@@ -85,6 +90,7 @@ pub async fn deliver_leftovers(means: &Means<'_>, urgent: bool) -> Result<bool, 
             let (later, mine): (Vec<_>, Vec<_>) =
                 recipients.iter().filter(|recipient| recipient.session == *id).cloned().partition(is_left_alone);
             any_left |= !later.is_empty();
+            let profile = session.as_ref().map(|session| session.profile.clone()).unwrap_or_default();
             let owned;
             (owners, owned) = owners.of(setting.clone(), session, mine).await;
             if owned.is_empty() {
@@ -94,7 +100,8 @@ pub async fn deliver_leftovers(means: &Means<'_>, urgent: bool) -> Result<bool, 
             }
             held.push((lock, path));
             for (recipient, owner) in owned {
-                let key = (recipient.fingerprint.clone(), recipient.destination.clone(), owner.1.clone());
+                let (fingerprint, destination) = (recipient.fingerprint.clone(), recipient.destination.clone());
+                let key = (fingerprint, destination, profile.clone(), owner.1.clone());
                 let way = ways.entry(key).or_insert_with(|| Way { owner, recipients: Vec::new() });
                 way.recipients.push(recipient);
             }
@@ -109,8 +116,8 @@ pub async fn deliver_leftovers(means: &Means<'_>, urgent: bool) -> Result<bool, 
 }
 
 /// Delivers what ended sessions left for nobody any more to this destination instead, as far as the first failure. It
-/// is given only the signals that it wants.
-pub async fn deliver_orphaned(means: &Means<'_>, target: &Owner) -> Result<(), StoreError> {
+/// is given only the signals that it wants. `profile` is the name of the one that it belongs to.
+pub async fn deliver_orphaned(means: &Means<'_>, profile: &str, target: &Owner) -> Result<(), StoreError> {
     let Means { setting, store, .. } = *means;
     let (destination, _) = target;
     let Ok(key) = state::key(&setting.places.key()) else { return Ok(()) };
@@ -134,7 +141,7 @@ pub async fn deliver_orphaned(means: &Means<'_>, target: &Owner) -> Result<(), S
             orphans.extend(mine.iter().filter(|recipient| !is_owned(recipient)).cloned());
         }
         if !orphans.is_empty() {
-            let forwarder = means.forwarder(orphans, &fingerprint, target);
+            let forwarder = means.forwarder(orphans, &fingerprint, profile, target);
             forwarder.instead(fingerprint.clone(), destination.signals.clone()).run_once(true).await;
         }
         for (lock, path) in held {
@@ -144,6 +151,10 @@ pub async fn deliver_orphaned(means: &Means<'_>, target: &Owner) -> Result<(), S
     Ok(())
 }
 
+/// What they must have in common: the destination's fingerprint and name, the profile's name, and what of a project's
+/// files that depends on.
+type Key = (Vec<u8>, String, String, Seal);
+
 /// What several ended sessions left for one destination: delivered together.
 struct Way {
     owner: Owner,
@@ -151,12 +162,12 @@ struct Way {
 }
 
 /// Delivers all ways side by side, and says whether anything is left.
-async fn deliver(means: &Means<'_>, ways: BTreeMap<(Vec<u8>, String, Seal), Way>, urgent: bool) -> bool {
+async fn deliver(means: &Means<'_>, ways: BTreeMap<Key, Way>, urgent: bool) -> bool {
     let mut forwarding = JoinSet::new();
     let mut owned = BTreeSet::new();
-    for ((fingerprint, ..), Way { owner, recipients }) in ways {
+    for ((fingerprint, _, profile, _), Way { owner, recipients }) in ways {
         owned.extend(recipients.iter().cloned());
-        forwarding.spawn(means.forwarder(recipients, &fingerprint, &owner).run_once(urgent));
+        forwarding.spawn(means.forwarder(recipients, &fingerprint, &profile, &owner).run_once(urgent));
     }
     while forwarding.join_next().await.is_some() {}
     if owned.is_empty() {
@@ -221,6 +232,7 @@ async fn end(places: &Places, store: &Store, session: &str) -> Result<Option<Ses
     let marked = store.commit(move |connection| {
         sessions::end(connection, &id, now)?;
         tally::release(connection, &id, now)?;
+        totals::release(connection, &id)?;
         ledger::settle(connection, &id)?;
         sessions::find(connection, &id)
     });

@@ -34,7 +34,7 @@ use crate::otlp::Signal;
 use crate::random;
 use crate::state;
 use crate::store::batches::Recipient;
-use crate::store::{Store, ledger, sessions, tally};
+use crate::store::{Store, ledger, sessions, tally, totals};
 
 /// Runs until the session is over and what it received is delivered or left in the store. The launcher hears as soon as
 /// exports are accepted.
@@ -125,6 +125,7 @@ fn forward(
         let wake = Arc::new(tokio::sync::Notify::new());
         let credentials = vault.credentials(&recipient.fingerprint, destination, &plan.seal, Occasion::Session);
         let forwarder = Forwarder::new(vec![recipient.clone()], destination, &proxies, credentials, store.clone())
+            .totalling(&plan.setting.places, &plan.profile.name, destination, &recipient.fingerprint)
             .noting(log.clone());
         let forwarder =
             if destination.signals.contains(&Signal::Metrics) { forwarder.telling(resource(plan)) } else { forwarder };
@@ -160,6 +161,7 @@ async fn finish(plan: &Plan, store: &Store) {
     let marked = store.commit(move |connection| {
         sessions::end(connection, &session, now)?;
         tally::release(connection, &session, now)?;
+        totals::release(connection, &session)?;
         ledger::settle(connection, &session)
     });
     let marked = marked.await;

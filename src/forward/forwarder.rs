@@ -2,6 +2,7 @@
 
 mod noting;
 mod sending;
+mod totals;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use super::answer::Outcome;
 use super::backoff::{self, Backoff, Verdict};
 use super::gathering::Gathering;
 use super::journal::Journal;
+use super::totals::Totals;
 use super::transport::Transport;
 use crate::client::Proxies;
 use crate::credential::{Credentials, Unavailable};
@@ -27,6 +29,7 @@ use crate::store::backoff::Trouble;
 use crate::store::batches::Recipient;
 use crate::store::deliveries::{self, Delivery, Request, Which};
 use crate::store::{self, Store, StoreError};
+use crate::surroundings::Places;
 
 /// How long somebody else's attempt is waited for, beyond what the attempt itself may take: for credentials that are
 /// fetched anew, and for the note of what became of it.
@@ -75,6 +78,10 @@ pub struct Forwarder {
     /// What the destination has and the store could not note yet.
     receipt: Option<Receipt>,
     journal: Journal,
+    /// What becomes of deltas where the destination wants totals.
+    totals: Option<Totals>,
+    /// Whether the session lives whose data it delivers, or has just ended; nothing where that is long over.
+    lives: Option<bool>,
 }
 
 /// The pace of what was put off for the sake of others.
@@ -138,7 +145,16 @@ impl Forwarder {
             resource: None,
             receipt: None,
             journal: Journal::default(),
+            totals: None,
+            lives: None,
         }
+    }
+
+    /// The same, with totals in place of deltas if that is what `destination` wants: those of the profile of that name,
+    /// and of the destination's own fingerprint.
+    #[must_use]
+    pub fn totalling(self, places: &Places, profile: &str, destination: &Destination, fingerprint: &[u8]) -> Self {
+        Self { totals: Totals::of(places, profile, destination, fingerprint), ..self }
     }
 
     /// The same, for a destination that is not the one which the deliveries remember: of the signals that it wants, and
@@ -169,16 +185,25 @@ impl Forwarder {
         loop {
             let over = *ended.borrow_and_update();
             let urgent = over && last_try;
+            self.lives = Some(!over);
             forget(&wake).await;
             match self.step(urgent).await {
                 Ok(Step::Sent) => {}
                 Ok(Step::Empty) if over => return,
                 Ok(Step::Empty) => {
-                    let is_over = tokio::select! {
-                        () = wake.notified() => false,
-                        changed = ended.changed() => changed.is_ok(),
+                    let repeat = self.until_repeat().await;
+                    let is_time = async {
+                        match repeat {
+                            Some(rest) => tokio::time::sleep(rest).await,
+                            None => std::future::pending().await,
+                        }
                     };
-                    if !is_over {
+                    let is_woken = tokio::select! {
+                        () = wake.notified() => true,
+                        _ = ended.changed() => false,
+                        () = is_time => false,
+                    };
+                    if is_woken {
                         drop(timeout(self.batch, ended.changed()).await);
                     }
                 }
@@ -222,9 +247,14 @@ impl Forwarder {
         if let Some(receipt) = self.receipt.clone() {
             return self.note(receipt).await;
         }
+        self.fold().await?;
         let (delivery, made) = match self.next(urgent).await? {
-            Next::Nothing => return Ok(Step::Empty),
-            Next::Wait(pause) => return Ok(Step::Failed(pause)),
+            Next::Nothing => return self.tell(urgent).await,
+            Next::Wait(pause) => {
+                // What was put off for the sake of others holds up no totals.
+                let step = self.tell(urgent).await?;
+                return Ok(if matches!(step, Step::Empty) { Step::Failed(pause) } else { step });
+            }
             Next::Send { delivery, made } => (delivery, made),
         };
         if self.gathering.is_too_large(delivery.body.len()) && delivery.parts.len() == 1 {
@@ -286,9 +316,10 @@ impl Forwarder {
         let (recipients, fingerprint) = (Arc::clone(&self.recipients), self.fingerprint.clone());
         let (bytes, batches) = (self.gathering.bytes(), self.gathering.batches());
         let signals = self.signals.clone();
+        let metrics_up_to = self.totals.as_ref().map_or(i64::MAX, |totals| totals.looked_at);
         let put_off_for = self.put_off.until.map(|until| until.saturating_duration_since(Instant::now()));
         let look = move |connection: &Connection| {
-            let which = Which { signals: signals.as_deref(), ..Which::in_turn(bytes, batches) };
+            let which = Which { signals: signals.as_deref(), metrics_up_to, ..Which::in_turn(bytes, batches) };
             let in_turn = deliveries::next(connection, &recipients, which)?;
             let is_in_turn = in_turn.is_some();
             // One at a time: most of what was put off together may be without fault.

@@ -36,6 +36,14 @@ impl Journal {
         self.change(State::WithoutCredentials, &format!("wait for credentials: {}", printable(reason)));
     }
 
+    /// The destination refused a series of totals for itself, and is given the others.
+    pub(super) fn left_out(&self, metric: &str, reason: &str) {
+        if let Some(log) = &self.log {
+            let (metric, reason) = (printable(metric), printable(reason));
+            log.note(&format!("a series of `{metric}` is left out of what `{}` is given: {reason}", self.destination));
+        }
+    }
+
     /// The destination has dealt with what it was given.
     pub(super) fn passing(&mut self) {
         self.change(State::Passing, "pass again");

@@ -7,6 +7,7 @@ mod fingerprint;
 mod forwarder;
 mod gathering;
 mod journal;
+mod totals;
 mod transport;
 
 pub use answer::Outcome;

@@ -32,7 +32,7 @@ pub use diagnostic::{Diagnostic, Faults};
 pub use document::{Document, Origin};
 pub use inherited::{HELPER, Inherited, NAME as INHERITED, Variables};
 pub use json_schema::json_schema;
-pub use model::{Cardinality, Collector, Content, Destination, Profile, Protocol, Redact, Signals, Tls};
+pub use model::{Cardinality, Collector, Content, Destination, Profile, Protocol, Redact, Signals, Temporality, Tls};
 pub use named::{Search, named_files};
 pub use plan::Plan;
 pub use read::{SHORTHAND, attribute_key, is_this_machine};

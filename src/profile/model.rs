@@ -98,6 +98,10 @@ pub struct Destination {
     pub protocol: Protocol,
     /// The signals that this destination is given.
     pub signals: BTreeSet<Signal>,
+    /// How it is given sums.
+    pub temporality: Temporality,
+    /// Where it is given totals: how long a series is kept that does not change.
+    pub series_ttl: Duration,
     /// Whether requests are compressed with gzip.
     pub gzip: bool,
     /// How long a request may take, from connecting to the end of its answer.
@@ -125,6 +129,16 @@ pub struct Tls {
     pub key: Option<PathBuf>,
     /// The name that the destination's certificate must be for; the endpoint's host unless given.
     pub server_name: Option<String>,
+}
+
+/// How a destination is given sums and histograms. Clients always hand over deltas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Temporality {
+    /// As they come.
+    Delta,
+    /// As totals over all sessions.
+    Cumulative,
 }
 
 /// How a destination is spoken to.

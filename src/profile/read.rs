@@ -19,7 +19,7 @@ pub use url::is_this_machine;
 use super::diagnostic::Diagnostic;
 use super::model::{Cardinality, Collector, Content, Profile, Redact, Signals};
 use super::schema;
-use super::tree::{Entries, Node, Value};
+use super::tree::{Node, Value};
 use crate::credential::Source;
 use crate::otlp::Signal;
 
@@ -27,7 +27,6 @@ use crate::otlp::Signal;
 pub(super) fn read(name: &str, root: &Node, faults: &mut Vec<Diagnostic>) -> Profile {
     let signals = signals(root.get("signals"));
     let (team, resource) = resource(root, faults);
-    not_in_force(root, faults);
     Profile {
         name: name.to_owned(),
         description: text(Some(root), "description").unwrap_or_default().to_owned(),
@@ -42,20 +41,6 @@ pub(super) fn read(name: &str, root: &Node, faults: &mut Vec<Diagnostic>) -> Pro
         settings: settings(root),
         collector: collector(root.get("collector")),
         signals,
-    }
-}
-
-/// What the format knows and this version does not do: said, rather than passed over.
-fn not_in_force(root: &Node, faults: &mut Vec<Diagnostic>) {
-    let mut note = |node: Option<&Node>, what: &str| {
-        if let Some(node) = node {
-            let fault = Diagnostic::at(&node.key, format!("{what}, which this version of ccrun does not do yet"));
-            faults.push(fault.secret());
-        }
-    };
-    for destination in root.get("destination").and_then(Node::entries).into_iter().flat_map(Entries::values) {
-        let is = |key: &str, word: &str| destination.get(key).filter(|node| node.text() == Some(word));
-        note(is("temporality", "cumulative"), "`cumulative` gives totals");
     }
 }
 

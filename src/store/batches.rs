@@ -5,6 +5,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::tally::{self, Counts};
+use super::{has_table, totals};
 use crate::otlp::{self, Signal};
 
 /// How much undelivered data is kept, in bytes; the oldest goes first, counted.
@@ -194,22 +195,30 @@ pub fn purge(connection: &Connection, to: &Recipient, now: i64) -> rusqlite::Res
     for batch in &found {
         forget(connection, to, *batch, now)?;
     }
-    Ok(found.len() as u64)
+    Ok(found.len() as u64 + totals::purge(connection, to, now)?)
 }
 
-/// Everything that waits, by recipient, the oldest first.
+/// Everything that waits, by recipient, the oldest first. Whoever waits for a snapshot of totals has one batch more.
 pub fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Waiting>> {
-    let mut statement = connection.prepare(
-        "SELECT delivery.session, destination, fingerprint, count(*), sum(size), min(received_at), max(last_error)
-         FROM delivery JOIN batch ON batch.id = delivery.batch
-         GROUP BY delivery.session, destination, fingerprint ORDER BY min(received_at)",
-    )?;
+    let totals = if has_table(connection, "awaited")? {
+        "UNION ALL SELECT session, destination, fingerprint, 0 AS size, since, last_error FROM awaited"
+    } else {
+        ""
+    };
+    let mut statement = connection.prepare(&format!(
+        "SELECT session, destination, fingerprint, count(*), sum(size), min(since), max(last_error) FROM
+            (SELECT delivery.session, destination, fingerprint, size, received_at AS since, last_error
+             FROM delivery JOIN batch ON batch.id = delivery.batch {totals})
+         GROUP BY session, destination, fingerprint ORDER BY min(since)",
+    ))?;
     statement.query_map([], waiting_row)?.collect()
 }
 
 /// How many batches wait for anybody.
 pub fn count(connection: &Connection) -> rusqlite::Result<u64> {
-    connection.query_row("SELECT count(*) FROM delivery", [], |row| row.get(0).map(i64::cast_unsigned))
+    let deliveries: u64 =
+        connection.query_row("SELECT count(*) FROM delivery", [], |row| row.get(0).map(i64::cast_unsigned))?;
+    Ok(deliveries + totals::count(connection)?)
 }
 
 pub(super) fn waiting_row(row: &Row<'_>) -> rusqlite::Result<Waiting> {

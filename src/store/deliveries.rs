@@ -66,12 +66,14 @@ pub struct Which<'a> {
     pub after: Option<&'a Part>,
     /// Only these signals; all if there is no list.
     pub signals: Option<&'a [Signal]>,
+    /// Metrics only of batches up to this number: those behind it may hold deltas that are to become totals.
+    pub metrics_up_to: i64,
 }
 
 impl Which<'_> {
     /// Those that have their turn.
     pub fn in_turn(bytes: usize, batches: usize) -> Self {
-        Self { bytes, batches, put_off: false, after: None, signals: None }
+        Self { bytes, batches, put_off: false, after: None, signals: None, metrics_up_to: i64::MAX }
     }
 }
 
@@ -95,7 +97,8 @@ pub fn next(connection: &Connection, recipients: &[Recipient], which: Which<'_>)
         while let Some(row) = rows.next()? {
             seen += 1;
             let signal = batches::signal(&row.get::<_, String>(2)?);
-            let is_wanted = which.signals.is_none_or(|signals| signals.contains(&signal));
+            let is_wanted = which.signals.is_none_or(|signals| signals.contains(&signal))
+                && (signal != Signal::Metrics || row.get::<_, i64>(1)? <= which.metrics_up_to);
             if !is_wanted || found.as_ref().is_some_and(|found| found.signal != signal) {
                 if seen >= SIGHT && found.is_some() {
                     return Ok(found);

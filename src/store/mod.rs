@@ -11,6 +11,7 @@ pub mod ledger;
 pub mod outcomes;
 pub mod sessions;
 pub mod tally;
+pub mod totals;
 mod writer;
 
 use std::fs::OpenOptions;
@@ -51,8 +52,12 @@ type Step = fn(&Connection) -> rusqlite::Result<()>;
 
 /// What each minor version adds to the one before it. Older programs go on for days beside newer ones, so a step only
 /// adds, and what it adds may be empty, or stay as it is, as far as an older program is concerned.
-const STEPS: [&[Step]; 3] =
-    [&[sessions::create, batches::create, ledger::create], &[backoff::create, tally::create], &[outcomes::create]];
+const STEPS: [&[Step]; 4] = [
+    &[sessions::create, batches::create, ledger::create],
+    &[backoff::create, tally::create],
+    &[outcomes::create],
+    &[totals::create],
+];
 
 /// Creates the tables that a store lacks; called inside a write transaction. A store that a newer program has added to
 /// is left as it is.

@@ -3,8 +3,6 @@
 use jiff::Timestamp;
 use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue, any_value::Value};
 
-use super::fact::Identity;
-
 /// Billionths in one: costs are kept as billionths of a US dollar.
 pub(super) const BILLION: f64 = 1e9;
 
@@ -88,16 +86,4 @@ pub(super) fn timestamp(nanoseconds: u64) -> Option<Timestamp> {
         return None;
     }
     Timestamp::from_millisecond(i64::try_from(nanoseconds / 1_000_000).ok()?).ok()
-}
-
-/// The truncated SHA-256 of some parts, each with its length so that no two lists of parts look alike.
-pub(super) fn identity(parts: &[&[u8]]) -> Identity {
-    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
-    for part in parts {
-        context.update(&(part.len() as u64).to_le_bytes());
-        context.update(part);
-    }
-    let mut identity = Identity::default();
-    identity.copy_from_slice(&context.finish().as_ref()[..16]);
-    identity
 }

@@ -7,9 +7,10 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use prost::Message;
 
-use super::attributes::{Attributes, BILLION, identity, is_claude_code, timestamp, to_double, whole};
+use super::attributes::{Attributes, BILLION, is_claude_code, timestamp, to_double, whole};
 use super::events::decision;
 use super::fact::{Extract, Identity, Measure, Source, Usage};
+use crate::digest::digest;
 
 pub(super) fn extract(request: &ExportMetricsServiceRequest, received: Timestamp) -> Extract {
     let mut extract = Extract::default();
@@ -97,8 +98,8 @@ fn point_identity(metric: &str, point: &NumberDataPoint, cumulative: bool) -> Id
     let attributes = attributes.concat();
     let start = point.start_time_unix_nano.to_le_bytes();
     if cumulative {
-        return identity(&[b"series", metric.as_bytes(), &attributes, &start]);
+        return digest(&[b"series", metric.as_bytes(), &attributes, &start]);
     }
     let value = number(point).unwrap_or_default().to_le_bytes();
-    identity(&[b"delta", metric.as_bytes(), &attributes, &start, &point.time_unix_nano.to_le_bytes(), &value])
+    digest(&[b"delta", metric.as_bytes(), &attributes, &start, &point.time_unix_nano.to_le_bytes(), &value])
 }

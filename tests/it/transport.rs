@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use ccrun::forward::{Outcome, Transport};
 use ccrun::otlp::{RpcStatus, Signal};
-use ccrun::profile::{Destination, Protocol, Tls};
+use ccrun::profile::{Destination, Protocol, Temporality, Tls};
 use hyper::header::HeaderValue;
 use hyper::{HeaderMap, Version};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -35,6 +35,8 @@ pub(crate) fn destination(endpoint: &str, protocol: Protocol) -> Destination {
         endpoint: endpoint.to_owned(),
         protocol,
         signals: Signal::ALL.into(),
+        temporality: Temporality::Delta,
+        series_ttl: PATIENT,
         gzip: true,
         timeout: PATIENT,
         headers: BTreeMap::new(),

@@ -14,6 +14,7 @@ pub mod proxy;
 pub mod random;
 pub mod sandbox;
 pub mod sdk;
+pub mod series;
 pub mod session;
 pub mod telemetry;
 pub mod terminal;

@@ -47,7 +47,7 @@ pub(super) fn flush(options: QueueFlush, setting: &Setting, surroundings: &Surro
     let patience = wait.unwrap_or_else(usual);
     let target = match (&to, &resolved) {
         (Some(name), Some((profile, seal))) => match destination(profile, name) {
-            Some(destination) => Some((destination.clone(), seal.clone())),
+            Some(destination) => Some((profile.name.clone(), (destination.clone(), seal.clone()))),
             None => return Ok(no_such_destination(profile, name)),
         },
         _ => None,
@@ -73,7 +73,8 @@ fn no_such_destination(profile: &Profile, name: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn deliver(setting: &Setting, target: Option<&Owner>, patience: Duration, is_waiting: bool) -> Result<()> {
+/// Delivers, what is orphaned to a `target` of the profile of that name, too, if there is one.
+fn deliver(setting: &Setting, target: Option<&(String, Owner)>, patience: Duration, is_waiting: bool) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         let store = start(setting)?;
@@ -81,8 +82,8 @@ fn deliver(setting: &Setting, target: Option<&Owner>, patience: Duration, is_wai
         let means = Means::new(setting, &vault, Occasion::Flush, &store);
         let deadline = Instant::now() + patience;
         let work = async {
-            if let Some(target) = target {
-                deliver_orphaned(&means, target).await?;
+            if let Some((profile, target)) = target {
+                deliver_orphaned(&means, profile, target).await?;
             }
             deliver_all(&means, setting, &store, deadline, is_waiting).await
         };

@@ -34,7 +34,9 @@ impl Forwarder {
 
     /// The same request with our counters behind it, if there are any to be told.
     async fn with_counters(&self, delivery: &Delivery) -> Option<Delivery> {
-        let resource = self.resource.as_ref().filter(|_| delivery.signal == Signal::Metrics)?;
+        // Where totals are sent they are among these.
+        let is_beside = delivery.signal == Signal::Metrics && self.totals.is_none();
+        let resource = self.resource.as_ref().filter(|_| is_beside)?;
         let teller = self.recipients.first()?.clone();
         let destination = teller.destination.clone();
         let tallies = self.store.commit(move |connection| tally::claim(connection, &teller)).await.ok()?;
@@ -60,7 +62,7 @@ impl Forwarder {
     }
 
     /// Sends a request; once more if its credentials are not accepted and there are others.
-    async fn send(&mut self, delivery: &Delivery, mut headers: Headers) -> Outcome {
+    pub(super) async fn send(&mut self, delivery: &Delivery, mut headers: Headers) -> Outcome {
         let mut is_first = true;
         loop {
             let outcome = match &self.transport {

@@ -10,6 +10,8 @@ fn destination(endpoint: &str, protocol: Protocol) -> Destination {
         endpoint: endpoint.to_owned(),
         protocol,
         signals: Signal::ALL.into(),
+        temporality: crate::profile::Temporality::Delta,
+        series_ttl: Duration::from_hours(1),
         gzip: false,
         timeout: Duration::from_secs(10),
         headers: BTreeMap::new(),

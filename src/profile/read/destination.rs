@@ -13,9 +13,12 @@ use crate::credential::{Source, answer};
 use crate::otlp::Signal;
 use crate::profile::check_name;
 use crate::profile::diagnostic::Diagnostic;
-use crate::profile::model::{Destination, Protocol, Tls};
+use crate::profile::model::{Destination, Protocol, Temporality, Tls};
 use crate::profile::schema;
 use crate::profile::tree::Node;
+
+/// How long a series is kept that does not change, unless the profile says otherwise.
+const SERIES_TTL: Duration = Duration::from_hours(30 * 24);
 
 pub(super) fn destinations(root: &Node, emitted: &BTreeSet<Signal>, faults: &mut Vec<Diagnostic>) -> Vec<Destination> {
     let table = root.get("destination").and_then(Node::entries).into_iter().flatten();
@@ -70,6 +73,11 @@ fn destination(
         endpoint: url.to_owned(),
         protocol: protocol(some),
         signals,
+        temporality: match text(some, "temporality") {
+            Some("cumulative") => Temporality::Cumulative,
+            _ => Temporality::Delta,
+        },
+        series_ttl: duration(some, "series_ttl", SERIES_TTL),
         gzip: text(some, "compression") != Some("none"),
         timeout: duration(some, "timeout", Duration::from_secs(10)),
         headers,

@@ -1,0 +1,135 @@
+//! Deltas as Claude Code hands them over, and series as a backend sees them.
+
+use std::collections::BTreeMap;
+
+use ccrun::otlp::Signal;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
+use opentelemetry_proto::tonic::metrics::v1::{
+    AggregationTemporality, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum,
+};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use prost::Message;
+
+use super::backend::{Backend, Export, Received};
+use super::emitter::Emitter;
+
+/// A point of a series: since when it counts, when it was true, and how much.
+pub type Point = (u64, u64, f64);
+
+pub fn attribute(key: &str, value: &str) -> KeyValue {
+    let value = Some(AnyValue { value: Some(Any::StringValue(value.to_owned())) });
+    KeyValue { key: key.to_owned(), value, ..KeyValue::default() }
+}
+
+/// A request of input tokens by model, counted in the `nth` interval of ten seconds that ended by now.
+pub fn tokens(by_model: &[(&str, i64)], nth: u64) -> Vec<u8> {
+    let now = u64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap();
+    let point = |(model, tokens): &(&str, i64)| NumberDataPoint {
+        attributes: vec![attribute("model", model), attribute("type", "input")],
+        // Each a moment later: two requests are never of the same time.
+        start_time_unix_nano: now - 10_000_000_000 + nth,
+        time_unix_nano: now + nth,
+        value: Some(Value::AsInt(*tokens)),
+        ..NumberDataPoint::default()
+    };
+    request("claude_code.token.usage", by_model.iter().map(point).collect())
+}
+
+/// A request of one delta sum.
+pub fn request(name: &str, data_points: Vec<NumberDataPoint>) -> Vec<u8> {
+    let data = Data::Sum(Sum {
+        data_points,
+        aggregation_temporality: AggregationTemporality::Delta.into(),
+        is_monotonic: true,
+    });
+    let metric = Metric { name: name.to_owned(), unit: "tokens".to_owned(), data: Some(data), ..Metric::default() };
+    let scope = InstrumentationScope {
+        name: "com.anthropic.claude_code".to_owned(),
+        version: "2.1.329".to_owned(),
+        ..InstrumentationScope::default()
+    };
+    let scope_metrics = vec![ScopeMetrics { scope: Some(scope), metrics: vec![metric], ..ScopeMetrics::default() }];
+    let attributes = vec![attribute("service.name", "claude-code"), attribute("service.version", "2.1.329")];
+    let resource = Some(Resource { attributes, ..Resource::default() });
+    let resource_metrics = vec![ResourceMetrics { resource, scope_metrics, ..ResourceMetrics::default() }];
+    ExportMetricsServiceRequest { resource_metrics }.encode_to_vec()
+}
+
+/// Hands tokens over, and they are acknowledged.
+#[track_caller]
+pub fn export(client: &mut Emitter, by_model: &[(&str, i64)], nth: u64) {
+    assert_eq!(client.post(Signal::Metrics, &tokens(by_model, nth)).unwrap().status, 200);
+}
+
+/// The points that arrived, by series: service, instance, metric and attributes, as Prometheus tells them apart.
+pub fn series<'a>(received: impl IntoIterator<Item = &'a Received>) -> BTreeMap<String, Vec<Point>> {
+    let mut found: BTreeMap<String, Vec<Point>> = BTreeMap::new();
+    for received in received {
+        let Some(Export::Metrics(request)) = &received.export else { continue };
+        for resource in &request.resource_metrics {
+            let attributes = resource.resource.as_ref().map(|resource| resource.attributes.as_slice());
+            let instance = ["service.name", "service.instance.id"].map(|key| text(attributes.unwrap_or_default(), key));
+            for metric in resource.scope_metrics.iter().flat_map(|scope| &scope.metrics) {
+                let Some(Data::Sum(sum)) = &metric.data else { continue };
+                assert_eq!(sum.aggregation_temporality, i32::from(AggregationTemporality::Cumulative), "{metric:?}");
+                for point in &sum.data_points {
+                    let mut labels: Vec<_> = point.attributes.iter().map(label).collect();
+                    labels.sort();
+                    let name = format!("{} {{{}}} {}", metric.name, labels.join(","), instance.join("/"));
+                    let times = (point.start_time_unix_nano, point.time_unix_nano);
+                    found.entry(name).or_default().push((times.0, times.1, number(point)));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Checks what must hold of every series, and gives the sum of their last points, of the metric of that name.
+#[track_caller]
+pub fn sum_of(series: &BTreeMap<String, Vec<Point>>, metric: &str) -> f64 {
+    for (name, points) in series {
+        assert_eq!(points[0].2, 0.0, "{name} begins with nothing: {points:?}");
+        for pair in points.windows(2) {
+            let [(_, before, one), (_, after, other)] = pair else { unreachable!() };
+            assert!(after > before || (*one == 0.0 && *other == 0.0), "the time of {name} goes on: {points:?}");
+            assert!(other >= one, "{name} grows: {points:?}");
+        }
+        assert!(points.iter().all(|(start, time, _)| *start > 0 && start <= time), "{name}: {points:?}");
+    }
+    let of_metric = series.iter().filter(|(name, _)| name.split(' ').next() == Some(metric));
+    of_metric.filter_map(|(_, points)| points.last()).map(|(_, _, value)| value).sum()
+}
+
+/// The input tokens that a backend knows of.
+#[track_caller]
+pub fn tokens_at(backend: &Backend) -> f64 {
+    sum_of(&series(&backend.received()), "claude_code.token.usage")
+}
+
+fn label(attribute: &KeyValue) -> String {
+    format!("{}={}", attribute.key, string(attribute).unwrap_or_default())
+}
+
+fn text(attributes: &[KeyValue], key: &str) -> String {
+    attributes.iter().find(|attribute| attribute.key == key).and_then(string).unwrap_or_default()
+}
+
+fn string(attribute: &KeyValue) -> Option<String> {
+    match attribute.value.as_ref()?.value.as_ref()? {
+        Any::StringValue(text) => Some(text.clone()),
+        other => Some(format!("{other:?}")),
+    }
+}
+
+fn number(point: &NumberDataPoint) -> f64 {
+    match point.value {
+        Some(Value::AsInt(number)) => f64::from(i32::try_from(number).unwrap()),
+        Some(Value::AsDouble(number)) => number,
+        None => f64::NAN,
+    }
+}

@@ -15,7 +15,7 @@ pub fn digest(parts: &[&[u8]]) -> Digest {
     digest
 }
 
-/// A digest, or anything else, in hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// A digest in hexadecimal digits.
+pub fn hex(digest: Digest) -> String {
+    format!("{:032x}", u128::from_be_bytes(digest))
 }

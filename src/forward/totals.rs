@@ -81,7 +81,7 @@ impl Totals {
                 },
                 installation: installation(places),
                 ttl: destination.series_ttl,
-                lock: places.totals_lock(&hex(&name)),
+                lock: places.totals_lock(&hex(name)),
                 looked_at: i64::MIN,
                 snapshot: None,
                 is_last_sent: false,

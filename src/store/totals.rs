@@ -74,6 +74,7 @@ pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
             place BLOB NOT NULL,
             body BLOB NOT NULL,                        -- a `ResourceMetrics` with the one point
             start INTEGER NOT NULL,                    -- in Unix nanoseconds
+            zero_at INTEGER NOT NULL DEFAULT 0,        -- the time of the zero that was sent last, if one was
             begun INTEGER NOT NULL DEFAULT 0,          -- whether the destination has its zero
             generation INTEGER NOT NULL,
             changed_at INTEGER NOT NULL,

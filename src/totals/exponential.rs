@@ -69,8 +69,8 @@ fn check(point: &Point) -> Result<(), Unfit> {
     let counts = buckets().flat_map(|buckets| &buckets.bucket_counts);
     let sum = counts.chain([&point.zero_count]).try_fold(0_u64, |sum, count| sum.checked_add(*count));
     let is_apart = |buckets: &Buckets| {
-        let last = i64::from(buckets.offset) + buckets.bucket_counts.len() as i64;
-        buckets.bucket_counts.len() <= 16_384 && i32::try_from(last).is_ok()
+        let count = i32::try_from(buckets.bucket_counts.len()).unwrap_or(i32::MAX);
+        count <= 16_384 && buckets.offset.checked_add(count).is_some()
     };
     let is_good = sum == Some(point.count) && SCALES.contains(&point.scale) && buckets().all(is_apart);
     if is_good && point.zero_threshold >= 0.0 { Ok(()) } else { Err(Unfit::Buckets) }

@@ -46,7 +46,7 @@ pub(super) fn lasting_resource(resource: Option<Resource>, installation: Install
     resource.dropped_attributes_count = 0;
     resource.entity_refs.clear();
     let described = resource.encode_to_vec();
-    let instance = hex(&digest(&[b"instance", &installation.0[..], &described]));
+    let instance = hex(digest(&[b"instance", &installation.0[..], &described]));
     let value = Some(AnyValue { value: Some(Value::StringValue(instance)) });
     resource.attributes.push(KeyValue { key: INSTANCE.to_owned(), value, ..KeyValue::default() });
     resource

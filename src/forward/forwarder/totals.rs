@@ -182,7 +182,6 @@ impl Forwarder {
     }
 
     /// The next request; the inner none if somebody else tries the destination just now.
-    #[expect(clippy::option_option, reason = "either is an end of its own kind")]
     async fn next_chunk(&self, urgent: bool, made: Option<Trouble>) -> Result<Option<Option<Chunk>>, StoreError> {
         let Some((totals, snapshot)) = self.totals.as_ref().and_then(|all| Some((all, all.snapshot.as_ref()?))) else {
             return Ok(None);

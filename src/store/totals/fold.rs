@@ -167,20 +167,21 @@ impl Counting<'_> {
 
     /// Adds a point.
     fn add(&self, delta: &Delta) -> rusqlite::Result<Result<(), Unfit>> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT body, start, begun FROM series WHERE totals = ?1 AND place = ?2")?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT body, start, zero_at > 0 FROM series WHERE totals = ?1 AND place = ?2")?;
         let known = statement.query_row(params![self.totals, delta.place], |row| {
             Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?, row.get::<_, bool>(2)?))
         });
         let start = self.start(delta);
         match known.optional()? {
-            Some((body, before, begun)) => {
+            Some((body, before, is_told)) => {
                 // What was written here can be read here.
                 let mut total = ResourceMetrics::decode(&body[..]).unwrap_or_default();
                 if let Err(unfit) = add(&mut total, &delta.series) {
                     return Ok(Err(unfit));
                 }
-                let start = if begun { before } else { start.min(before) };
+                let start = if is_told { before } else { start.min(before) };
                 self.update(delta, &total, start)?;
             }
             None => match begin(&delta.series) {

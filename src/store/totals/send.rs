@@ -62,7 +62,7 @@ pub fn take(
     let now = now.saturating_mul(MILLISECOND);
     let mut statement = connection.prepare_cached("SELECT latest, floor FROM totals WHERE id = ?1")?;
     let (latest, floor): (i64, i64) = statement.query_row([totals], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let latest = if latest.saturating_sub(now) > CREDIBLE { now } else { latest };
+    let latest = if latest.saturating_sub(now) > CREDIBLE { now - MILLISECOND } else { latest };
     let (gathered, time) = zeros(connection, totals, wanted, now, floor)?;
     let (gathered, time, is_zero) = if gathered.is_empty() {
         let time = now.max(latest.saturating_add(MILLISECOND));
@@ -79,7 +79,7 @@ pub fn take(
 }
 
 /// The zeros of new series, and the latest time of any. One that is sent again, for its acknowledgement was lost, may be
-/// a later one: nothing but zeros was sent before.
+/// a later one, but no earlier one: nothing but zeros was sent before.
 fn zeros(
     connection: &Connection,
     totals: i64,
@@ -88,20 +88,27 @@ fn zeros(
     floor: i64,
 ) -> rusqlite::Result<(Gathered, i64)> {
     let mut statement = connection.prepare_cached(
-        "SELECT place, body, start FROM series INDEXED BY series_new WHERE totals = ?1 AND begun = 0 ORDER BY place",
+        "SELECT place, body, start, zero_at FROM series INDEXED BY series_new
+         WHERE totals = ?1 AND begun = 0 ORDER BY place",
     )?;
     let mut rows = statement.query([totals])?;
-    let (mut gathered, mut latest) = (Gathered::default(), 0);
+    let (mut gathered, mut latest, mut times) = (Gathered::default(), 0, Vec::new());
     while let Some(row) = rows.next()? {
         let (place, mut series) = (place(row.get(0)?), series(row)?);
         let start: i64 = row.get(2)?;
-        let time = start.max(now.saturating_sub(ZERO_BACK)).max(floor.saturating_add(MILLISECOND));
+        let earliest = now.saturating_sub(ZERO_BACK).max(floor.saturating_add(MILLISECOND));
+        let time = start.max(earliest).max(row.get(3)?);
         zero(&mut series);
         stamp(&mut series, start.cast_unsigned(), time.cast_unsigned());
         if gathered.places().len() >= wanted.series || !gathered.take(place, series, wanted.bytes) {
             break;
         }
         latest = latest.max(time);
+        times.push(time);
+    }
+    let mut statement = connection.prepare_cached("UPDATE series SET zero_at = ?3 WHERE totals = ?1 AND place = ?2")?;
+    for (place, time) in gathered.places().iter().zip(times) {
+        statement.execute(params![totals, place, time])?;
     }
     Ok((gathered, latest))
 }

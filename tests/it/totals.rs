@@ -1,8 +1,10 @@
 //! `temporality = "cumulative"`: totals over all sessions, whatever is killed, and whoever sends them.
 
-use crate::support::backend::Backend;
-use crate::support::sandbox::{DEADLINE, Sandbox};
-use crate::support::series::{export, series, sum_of, tokens_at};
+use nix::sys::signal::Signal;
+
+use crate::support::backend::{Backend, Received, Reply};
+use crate::support::sandbox::{DEADLINE, Sandbox, wait_until};
+use crate::support::series::{Point, deltas_at, export, series, sum_of, tokens_at};
 use crate::support::session::Session;
 
 /// A session whose destination wants totals.
@@ -11,32 +13,171 @@ fn start(sandbox: &Sandbox, backend: &Backend) -> Session {
     Session::start(sandbox, &["-p", "totals"])
 }
 
+/// One that does not wait long for a backend that is down.
 fn profile(backend: &Backend) -> String {
-    format!("[destination.own]\nendpoint = \"{}\"\ntemporality = \"cumulative\"\nbatch = \"1ms\"\n", backend.endpoint())
+    let destination = "temporality = \"cumulative\"\nbatch = \"1ms\"\n";
+    format!(
+        "[collector]\ndrain_timeout = \"2s\"\n[destination.own]\nendpoint = \"{}\"\n{destination}",
+        backend.endpoint()
+    )
 }
 
 /// Whether the backend has so many input tokens.
-fn has(tokens: f64) -> impl Fn(&[crate::support::backend::Received]) -> bool {
-    move |received| sum_of(&series(received), "claude_code.token.usage") == tokens
+fn has(tokens: f64) -> impl Fn(&[Received]) -> bool {
+    move |received| (sum_of(&series(received), "claude_code.token.usage") - tokens).abs() < 0.5
+}
+
+/// The one series of a metric.
+fn only_series(backend: &Backend, metric: &str) -> Vec<Point> {
+    let all = series(&backend.received());
+    let mut found = all.iter().filter(|(name, _)| name.split(' ').next() == Some(metric));
+    let points = found.next().map(|(_, points)| points.clone()).unwrap();
+    assert!(found.next().is_none(), "{all:?}");
+    points
 }
 
 #[test]
 fn a_series_begins_with_nothing_and_goes_on_from_session_to_session() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
-    for (number, sum) in [5.0, 12.0].into_iter().enumerate() {
+    for (tokens, sum) in [(5, 5.0), (7, 12.0)] {
         let session = start(&sandbox, &backend);
         let mut client = session.client();
-        export(&mut client, &[("opus", if number == 0 { 5 } else { 7 })], 0);
+        export(&mut client, &[("opus", tokens)], 0);
         backend.wait_for(has(sum), DEADLINE);
         drop(client);
+        let before = backend.received().len();
         session.end();
         sandbox.wait_for_end();
+        assert!(backend.received().len() > before, "a session's end is told, too");
     }
-    let all = series(&backend.received());
-    let of_tokens: Vec<_> = all.iter().filter(|(name, _)| name.starts_with("claude_code.")).collect();
-    assert_eq!(of_tokens.len(), 1, "{all:?}");
-    let points = of_tokens[0].1;
+    let points = only_series(&backend, "claude_code.token.usage");
     assert!(points.iter().all(|point| point.0 == points[0].0), "one start: {points:?}");
+    assert_eq!((points[0].2, points.last().unwrap().2), (0.0, 12.0));
     assert_eq!(tokens_at(&backend), 12.0);
     assert!(sandbox.queue().is_empty());
+    let counters = series(&backend.received());
+    assert!(sum_of(&counters, "ccrun.export.received") > 0.0, "{counters:?}");
+}
+
+#[test]
+fn two_sessions_kills_and_an_outage_leave_exactly_the_sum() {
+    let (sandbox, mut backend) = (Sandbox::new(), Backend::start());
+    let (mut one, two) = (start(&sandbox, &backend), start(&sandbox, &backend));
+    let mut clients = [one.client(), two.client()];
+    export(&mut clients[0], &[("opus", 1), ("haiku", 2)], 0);
+    export(&mut clients[1], &[("opus", 4)], 0);
+    backend.wait_for(has(7.0), DEADLINE);
+    // A worker dies with something on its way, and its successor finds it.
+    backend.stop();
+    export(&mut clients[0], &[("opus", 8)], 1);
+    one.end_worker(Signal::SIGKILL);
+    let mut again = one.client();
+    export(&mut again, &[("opus", 16)], 2);
+    export(&mut clients[1], &[("haiku", 32)], 1);
+    wait_until("both wait", || sandbox.queue().len() == 2);
+    backend.restart();
+    backend.wait_for(has(63.0), DEADLINE);
+    // Keeper and worker die, and nobody comes after them but the other session.
+    backend.reply_always(Reply::http(503, "busy"));
+    export(&mut again, &[("opus", 64)], 3);
+    wait_until("it waits", || sandbox.queue().iter().any(|entry| entry["session"] == one.id.as_str()));
+    one.kill_both();
+    export(&mut clients[1], &[("opus", 128)], 2);
+    backend.reply_always(Reply::accept());
+    drop(clients);
+    one.end();
+    two.end();
+    sandbox.wait_for_end();
+    let flushed = sandbox.run(["queue", "flush"]);
+    assert!(flushed.status.success(), "{flushed:?}");
+    assert_eq!(tokens_at(&backend), 255.0);
+    assert_eq!(sandbox.report()["total"]["input_tokens"], 255);
+    assert!(sandbox.queue().is_empty());
+}
+
+#[test]
+fn what_a_session_left_in_an_outage_is_one_snapshot_of_the_next() {
+    let (sandbox, mut backend) = (Sandbox::new(), Backend::start());
+    backend.stop();
+    let session = start(&sandbox, &backend);
+    let mut client = session.client();
+    for nth in 0..5 {
+        export(&mut client, &[("opus", 10)], nth);
+    }
+    drop(client);
+    session.end();
+    sandbox.wait_for_end();
+    let left = sandbox.queue();
+    assert_eq!((left.len(), &left[0]["state"], &left[0]["batches"]), (1, &"ended".into(), &1.into()), "{left:?}");
+    backend.restart();
+    assert!(sandbox.run(["queue", "flush"]).status.success());
+    let points = only_series(&backend, "claude_code.token.usage");
+    assert_eq!(points.iter().map(|point| point.2).collect::<Vec<_>>(), [0.0, 50.0], "no backlog of old points");
+}
+
+#[test]
+fn beside_totals_another_destination_gets_deltas() {
+    let (sandbox, totals, deltas) = (Sandbox::new(), Backend::start(), Backend::start());
+    let other = format!("[destination.deltas]\nendpoint = \"{}\"\nbatch = \"1ms\"\n", deltas.endpoint());
+    sandbox.profile("both", profile(&totals) + &other);
+    let session = Session::start(&sandbox, &["-p", "both"]);
+    let mut client = session.client();
+    let record = crate::support::emitter::ids("record", 1);
+    for nth in 0..3 {
+        export(&mut client, &[("opus", 10)], nth);
+    }
+    client.export(&record);
+    drop(client);
+    session.end();
+    sandbox.wait_for_end();
+    assert_eq!(tokens_at(&totals), 30.0);
+    assert_eq!(deltas_at(&deltas), [10.0, 10.0, 10.0]);
+    for backend in [&totals, &deltas] {
+        assert_eq!(crate::support::emitter::ids_of(&backend.received()), record, "logs go to both as they are");
+    }
+}
+
+#[test]
+fn what_a_client_repeats_counts_once() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let session = start(&sandbox, &backend);
+    let request = crate::support::series::tokens(&[("opus", 5)], 0);
+    let mut client = session.client();
+    for _ in 0..3 {
+        client.post(ccrun::otlp::Signal::Metrics, &request).unwrap();
+    }
+    drop(client);
+    session.end();
+    sandbox.wait_for_end();
+    assert_eq!(tokens_at(&backend), 5.0);
+}
+
+#[test]
+fn a_series_that_is_refused_is_told_and_holds_up_no_other() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    backend.reply_with(|received| {
+        let is_bad = series([received]).keys().any(|name| name.contains("model=bad"));
+        if is_bad { Reply::http(400, "out of order sample") } else { Reply::accept() }
+    });
+    let session = start(&sandbox, &backend);
+    let id = session.id.clone();
+    let mut client = session.client();
+    export(&mut client, &[("bad", 1), ("opus", 5), ("haiku", 6)], 0);
+    let good = |received: &[Received]| {
+        let all =
+            series(received.iter().filter(|received| series([*received]).keys().all(|name| !name.contains("bad"))));
+        (sum_of(&all, "claude_code.token.usage") - 11.0).abs() < 0.5
+    };
+    backend.wait_for(good, DEADLINE);
+    drop(client);
+    session.end();
+    sandbox.wait_for_end();
+    let log = std::fs::read_to_string(sandbox.state().join(format!("logs/{id}.log"))).unwrap();
+    assert!(log.contains("a series of `claude_code.token.usage` is left out of what `own` is given"), "{log}");
+    // Once the backend takes it, it is all there.
+    backend.reply_always(Reply::accept());
+    backend.clear();
+    let session = start(&sandbox, &backend);
+    backend.wait_for(|received| series(received).values().flatten().map(|point| point.2).sum::<f64>() > 0.0, DEADLINE);
+    session.end_saying();
 }

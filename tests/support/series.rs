@@ -133,3 +133,18 @@ fn number(point: &NumberDataPoint) -> f64 {
         None => f64::NAN,
     }
 }
+
+/// The values of the delta points of tokens that a backend was given.
+pub fn deltas_at(backend: &Backend) -> Vec<f64> {
+    let mut found = Vec::new();
+    for received in backend.received() {
+        let Some(Export::Metrics(request)) = &received.export else { continue };
+        let scopes = request.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
+        for metric in scopes.flat_map(|scope| &scope.metrics).filter(|metric| metric.name.starts_with("claude_code.")) {
+            let Some(Data::Sum(sum)) = &metric.data else { continue };
+            assert_eq!(sum.aggregation_temporality, i32::from(AggregationTemporality::Delta), "{metric:?}");
+            found.extend(sum.data_points.iter().map(number));
+        }
+    }
+    found
+}

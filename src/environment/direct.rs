@@ -7,7 +7,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{Changes, MAXIMUM_VALUE, SAID, exporter_variable, leftovers, resource};
 use crate::otlp::Signal;
-use crate::profile::{Destination, Profile, Protocol};
+use crate::profile::{Destination, Profile, Protocol, Temporality};
 
 /// Variables that Claude Code takes certificates from over http; over gRPC they have names of their own.
 const HTTP_CERTIFICATES: [&str; 3] = ["NODE_EXTRA_CA_CERTS", "CLAUDE_CODE_CLIENT_CERT", "CLAUDE_CODE_CLIENT_KEY"];
@@ -34,7 +34,12 @@ pub fn direct(
     for signal in Signal::ALL.into_iter().filter(|signal| !destination.signals.contains(signal)) {
         put(&exporter_variable(signal), "none".to_owned());
     }
-    put("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta".to_owned());
+    // Totals of this one process: those of all sessions are the collector's.
+    let temporality = match destination.temporality {
+        Temporality::Delta => "delta",
+        Temporality::Cumulative => "cumulative",
+    };
+    put("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", temporality.to_owned());
     put("OTEL_EXPORTER_OTLP_PROTOCOL", destination.protocol.name().to_owned());
     put("OTEL_EXPORTER_OTLP_ENDPOINT", destination.endpoint.clone());
     for signal in destination.signals.iter().filter(|signal| signal.is_path_of(&destination.endpoint)) {

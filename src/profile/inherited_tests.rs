@@ -95,6 +95,15 @@ fn signals_with_words_of_their_own_are_destinations_of_their_own() {
 }
 
 #[test]
+fn totals_are_asked_for_where_they_were() {
+    let preference = |value| ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", value);
+    let text = |value| find(&[ON, METRICS, LOGS, ENDPOINT, preference(value)]).unwrap().text().unwrap();
+    assert!(text("Cumulative").contains("temporality = \"cumulative\"  # OTEL_EXPORTER_OTLP_METRICS_TEMP"));
+    assert!(["delta", "lowmemory"].iter().all(|value| !text(value).contains("temporality")));
+    assert!(!find(&[ON, LOGS, ENDPOINT, preference("cumulative")]).unwrap().text().unwrap().contains("temporality"));
+}
+
+#[test]
 fn what_a_profile_cannot_say_is_said() {
     let endpoint = ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "https://h/ingest?key=sk-1");
     let found = find(&[ON, LOGS, endpoint, ("OTEL_METRICS_EXPORTER", "console, prometheus")]).unwrap();

@@ -1,7 +1,7 @@
 //! What a profile may say: every key, what it takes, and a line about it. One description serves the checks, the
 //! guesses at what was meant, and the JSON Schema.
 
-use jiff::SignedDuration;
+use jiff::{Span, SpanRelativeTo};
 
 use super::diagnostic::Diagnostic;
 use super::tree::{Entries, Node, Value};
@@ -280,9 +280,11 @@ fn wrong_type(node: &Node, kind: &Kind, place: &str) -> Diagnostic {
     Diagnostic::at(&node.origin, format!("`{place}` is {} where {allowed} belongs", node.value.kind()))
 }
 
-/// A duration of a profile, if the text is one.
+/// A duration of a profile, if the text is one. A day is 24 hours.
 pub(super) fn duration(text: &str) -> Option<std::time::Duration> {
-    let duration = std::time::Duration::try_from(text.parse::<SignedDuration>().ok()?).ok()?;
+    let span: Span = text.parse().ok()?;
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    let duration = std::time::Duration::try_from(duration).ok()?;
     (!duration.is_zero()).then_some(duration)
 }
 

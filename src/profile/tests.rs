@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{Config, Directories, Faults, Profile, Protocol, Selection, check_name};
+use super::{Config, Directories, Faults, Profile, Protocol, Selection, Temporality, check_name};
 use crate::credential::Source;
 use crate::helper::Ground;
 use crate::otlp::Signal;
@@ -57,6 +57,17 @@ fn built_in_profiles_are_valid_once_their_variables_are_set() {
         let profile = resolve(&chosen, Path::new("/nonexistent")).unwrap();
         assert!(!profile.description.is_empty(), "{name}");
     }
+}
+
+#[test]
+fn totals_are_asked_for_by_destination() {
+    let file = "[destination.one]\nendpoint = \"http://localhost:1\"\ntemporality = \"cumulative\"\nseries_ttl = \"7d\"\n\
+                [destination.two]\nendpoint = \"http://localhost:2\"\n";
+    let directory = directory(&[("mine", file)]);
+    let profile = resolve(&selection(&["mine"]), directory.path()).unwrap();
+    let asked: Vec<_> =
+        profile.destinations.iter().map(|one| (one.temporality, one.series_ttl.as_secs() / 86_400)).collect();
+    assert_eq!(asked, [(Temporality::Cumulative, 7), (Temporality::Delta, 30)]);
 }
 
 #[test]

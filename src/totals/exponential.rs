@@ -72,8 +72,21 @@ fn check(point: &Point) -> Result<(), Unfit> {
         let count = i32::try_from(buckets.bucket_counts.len()).unwrap_or(i32::MAX);
         count <= 16_384 && buckets.offset.checked_add(count).is_some()
     };
-    let is_good = sum == Some(point.count) && SCALES.contains(&point.scale) && buckets().all(is_apart);
+    let is_good =
+        sum == Some(point.count) && SCALES.contains(&point.scale) && buckets().all(is_apart) && are_doubles(point);
     if is_good && point.zero_threshold >= 0.0 { Ok(()) } else { Err(Unfit::Buckets) }
+}
+
+/// Whether all that is counted lies where doubles do, from 2 to the power of -1074 to that of 1024: what does not is a
+/// mistake, and might be so far from all else that no number of buckets holds both.
+fn are_doubles(point: &Point) -> bool {
+    let scaled = |exponent: i64| match u32::try_from(point.scale) {
+        Ok(scale) => exponent << scale,
+        Err(_) => exponent >> point.scale.unsigned_abs(),
+    };
+    let (lowest, highest) = (scaled(-1075) - 1, scaled(1024) + 1);
+    let (low, high) = span(point.positive.as_ref(), point.negative.as_ref());
+    low >= lowest && high <= highest
 }
 
 /// Halves the scale's fineness until it is `scale`: two buckets become one (data model, *Exponential Scale*: index

@@ -48,7 +48,7 @@ impl<'a> Finder<'a> {
         self.switches();
         self.intervals();
         self.resource();
-        self.remark_what_is_lost(&emitted);
+        self.remark_what_is_lost();
         Inherited { profile: Some(self.entries), source, remarks: self.remarks }
     }
 
@@ -150,6 +150,12 @@ impl<'a> Finder<'a> {
             key: place.clone(),
         });
         self.put(&table, "signals", Value::List(names.collect()), &from);
+        // `lowmemory` gives counters as deltas, which is what Claude Code has (OTLP exporter, *Temporality Preference*).
+        let preference = self.value(TEMPORALITY).filter(|value| value.eq_ignore_ascii_case("cumulative"));
+        if preference.is_some() && signals.contains(&Signal::Metrics) {
+            let from = self.place(TEMPORALITY);
+            self.put(&table, "temporality", Value::Text("cumulative".to_owned()), &from);
+        }
         let compression = self.either(signal, "COMPRESSION").filter(|(value, _)| value == "gzip");
         let compressed = compression.map(|(_, name)| self.place(&name));
         let word = if compressed.is_some() { "gzip" } else { "none" };
@@ -293,15 +299,7 @@ impl<'a> Finder<'a> {
     }
 
     /// Says what worked and does not go on as it was.
-    fn remark_what_is_lost(&mut self, emitted: &BTreeSet<Signal>) {
-        let name = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
-        let is_total = self.value(name).is_some_and(|value| !value.eq_ignore_ascii_case("delta"));
-        if is_total && emitted.contains(&Signal::Metrics) {
-            let from = self.place(name);
-            self.remark(format!(
-                "{from} asks for totals, and deltas are sent: this version of ccrun does not do totals yet"
-            ));
-        }
+    fn remark_what_is_lost(&mut self) {
         if self.value(HELPER).is_some() {
             let from = self.variables.get(HELPER).map(|(_, place)| place.clone()).unwrap_or_default();
             self.remark(format!(
@@ -310,6 +308,9 @@ impl<'a> Finder<'a> {
         }
     }
 }
+
+/// Says whether sums are given as deltas or as totals.
+const TEMPORALITY: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
 
 /// By what name the setting `otelHeadersHelper` stands among the variables.
 pub const HELPER: &str = "otelHeadersHelper";

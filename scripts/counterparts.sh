@@ -4,10 +4,13 @@ set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
-parts=(claude otelcol python-sdk js-sdk go-sdk)
+parts=(claude otelcol prometheus python-sdk js-sdk go-sdk)
 claude_version=2.1.329
 otelcol_version=0.155.0
 otelcol_confmap_version=1.61.0
+# As Go counts it: Prometheus 3.15.
+prometheus_version=0.315.0
+prometheus_tags=netgo,remove_all_sd
 python_sdk_version=1.45.2
 python_packages=(opentelemetry-sdk opentelemetry-exporter-otlp-proto-http opentelemetry-exporter-otlp-proto-grpc)
 # The Go SDK's logs have versions of their own.
@@ -22,6 +25,7 @@ js_packages=(@opentelemetry/exporter-{trace,metrics,logs}-otlp-{http,proto,grpc}
 # Seconds. A registry that accepts and never answers must not hold up a test run for ever.
 npm_limit=600
 go_limit=900
+prometheus_limit=1800
 pip_limit=600
 lock_limit=1200
 
@@ -37,6 +41,7 @@ Usage: scripts/counterparts.sh [PART]...       take or build these, all of them 
 Parts:
   claude      Claude Code $claude_version, by npm (360 MB)
   otelcol     a small OpenTelemetry Collector $otelcol_version, by go (30 MB, some minutes)
+  prometheus  Prometheus as its Go module $prometheus_version, by go (50 MB, some minutes)
   python-sdk  a virtual environment with OpenTelemetry's SDK $python_sdk_version, by python3 (60 MB)
   go-sdk      a program with OpenTelemetry's SDK $go_sdk_version, by go (25 MB, some minutes)
   js-sdk      a node that knows OpenTelemetry's exporters $js_sdk_version, by npm (50 MB)
@@ -153,6 +158,21 @@ providers:
 YAML
 }
 
+# Its module replaces others, which `go install` refuses: so a module of one's own requires it. Without what finds
+# services in clouds, which is most of it and which nobody needs here, and without its pages.
+build_prometheus() {
+  local home=$1 log=$2 main=github.com/prometheus/prometheus/cmd/prometheus
+  needs go || return 1
+  progress prometheus "building $prometheus_version by go"
+  mkdir -p "$home/build"
+  run 60 "$log" go -C "$home/build" mod init counterpart/prometheus || return 1
+  run "$go_limit" "$log" go -C "$home/build" get -tool "$main@v$prometheus_version" || return 1
+  run "$prometheus_limit" "$log" go -C "$home/build" build -trimpath -ldflags "-s -w" -tags "$prometheus_tags" \
+    -o "$home/prometheus" "$main" || return 1
+  rm -rf "$home/build"
+  run 60 "$log" "$home/prometheus" --version
+}
+
 build_python_sdk() {
   local home=$1 log=$2
   needs python3 || return 1
@@ -204,6 +224,7 @@ directory() {
   case $1 in
     claude) echo "$cache/claude-$claude_version" ;;
     otelcol) echo "$cache/otelcol-$otelcol_version" ;;
+    prometheus) echo "$cache/prometheus-$prometheus_version" ;;
     python-sdk) echo "$cache/python-sdk" ;;
     go-sdk) echo "$cache/go-sdk" ;;
     js-sdk) echo "$cache/js-sdk-$js_sdk_version" ;;
@@ -214,6 +235,7 @@ program() {
   case $1 in
     claude) echo "$(directory claude)/bin/claude" ;;
     otelcol) echo "$(directory otelcol)/otelcol" ;;
+    prometheus) echo "$(directory prometheus)/prometheus" ;;
     python-sdk) echo "$(directory python-sdk)/bin/python" ;;
     go-sdk) echo "$(directory go-sdk)/go-sdk" ;;
     js-sdk) echo "$(directory js-sdk)/bin/node" ;;
@@ -225,6 +247,7 @@ recipe() {
   case $1 in
     claude) echo "claude-code $claude_version" ;;
     otelcol) otelcol_manifest . ;;
+    prometheus) echo "prometheus $prometheus_version, $prometheus_tags" ;;
     python-sdk) echo "${python_packages[*]} $python_sdk_version" ;;
     go-sdk) go_sdk_modules && cat "$go_sdk_source" ;;
     js-sdk) echo "${js_packages[*]} $js_sdk_version, api $js_api_version" ;;

@@ -12,12 +12,13 @@ long_limit=1800
 usage() {
   cat <<'TEXT'
 Usage: scripts/test.sh           all tests, but those that take long
-       scripts/test.sh --all     those too: against the OpenTelemetry Collector, and the long ones
+       scripts/test.sh --all     those too: against the OpenTelemetry Collector and Prometheus, and the long ones
        scripts/test.sh --help
 
 The plain tests need Rust and a C compiler. The others need programs that scripts/counterparts.sh takes into a cache
 outside the repository, with npm, python3 and go; and tmux, gnome-keyring, secret-tool and keyctl, as the machine has
-them. TEST_CLAUDE, TEST_PYTHON, TEST_NODE, TEST_GO_SDK and TEST_OTELCOL name other counterparts.
+them. TEST_CLAUDE, TEST_PYTHON, TEST_NODE, TEST_GO_SDK, TEST_OTELCOL and TEST_PROMETHEUS name other
+counterparts.
 TEXT
 }
 
@@ -81,9 +82,13 @@ main() {
   ! counterpart needs_node TEST_NODE js-sdk || group needs_node "$group_limit"
   if [ "$all" = yes ]; then
     ! counterpart needs_otelcol TEST_OTELCOL otelcol || group needs_otelcol "$group_limit"
+    if counterpart needs_prometheus TEST_PROMETHEUS prometheus; then
+      group needs_prometheus "$group_limit" needs_prometheus::claude::
+      ! counterpart needs_prometheus::claude TEST_CLAUDE claude || group needs_prometheus::claude "$group_limit"
+    fi
     group long "$long_limit"
   else
-    note skipped "needs_otelcol and long: they take long, --all runs them"
+    note skipped "needs_otelcol, needs_prometheus and long: they take long, --all runs them"
   fi
 
   echo
@@ -93,7 +98,7 @@ main() {
 
 # An ignored test that no group takes would never run.
 list_ignored() {
-  local stray groups='claude|python|go|node|keyring|keyutils|otelcol|root|shells'
+  local stray groups='claude|python|go|node|keyring|keyutils|otelcol|prometheus|root|shells'
   ignored=$(cargo test --quiet --locked --test it -- --ignored --list --format terse </dev/null |
     sed -n 's/: test$//p')
   stray=$(grep -v -E "^(needs_($groups)|long)::" <<<"$ignored" | grep .) || return 0

@@ -4,13 +4,14 @@ set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
-parts=(claude otelcol prometheus python-sdk js-sdk go-sdk)
+parts=(claude otelcol prometheus victoriametrics python-sdk js-sdk go-sdk)
 claude_version=2.1.329
 otelcol_version=0.155.0
 otelcol_confmap_version=1.61.0
 # As Go counts it: Prometheus 3.15.
 prometheus_version=0.315.0
 prometheus_tags=netgo,remove_all_sd
+victoriametrics_version=1.140.0
 python_sdk_version=1.45.2
 python_packages=(opentelemetry-sdk opentelemetry-exporter-otlp-proto-http opentelemetry-exporter-otlp-proto-grpc)
 # The Go SDK's logs have versions of their own.
@@ -42,6 +43,7 @@ Parts:
   claude      Claude Code $claude_version, by npm (360 MB)
   otelcol     a small OpenTelemetry Collector $otelcol_version, by go (30 MB, some minutes)
   prometheus  Prometheus as its Go module $prometheus_version, by go (50 MB, some minutes)
+  victoriametrics  VictoriaMetrics $victoriametrics_version, by go (20 MB, some minutes)
   python-sdk  a virtual environment with OpenTelemetry's SDK $python_sdk_version, by python3 (60 MB)
   go-sdk      a program with OpenTelemetry's SDK $go_sdk_version, by go (25 MB, some minutes)
   js-sdk      a node that knows OpenTelemetry's exporters $js_sdk_version, by npm (50 MB)
@@ -173,6 +175,21 @@ build_prometheus() {
   run 60 "$log" "$home/prometheus" --version
 }
 
+# Its list of versions is refused by Go's proxy, and `go install` and `go get` want that. So its version is written into
+# a module of one's own.
+build_victoriametrics() {
+  local home=$1 log=$2 module=github.com/VictoriaMetrics/VictoriaMetrics
+  needs go || return 1
+  progress victoriametrics "building $victoriametrics_version by go"
+  mkdir -p "$home/build"
+  run 60 "$log" go -C "$home/build" mod init counterpart/victoriametrics || return 1
+  run 60 "$log" go -C "$home/build" mod edit -require "$module@v$victoriametrics_version" || return 1
+  run "$go_limit" "$log" go -C "$home/build" build -mod=mod -trimpath -ldflags "-s -w" \
+    -o "$home/victoria-metrics" "$module/app/victoria-metrics" || return 1
+  rm -rf "$home/build"
+  run 60 "$log" "$home/victoria-metrics" -version
+}
+
 build_python_sdk() {
   local home=$1 log=$2
   needs python3 || return 1
@@ -225,6 +242,7 @@ directory() {
     claude) echo "$cache/claude-$claude_version" ;;
     otelcol) echo "$cache/otelcol-$otelcol_version" ;;
     prometheus) echo "$cache/prometheus-$prometheus_version" ;;
+    victoriametrics) echo "$cache/victoriametrics-$victoriametrics_version" ;;
     python-sdk) echo "$cache/python-sdk" ;;
     go-sdk) echo "$cache/go-sdk" ;;
     js-sdk) echo "$cache/js-sdk-$js_sdk_version" ;;
@@ -236,6 +254,7 @@ program() {
     claude) echo "$(directory claude)/bin/claude" ;;
     otelcol) echo "$(directory otelcol)/otelcol" ;;
     prometheus) echo "$(directory prometheus)/prometheus" ;;
+    victoriametrics) echo "$(directory victoriametrics)/victoria-metrics" ;;
     python-sdk) echo "$(directory python-sdk)/bin/python" ;;
     go-sdk) echo "$(directory go-sdk)/go-sdk" ;;
     js-sdk) echo "$(directory js-sdk)/bin/node" ;;
@@ -248,6 +267,7 @@ recipe() {
     claude) echo "claude-code $claude_version" ;;
     otelcol) otelcol_manifest . ;;
     prometheus) echo "prometheus $prometheus_version, $prometheus_tags" ;;
+    victoriametrics) echo "victoriametrics $victoriametrics_version" ;;
     python-sdk) echo "${python_packages[*]} $python_sdk_version" ;;
     go-sdk) go_sdk_modules && cat "$go_sdk_source" ;;
     js-sdk) echo "${js_packages[*]} $js_sdk_version, api $js_api_version" ;;

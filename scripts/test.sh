@@ -12,13 +12,14 @@ long_limit=1800
 usage() {
   cat <<'TEXT'
 Usage: scripts/test.sh           all tests, but those that take long
-       scripts/test.sh --all     those too: against the OpenTelemetry Collector and Prometheus, and the long ones
+       scripts/test.sh --all     those too: against the OpenTelemetry Collector, Prometheus and
+                                 VictoriaMetrics, and the long ones
        scripts/test.sh --help
 
 The plain tests need Rust and a C compiler. The others need programs that scripts/counterparts.sh takes into a cache
 outside the repository, with npm, python3 and go; and tmux, gnome-keyring, secret-tool and keyctl, as the machine has
-them. TEST_CLAUDE, TEST_PYTHON, TEST_NODE, TEST_GO_SDK, TEST_OTELCOL and TEST_PROMETHEUS name other
-counterparts.
+them. TEST_CLAUDE, TEST_PYTHON, TEST_NODE, TEST_GO_SDK, TEST_OTELCOL, TEST_PROMETHEUS and
+TEST_VICTORIAMETRICS name other counterparts.
 TEXT
 }
 
@@ -86,9 +87,11 @@ main() {
       group needs_prometheus "$group_limit" needs_prometheus::claude::
       ! counterpart needs_prometheus::claude TEST_CLAUDE claude || group needs_prometheus::claude "$group_limit"
     fi
+    ! counterpart needs_victoriametrics TEST_VICTORIAMETRICS victoriametrics ||
+      group needs_victoriametrics "$group_limit"
     group long "$long_limit"
   else
-    note skipped "needs_otelcol, needs_prometheus and long: they take long, --all runs them"
+    note skipped "needs_otelcol, needs_prometheus, needs_victoriametrics and long: they take long, --all runs them"
   fi
 
   echo
@@ -98,7 +101,7 @@ main() {
 
 # An ignored test that no group takes would never run.
 list_ignored() {
-  local stray groups='claude|python|go|node|keyring|keyutils|otelcol|prometheus|root|shells'
+  local stray groups='claude|python|go|node|keyring|keyutils|otelcol|prometheus|root|shells|victoriametrics'
   ignored=$(cargo test --quiet --locked --test it -- --ignored --list --format terse </dev/null |
     sed -n 's/: test$//p')
   stray=$(grep -v -E "^(needs_($groups)|long)::" <<<"$ignored" | grep .) || return 0

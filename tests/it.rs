@@ -58,12 +58,16 @@ mod needs_keyutils;
 mod needs_node;
 #[path = "it/needs_otelcol.rs"]
 mod needs_otelcol;
+#[path = "it/needs_prometheus.rs"]
+mod needs_prometheus;
 #[path = "it/needs_python.rs"]
 mod needs_python;
 #[path = "it/needs_root.rs"]
 mod needs_root;
 #[path = "it/needs_shells.rs"]
 mod needs_shells;
+#[path = "it/needs_victoriametrics.rs"]
+mod needs_victoriametrics;
 #[path = "it/parent.rs"]
 mod parent;
 #[path = "it/pass_through.rs"]

@@ -91,6 +91,11 @@ impl Emitter {
         read_answer(self.write_to(signal, message)?)
     }
 
+    /// Closes its connection. The next request opens another.
+    pub fn disconnect(&mut self) {
+        self.stream = None;
+    }
+
     fn exchange(&mut self, message: &[u8]) -> io::Result<Answer> {
         self.post(Signal::Logs, message)
     }

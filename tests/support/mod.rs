@@ -10,6 +10,7 @@ pub mod keyring;
 pub mod keys;
 pub mod model;
 pub mod otelcol;
+pub mod prometheus;
 pub mod proxy;
 pub mod random;
 pub mod sandbox;

@@ -1,0 +1,255 @@
+//! Ten sessions of the real Claude Code into a real Prometheus: what it shows is what the ledger says.
+
+use std::collections::BTreeSet;
+use std::process::Child;
+
+use serde_json::{Value, json};
+
+use crate::support::backend::Backend;
+use crate::support::claude::{Client, USAGE, finish, pid};
+use crate::support::model::{Model, Script};
+use crate::support::prometheus::{Prometheus, Series, same};
+use crate::support::sandbox::{kill, text, wait_until};
+use crate::support::telemetry::{Kind, items};
+
+/// What each metric of Claude Code's that a short session has is called over there, and here.
+const METRICS: [(&str, &str); 4] = [
+    ("claude_code_session_count_total", "session.count"),
+    ("claude_code_token_usage_tokens_total", "token.usage"),
+    ("claude_code_cost_usage_USD_total", "cost.usage"),
+    ("claude_code_active_time_seconds_total", "active_time.total"),
+];
+
+/// Everything of Claude Code's.
+const ALL: &str = r#"{__name__=~"claude_code_.+_total"}"#;
+
+/// That, and what the collectors tell of themselves.
+const COUNTED: &str = r#"{__name__=~"(claude_code|ccrun)_.+_total"}"#;
+
+/// The world of one test: the shipped profile, with a destination of deltas beside it.
+struct Stage {
+    client: Client,
+    prometheus: Prometheus,
+    backend: Backend,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let (prometheus, backend) = (Prometheus::start(), Backend::start());
+        let client = Client::new(Script::text("the answer").usage(USAGE));
+        let profile = format!(
+            "extends = \"prometheus\"\n[vars]\nprometheus_url = \"{}\"\n[team]\nid = \"platform\"\n\
+             [signals]\nmetric_interval = \"1s\"\n[destination.prometheus]\nbatch = \"1ms\"\n\
+             [destination.deltas]\nendpoint = \"{}\"\nbatch = \"1ms\"\n",
+            prometheus.url(),
+            backend.endpoint()
+        );
+        client.profile("team", profile);
+        Self { client, prometheus, backend }
+    }
+
+    /// A short session from its beginning to its end.
+    fn ask(&self) {
+        let output = self.client.ask(&["-p", "team"], "a question");
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(text(&output.stdout), "the answer\n");
+    }
+
+    /// A session whose model does not come to its end until it is released.
+    fn open(&self, model: &Model) -> Child {
+        let stalled = model.stalled();
+        let mut command = self.client.claude(&["-p", "team"], ["-p", "a question"]);
+        let child = command.env("ANTHROPIC_BASE_URL", model.url()).spawn().unwrap();
+        wait_until("the answer to stall", || model.stalled() > stalled);
+        child
+    }
+
+    /// Waits until Prometheus counts so many sessions, and nothing is on its way.
+    fn wait_for_sessions(&self, count: u32) {
+        self.prometheus.wait_for("sum(claude_code_session_count_total)", f64::from(count));
+        wait_until("nothing to be on its way", || self.client.queue().is_empty());
+    }
+
+    /// What a metric adds up to where deltas go.
+    fn deltas(&self, metric: &str) -> f64 {
+        let value = |kind| if let Kind::Point { value, is_delta: true } = kind { value } else { f64::NAN };
+        let items = items(&self.backend.received());
+        items.iter().filter(|item| item.name == metric && item.kind != Kind::Event).map(|item| value(item.kind)).sum()
+    }
+
+    /// What each metric of [`METRICS`] adds up to by the ledger.
+    fn ledger(&self) -> [f64; 4] {
+        let report = self.client.report();
+        let total = |names: &[&str]| names.iter().map(|name| report["total"][name].as_f64().unwrap()).sum();
+        let tokens = ["input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens"];
+        let active = ["active_user_seconds", "active_cli_seconds"];
+        [report["sessions"].as_f64().unwrap(), total(&tokens), total(&["cost_usd"]), total(&active)]
+    }
+}
+
+/// A session that lasts from the first to the last is what a terminal left open is, and repeats what it knows.
+#[test]
+#[ignore = "needs TEST_PROMETHEUS and the real Claude Code; scripts/test.sh runs it"]
+fn ten_sessions_add_up_whatever_happens() {
+    let mut stage = Stage::set();
+    let stalling = || Model::start(Script::text("the answer").usage(USAGE).stalling());
+    let (lasting, beside) = (stalling(), stalling());
+
+    // Two at once; each loses a process of its collector.
+    let (first, second) = (stage.open(&lasting), stage.open(&beside));
+    stage.wait_for_sessions(2);
+    let [keeper, worker] = collector(&stage.client, &first);
+    kill(worker, "KILL");
+    wait_until("another worker", || child_of(keeper).is_some_and(|child| child != worker));
+    kill(collector(&stage.client, &second)[0], "KILL");
+    beside.release();
+    assert!(finish(second).status.success());
+    for _ in 0..3 {
+        stage.ask();
+    }
+    stage.wait_for_sessions(5);
+
+    stage.prometheus.stop();
+    stage.prometheus.restart();
+    stage.ask();
+    stage.wait_for_sessions(6);
+
+    // An outage, in which a session ends and one is killed with what it was told.
+    stage.prometheus.kill();
+    stage.ask();
+    let third = stalling();
+    let killed = stage.open(&third);
+    wait_until("its first words", || {
+        same(stage.deltas("session.count"), 8.0) && waits_for_prometheus_alone(&stage.client)
+    });
+    for process in collector(&stage.client, &killed) {
+        kill(process, "KILL");
+    }
+    kill(pid(&killed), "KILL");
+    finish(killed);
+    stage.prometheus.restart();
+    stage.ask();
+    stage.ask();
+    stage.wait_for_sessions(10);
+    // However fast the machine is: `increase()` is the better the more samples there are, and the first session repeats.
+    stage.prometheus.wait_for(&format!("min(count_over_time({ALL}[1h])) >= bool 14"), 1.0);
+    lasting.release();
+    assert!(finish(first).status.success());
+    stage.client.wait_for_end();
+
+    assert_eq!(stage.client.queue(), Vec::<Value>::new());
+    agrees(&stage);
+    is_one_lasting_series_each(&stage.prometheus);
+    is_described(&stage.prometheus);
+    answers_the_readmes_queries(&stage);
+}
+
+/// Prometheus shows what the ledger says: exactly, by what is there, and nearly, by what it grew by.
+fn agrees(stage: &Stage) {
+    let last = last_sample(&stage.prometheus);
+    let asked = Some(last + 60.0);
+    for ((name, delta), ledger) in METRICS.into_iter().zip(stage.ledger()) {
+        let sum = stage.prometheus.value(&format!("sum({name})"), asked).unwrap();
+        let increase = stage.prometheus.value(&format!("sum(increase({name}[1h]))"), asked).unwrap();
+        assert!(ledger > 0.0 && same(sum, ledger), "{name}: {sum} instead of {ledger}");
+        assert!((increase / ledger - 1.0).abs() <= 0.05, "{name}: increased by {increase} instead of {ledger}");
+        assert!(same(stage.deltas(delta), ledger), "{name}: deltas of {}", stage.deltas(delta));
+    }
+    let by_kind = stage.prometheus.query("sum by (type) (claude_code_token_usage_tokens_total)", asked);
+    let total = &stage.client.report()["total"];
+    for series in by_kind {
+        let measure = match series.labels["type"].as_str() {
+            "cacheRead" => "cache_read_tokens",
+            "cacheCreation" => "cache_creation_tokens",
+            "input" => "input_tokens",
+            other => &format!("{other}_tokens"),
+        };
+        assert_eq!(json!(series.samples[0].1), json!(total[measure].as_f64().unwrap()), "{measure}");
+    }
+}
+
+fn last_sample(prometheus: &Prometheus) -> f64 {
+    let times = prometheus.samples(ALL).into_iter().map(|series| series.samples.last().unwrap().0);
+    times.fold(0.0, f64::max)
+}
+
+/// A series for each set of attributes goes through all sessions, from zero and never back.
+fn is_one_lasting_series_each(prometheus: &Prometheus) {
+    let found = prometheus.samples(ALL);
+    let count = |name: &str| found.iter().filter(|series| series.labels["__name__"] == name).count();
+    assert_eq!(METRICS.map(|(name, _)| count(name)), [1, 4, 1, 1], "{found:#?}");
+    let instances: BTreeSet<_> = found.iter().map(|series| &series.labels["instance"]).collect();
+    assert_eq!(instances.len(), 1, "{instances:?}");
+    for Series { labels, samples } in prometheus.samples(COUNTED) {
+        assert!(same(samples[0].1, 0.0), "{labels:?} begins with zero: {samples:?}");
+        assert!(samples.is_sorted_by(|one, next| one.0 < next.0 && one.1 <= next.1), "{labels:?}: {samples:?}");
+    }
+    for Series { labels, .. } in &found {
+        let mut expected = vec![
+            "__name__",
+            "anthropic_custom_base_url",
+            "anthropic_provider",
+            "instance",
+            "job",
+            "team_id",
+            "terminal_type",
+            "user_id",
+        ];
+        expected.extend(match labels["__name__"].as_str() {
+            "claude_code_session_count_total" => &["start_type"][..],
+            "claude_code_cost_usage_USD_total" => &["effort", "model", "query_source"],
+            "claude_code_token_usage_tokens_total" => &["effort", "model", "query_source", "type"],
+            _ => &["type"],
+        });
+        expected.sort_unstable();
+        assert_eq!(labels.keys().collect::<Vec<_>>(), expected);
+        assert_eq!((&*labels["job"], &*labels["team_id"]), ("claude-code", "platform"));
+    }
+}
+
+/// What the resource says is beside the series, without what changes from session to session.
+fn is_described(prometheus: &Prometheus) {
+    let found = prometheus.query(r#"target_info{job="claude-code"}"#, None);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    let labels = &found[0].labels;
+    assert_eq!((&*labels["team_id"], &*labels["ccrun_profile"]), ("platform", "team"));
+    for name in ["host_arch", "os_type", "os_version"] {
+        assert!(!labels[name].is_empty(), "{name}");
+    }
+    let passing = ["session", "process", "vcs", "version"];
+    let is_passing = |name: &str| name != "os_version" && passing.iter().any(|word| name.contains(word));
+    assert!(!labels.keys().any(|name| is_passing(name)), "{labels:?}");
+}
+
+/// Every query that the README recommends finds something.
+fn answers_the_readmes_queries(stage: &Stage) {
+    let readme = include_str!("../../../README.md");
+    let block = readme.split("```promql\n").nth(1).unwrap().split("```").next().unwrap();
+    let lines: Vec<_> = block.lines().map(|line| line.split('#').next().unwrap().trim_end()).collect();
+    let queries = lines.join("\n").replace("\n ", " ").replace("$__range", "1h");
+    for query in queries.lines() {
+        let found = stage.prometheus.query(query, None);
+        assert!(found.iter().any(|series| series.samples[0].1 > 0.0), "{query}: {found:?}");
+    }
+}
+
+/// Keeper and worker of a session.
+fn collector(client: &Client, session: &Child) -> [i32; 2] {
+    let settings = crate::support::sandbox::cmdline(pid(session));
+    let settings = text(&settings);
+    let id = settings.split('\0').find_map(|word| word.rsplit('/').next()?.strip_suffix(".json")).unwrap();
+    let lock = client.state().join("locks").join(id);
+    let keeper = std::fs::read_to_string(lock).unwrap().trim().parse().unwrap();
+    wait_until("a worker", || child_of(keeper).is_some());
+    [keeper, child_of(keeper).unwrap()]
+}
+
+fn child_of(keeper: i32) -> Option<i32> {
+    crate::support::session::child(keeper).map(|process| process.pid)
+}
+
+/// Whether something waits, and for nobody else.
+fn waits_for_prometheus_alone(client: &Client) -> bool {
+    let queue = client.queue();
+    !queue.is_empty() && queue.iter().all(|entry| entry["destination"] == "prometheus")
+}

@@ -1,5 +1,6 @@
 //! The command line: options and help texts, no behaviour.
 
+mod doctor;
 mod env;
 mod init;
 mod managed_settings;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use doctor::Doctor;
 pub use env::{Env, EnvFormat, Headers};
 pub use init::{Complete, Init, Shell};
 pub use managed_settings::ManagedSettings;
@@ -121,6 +123,8 @@ pub enum Command {
     Sessions(Sessions),
     /// Look after what is not delivered yet
     Queue(Queue),
+    /// Find out why nothing arrives, and what to do about it
+    Doctor(Doctor),
     /// Store secrets in the keyring, where profiles take them from
     Secret(Secret),
     /// Print managed-settings.json for a profile, for administrators

@@ -53,8 +53,14 @@ impl fmt::Debug for Setting {
 impl Setting {
     /// Finds the places, `config.toml`'s word on them included, and gives what else that says.
     pub fn gather(surroundings: &Surroundings) -> Result<(Self, Config)> {
-        let mut places = surroundings.places()?;
+        let places = surroundings.places()?;
         let config = profile::read_config(&places.config, &places.system)?;
+        Ok((Self::under(surroundings, &config)?, config))
+    }
+
+    /// Finds the places with this said in `config.toml`.
+    pub fn under(surroundings: &Surroundings, config: &Config) -> Result<Self> {
+        let mut places = surroundings.places()?;
         if let Some(state) = config.state_dir.as_ref().filter(|_| surroundings.variable("CCRUN_STATE_DIR").is_none()) {
             places.state = places.config.join(state);
         }
@@ -64,7 +70,7 @@ impl Setting {
         }
         let project = project::root_of(&surroundings.directory, &places.home);
         let (variables, withheld, keyring) = (surroundings.texts(), BTreeSet::new(), config.keyring);
-        Ok((Self { places, variables, withheld, project, keyring }, config))
+        Ok(Self { places, variables, withheld, project, keyring })
     }
 
     /// The same for a profile: no helper is given the variables that its headers, or the key of its hashes, are taken

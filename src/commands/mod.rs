@@ -1,6 +1,7 @@
 //! One verb a file: glue between the command line and the library, and all that is printed.
 
 mod ask;
+mod doctor;
 mod dry_run;
 mod env;
 mod headers;
@@ -40,6 +41,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Report(report) => report::run(report, &Surroundings::gather()?),
         Command::Sessions(options) => sessions::run(&options, &Surroundings::gather()?),
         Command::Queue(queue) => queue::run(queue.command, &Surroundings::gather()?),
+        Command::Doctor(options) => doctor::run(options, &Surroundings::gather()?),
         Command::Secret(secret) => secret::run(secret.command, &Surroundings::gather()?),
         Command::Init(init) => init::run(&init, &Surroundings::gather()?),
         Command::Complete(asked) => init::complete(&asked, &Surroundings::gather()?),

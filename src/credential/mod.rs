@@ -129,6 +129,14 @@ impl fmt::Debug for Source {
     }
 }
 
+impl Command {
+    /// The same, taking no longer than that.
+    #[must_use]
+    pub fn hurried(&self, limit: Duration) -> Self {
+        Self { timeout: self.timeout.min(limit), ..self.clone() }
+    }
+}
+
 /// As a person would name it, without its arguments.
 impl fmt::Display for Command {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -163,6 +171,26 @@ impl Source {
                 secret.iter().flat_map(Self::variables).collect()
             }
             Self::Literal(_) | Self::File(..) | Self::Keyring(..) | Self::Command(..) => Vec::new(),
+        }
+    }
+
+    /// What is written in the profile itself.
+    pub fn literal(&self) -> Option<&str> {
+        if let Self::Literal(value) = self { Some(value) } else { None }
+    }
+
+    /// The same with commands that take no longer than that.
+    #[must_use]
+    pub fn hurried(&self, limit: Duration) -> Self {
+        let all = |sources: &[Self]| sources.iter().map(|source| source.hurried(limit)).collect();
+        match self {
+            Self::Command(command, format) => Self::Command(command.hurried(limit), format.clone()),
+            Self::Basic(user, secret) => Self::Basic(user.clone(), all(secret)),
+            Self::Oauth2(credentials) => {
+                let client_secret = all(&credentials.client_secret);
+                Self::Oauth2(ClientCredentials { client_secret, ..credentials.clone() })
+            }
+            other => other.clone(),
         }
     }
 

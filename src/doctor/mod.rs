@@ -1,36 +1,44 @@
 //! `ccrun doctor`: why nothing arrives, in words, with what to do about it.
 //!
-//! A [`Check`] looks at one thing and gives what it found. Checks change nothing, and none waits for another.
+//! A [`Check`] looks at one thing and gives what it found. Checks change nothing, none waits for another, and all are
+//! given up on when the [`Subject`]'s time is over. What they say is for the terminal of whoever asks and may name
+//! anything but a secret's value where it can be helped: [`Mask`] sees to what cannot, and to what is only their own
+//! business, before anything is printed.
 
-use crate::profile::{Config, Faults, Resolved};
-use crate::setting::Setting;
-use crate::surroundings::Surroundings;
+mod examine;
+pub mod live;
+mod mask;
+mod profile;
+mod render;
+mod subject;
 
-/// What is looked at.
-#[derive(Debug)]
-pub struct Subject<'a> {
-    /// The process's surroundings, as a launch here would find them.
-    pub surroundings: &'a Surroundings,
-    /// Where things are kept, and what values are taken from.
-    pub setting: &'a Setting,
-    /// What `config.toml` says.
-    pub config: &'a Config,
-    /// What a launch would use, with nothing fetched for it; or why it would use nothing.
-    pub profile: &'a Result<Resolved, Faults>,
+use serde::Serialize;
+
+pub use examine::{Reported, examine};
+pub use mask::Mask;
+pub use render::{as_json, as_text, masked};
+pub use subject::Subject;
+
+/// All checks, in the order in which they are told of.
+pub fn checks() -> impl Iterator<Item = &'static Check> {
+    [profile::CHECKS].into_iter().flatten()
 }
 
 /// One thing that is looked at.
+#[derive(Debug)]
 pub struct Check {
     /// Its name for programs, the same in every version: `GROUP.WHAT`.
     pub id: &'static str,
     /// Where it is told of.
     pub group: Group,
-    /// Looks, and says what it found: nothing where there is nothing to look at.
-    pub look: fn(&Subject<'_>) -> Vec<Finding>,
+    /// Looks, and says what it found: nothing where there is nothing to look at. One that waits for something waits no
+    /// longer than the subject's patience.
+    pub look: fn(&Subject) -> Vec<Finding>,
 }
 
 /// What belongs together, in the order in which data meets it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Group {
     /// The program that would be launched.
     Program,
@@ -48,10 +56,30 @@ pub enum Group {
     Store,
     /// The machine itself.
     Machine,
+    /// The whole way, tried.
+    Live,
+}
+
+impl Group {
+    /// What stands above its findings.
+    fn title(self) -> &'static str {
+        match self {
+            Self::Program => "program",
+            Self::Profile => "profile",
+            Self::Credentials => "credentials",
+            Self::Settings => "Claude Code's settings",
+            Self::Environment => "environment",
+            Self::Destination => "destination",
+            Self::Store => "store",
+            Self::Machine => "machine",
+            Self::Live => "the whole way",
+        }
+    }
 }
 
 /// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Level {
     /// As it should be.
     Ok,
@@ -61,8 +89,8 @@ pub enum Level {
     Failed,
 }
 
-/// What a check found. No text in it holds a secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// How bad it is.
     pub level: Level,
@@ -72,4 +100,35 @@ pub struct Finding {
     pub details: Vec<String>,
     /// What to do about it; nothing where nothing needs doing.
     pub fix: Option<String>,
+}
+
+impl Finding {
+    /// As it should be.
+    pub fn ok(summary: impl Into<String>) -> Self {
+        Self { level: Level::Ok, summary: summary.into(), details: Vec::new(), fix: None }
+    }
+
+    /// Something will hurt or surprise.
+    pub fn warning(summary: impl Into<String>) -> Self {
+        Self { level: Level::Warning, ..Self::ok(summary) }
+    }
+
+    /// Telemetry does not arrive, or not whole.
+    pub fn failed(summary: impl Into<String>) -> Self {
+        Self { level: Level::Failed, ..Self::ok(summary) }
+    }
+
+    /// With one more line.
+    #[must_use]
+    pub fn detail(mut self, line: impl Into<String>) -> Self {
+        self.details.push(line.into());
+        self
+    }
+
+    /// With what to do about it.
+    #[must_use]
+    pub fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = Some(fix.into());
+        self
+    }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::credential::{self, Answers, ClientCredentials, Source};
+use crate::credential::{self, Answers, Source};
 use crate::helper::{self, Ground};
 use crate::profile::Profile;
 use crate::setting::Setting;
@@ -57,7 +57,7 @@ pub fn fetch(
     let (sender, receiver) = mpsc::channel();
     let mut fetched = BTreeMap::new();
     for (name, sources) in variables {
-        let sources: Vec<_> = answers.put(sources, now).sources.into_iter().map(hurried).collect();
+        let sources: Vec<_> = answers.put(sources, now).sources.iter().map(|source| source.hurried(DEADLINE)).collect();
         if sources.iter().all(|source| matches!(source, Source::Literal(_) | Source::Env(..))) {
             fetched.insert(name.clone(), value(&sources, setting.ground()));
             continue;
@@ -92,20 +92,4 @@ pub fn fetch(
 
 fn value(sources: &[Source], ground: Ground<'_>) -> Result<String, String> {
     credential::fetch(sources, ground).map(|fetched| fetched.value.0)
-}
-
-/// The same with commands that take no longer than the deadline.
-fn hurried(source: Source) -> Source {
-    match source {
-        Source::Command(command, format) => {
-            let timeout = command.timeout.min(DEADLINE);
-            Source::Command(credential::Command { timeout, ..command }, format)
-        }
-        Source::Basic(user, secret) => Source::Basic(user, secret.into_iter().map(hurried).collect()),
-        Source::Oauth2(credentials) => {
-            let client_secret = credentials.client_secret.into_iter().map(hurried).collect();
-            Source::Oauth2(ClientCredentials { client_secret, ..credentials })
-        }
-        other => other,
-    }
 }

@@ -45,6 +45,13 @@ impl Diagnostic {
         self
     }
 
+    /// The line that it stands in, unless that may hold a secret.
+    pub fn line(&self) -> Option<&str> {
+        let origin = self.origin.as_ref().filter(|_| !self.is_secret)?;
+        let line = origin.document.text.lines().nth(origin.position().0 - 1)?;
+        Some(line.trim()).filter(|line| !line.is_empty())
+    }
+
     /// The fault with the line that it stands in and a caret below; coloured if asked. The renderer shows
     /// control and bidirectional characters of the line as visible symbols.
     pub fn render(&self, colour: bool) -> String {

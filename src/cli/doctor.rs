@@ -1,0 +1,39 @@
+//! `ccrun doctor`: its options.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Launch;
+
+/// `ccrun doctor`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ccrun doctor -p team                  what a launch here with this profile would run into
+  ccrun doctor --live                   and the whole way, tried
+  ccrun doctor --report report.txt      for an issue or a colleague
+  ccrun doctor --json | jq '.findings[] | select(.level != \"ok\")'
+
+It changes nothing. What it says holds no secret: home directory, user, host, e-mail addresses and whatever looks
+like a token are masked. It exits 1 where something fails, and with --strict for warnings too.")]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches, as on the command line")]
+pub struct Doctor {
+    /// What a launch would be given.
+    #[command(flatten)]
+    pub launch: Launch,
+    /// Try the whole way: a short session, and the destination's acknowledgement
+    #[arg(long)]
+    pub live: bool,
+    /// Ask no model for that, which would cost tokens: a stand-in on this machine answers
+    #[arg(long, requires = "live")]
+    pub offline: bool,
+    /// Exit 1 for warnings, too
+    #[arg(long)]
+    pub strict: bool,
+    /// Write it to a file as well
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,147 @@
+//! What is looked at: what a launch would find here and now.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::credential::{self, Secret, Source, answer};
+use crate::helper::Ground;
+use crate::profile::{self, Config, Destination, Faults, Profile, Resolved, Selection};
+use crate::setting::Setting;
+use crate::surroundings::Surroundings;
+use crate::trust::{Seal, Trust};
+
+/// How long looking at everything may take; the rest of three seconds is for starting and printing.
+const TIME: Duration = Duration::from_millis(2700);
+
+/// How long a check may wait for anything.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is left of the time for a check that has waited, to say so.
+const GRACE: Duration = Duration::from_millis(150);
+
+/// Headers by their names in lower case, or why there are none.
+type Headers = Result<BTreeMap<String, Secret>, String>;
+
+/// What is looked at.
+#[derive(Debug)]
+pub struct Subject {
+    /// The process's surroundings, as a launch here would find them.
+    pub surroundings: Surroundings,
+    /// Where things are kept, and what values are taken from.
+    pub setting: Setting,
+    /// What `config.toml` says; nothing where it is broken, which the profile's faults say then.
+    pub config: Config,
+    /// What was chosen.
+    pub selection: Selection,
+    /// What a launch would use; or why it would use nothing.
+    pub profile: Result<Resolved, Faults>,
+    /// Why the project's file takes no part, if there is one and it does not.
+    pub unheard: Option<String>,
+    /// What must still be as it was trusted, before a command runs.
+    pub seal: Seal,
+    /// When everybody stops looking.
+    pub deadline: Instant,
+    /// The headers that were asked for so far, by destination.
+    headers: Mutex<BTreeMap<String, Arc<OnceLock<Headers>>>>,
+}
+
+impl Subject {
+    /// Resolves what was chosen, as a launch would: commands of `[vars]`, `[team]` and `[resource]` run. Fails only
+    /// where there is no place for anything.
+    pub fn gather(selection: Selection, surroundings: &Surroundings) -> Result<Self> {
+        let deadline = Instant::now() + TIME;
+        let places = surroundings.places()?;
+        let config = profile::read_config(&places.config, &places.system).unwrap_or_default();
+        let setting = Setting::under(surroundings, &config)?;
+        let (profile, unheard, seal) = match setting.resolve_sealed(&selection) {
+            Ok((resolved, unheard, seal)) => (Ok(resolved), unheard, seal),
+            Err(faults) => (Err(faults), None, Seal::default()),
+        };
+        let setting = match &profile {
+            Ok(resolved) => setting.withholding(&resolved.profile),
+            Err(_) => setting,
+        };
+        let (surroundings, headers) = (surroundings.clone(), Mutex::default());
+        Ok(Self { surroundings, setting, config, selection, profile, unheard, seal, deadline, headers })
+    }
+
+    /// One of nobody's, as tests want it: all below one directory, with the profile that applies where nobody chose one.
+    #[cfg(test)]
+    pub(super) fn below(root: &std::path::Path) -> Self {
+        let places = crate::surroundings::Places::below(root);
+        let (variables, withheld) = (BTreeMap::new(), std::collections::BTreeSet::new());
+        let setting = Setting { places, variables, withheld, project: None, keyring: credential::Keyring::default() };
+        let selection = Selection::default();
+        let profile = setting.resolve(&selection).map(|(resolved, _)| resolved);
+        let directory = root.to_owned();
+        let surroundings = Surroundings { variables: BTreeMap::new(), executable: directory.join("ccrun"), directory };
+        let (config, unheard, seal, headers) = (Config::default(), None, Seal::default(), Mutex::default());
+        let deadline = Instant::now() + TIME;
+        Self { surroundings, setting, config, selection, profile, unheard, seal, deadline, headers }
+    }
+
+    /// What the profile means, if it means anything.
+    pub fn meaning(&self) -> Option<&Profile> {
+        self.profile.as_ref().ok().map(|resolved| &resolved.profile)
+    }
+
+    /// How long a check that waits from now on may wait.
+    pub fn patience(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now()).saturating_sub(GRACE).min(PATIENCE)
+    }
+
+    /// Where values are fetched, by whoever has only so much time.
+    pub fn ground(&self) -> Ground<'_> {
+        Ground { patience: self.patience(), ..self.setting.ground() }
+    }
+
+    /// The first of some sources that has the value, within the time that is left. Commands run only as they were
+    /// trusted.
+    pub fn fetch(&self, sources: &[Source]) -> Result<credential::Fetched, String> {
+        if sources.iter().any(|source| matches!(source, Source::Command(..))) {
+            self.check()?;
+        }
+        let sources: Vec<_> = sources.iter().map(|source| source.hurried(self.patience())).collect();
+        credential::fetch(&sources, self.ground())
+    }
+
+    /// A destination's headers, fetched once however many checks ask. Unlike a session's, they are kept by nobody, and
+    /// nothing is noted on the disk.
+    pub fn headers(&self, destination: &Destination) -> Headers {
+        let mut headers = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
+        let fetched = Arc::clone(headers.entry(destination.name.clone()).or_default());
+        drop(headers);
+        fetched.get_or_init(|| self.fetch_headers(destination)).clone()
+    }
+
+    fn fetch_headers(&self, destination: &Destination) -> Headers {
+        let mut headers = BTreeMap::new();
+        if let Some(helper) = &destination.headers_helper {
+            self.check()?;
+            let hurried = helper.hurried(self.patience());
+            let given = answer::headers(&hurried, self.ground()).map_err(|reason| format!("{helper} {reason}"))?;
+            headers.extend(given.into_iter().map(|(name, fetched)| (name, fetched.value)));
+        }
+        for (name, sources) in &destination.headers {
+            let fetched = self.fetch(sources);
+            let fetched = fetched.map_err(|reason| format!("there is no value for the header `{name}`: {reason}"))?;
+            headers.insert(name.clone(), fetched.value);
+        }
+        Ok(headers)
+    }
+
+    /// Whether what a project's file has brought in is still as it was trusted.
+    fn check(&self) -> Result<(), String> {
+        Trust::new(self.setting.places.trust()).holds(&self.seal).map_err(|fault| fault.to_string())
+    }
+
+    /// The values of headers that were fetched so far.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        let headers = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
+        let fetched = headers.values().filter_map(|fetched| fetched.get()?.as_ref().ok());
+        fetched.flat_map(|headers| headers.values().map(|secret| secret.0.clone())).collect()
+    }
+}

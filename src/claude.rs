@@ -17,8 +17,8 @@ use crate::hidden::Names;
 use crate::surroundings::Surroundings;
 use crate::{bounded, profile, state};
 
-pub use files::{SettingsFile, managed_files, settings_files};
-pub use managed::overruled;
+pub use files::{SettingsFile, managed_file, managed_files, settings_files};
+pub use managed::{Overruling, overruled, overruling};
 
 /// How large a settings file of the user's may be, in bytes.
 const MAXIMUM_SIZE: u64 = 4 * 1024 * 1024;

@@ -125,6 +125,11 @@ pub fn key(variable: &str) -> Option<&'static str> {
     SAID.iter().find(|(name, ..)| *name == variable).map(|(_, key, _)| *key)
 }
 
+/// The variables that say what a profile says.
+pub fn said() -> impl Iterator<Item = &'static str> {
+    SAID.iter().map(|(name, ..)| *name).chain(FIXED.iter().map(|(name, _)| *name))
+}
+
 /// Whether whatever somebody else set a variable to may be shown: it is a switch or a number, and no place for a key.
 pub fn is_plain(variable: &str) -> bool {
     key(variable).is_some()

@@ -28,7 +28,7 @@ use crate::surroundings::{Places, Surroundings};
 use crate::trust::Seal;
 use crate::{git, random, state};
 
-pub use find::{find, is_shim};
+pub use find::{find, is_shim, is_wsl};
 pub use parent::{Drain, supervise};
 
 /// A program to run.

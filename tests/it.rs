@@ -22,6 +22,8 @@ mod credentials_oauth;
 mod delivery;
 #[path = "it/direct.rs"]
 mod direct;
+#[path = "it/doctor.rs"]
+mod doctor;
 #[path = "it/dry_run.rs"]
 mod dry_run;
 #[path = "it/durability.rs"]

@@ -73,9 +73,20 @@ pub fn managed_files() -> (Vec<SettingsFile>, Vec<String>) {
     places.sort();
     places.insert(0, directory.join("managed-settings.json"));
     let (mut files, mut notes) = (Vec::new(), Vec::new());
-    for path in places.into_iter().filter(|path| path.metadata().is_ok_and(|found| found.is_file())) {
-        let read = bounded::read(&path, MAXIMUM_SIZE).map_err(|error| format!("cannot be read: {error}"));
-        take(read, path, true, &mut files, &mut notes);
+    for path in places {
+        let (file, note) = managed_file(&path);
+        files.extend(file);
+        notes.extend(note);
+    }
+    (files, notes)
+}
+
+/// One file of an administrator's; nothing where there is none.
+pub fn managed_file(path: &Path) -> (Vec<SettingsFile>, Vec<String>) {
+    let (mut files, mut notes) = (Vec::new(), Vec::new());
+    if path.is_file() {
+        let read = bounded::read(path, MAXIMUM_SIZE).map_err(|error| format!("cannot be read: {error}"));
+        take(read, path.to_owned(), true, &mut files, &mut notes);
     }
     (files, notes)
 }

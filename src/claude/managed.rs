@@ -1,6 +1,7 @@
 //! An administrator's settings of Claude Code, which beat even `--settings`: what they make of what a profile says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -11,15 +12,45 @@ use crate::environment::{RESOURCE_ATTRIBUTES, SESSION};
 const ON: [&str; 4] = ["1", "true", "yes", "on"];
 const OFF: [&str; 5] = ["", "0", "false", "no", "off"];
 
+/// A key that managed settings take from a launch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overruling {
+    /// The file that says so.
+    pub file: PathBuf,
+    /// The variable, or the setting.
+    pub key: String,
+}
+
+impl Overruling {
+    /// Whether it decides where telemetry goes, or whether it does.
+    pub fn decides_where(&self) -> bool {
+        decides_where(&self.key)
+    }
+}
+
 /// One line that names what managed settings overrule of a launch; nothing where they change nothing of it.
+pub fn overruled(files: &[SettingsFile], settings: &Value, variables: &BTreeMap<String, String>) -> Option<String> {
+    let found = overruling(files, settings, variables);
+    if found.is_empty() {
+        return None;
+    }
+    let past = if found.iter().any(Overruling::decides_where) { PAST } else { "" };
+    let places: BTreeSet<_> = found.iter().map(|one| format!("`{}`", one.file.display())).collect();
+    let keys: BTreeSet<_> = found.into_iter().map(|one| one.key).collect();
+    let list = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(", ");
+    Some(format!("Claude Code's managed settings ({}) overrule {}{past}", list(places), list(keys)))
+}
+
+const PAST: &str = "; what they send elsewhere does not come through ccrun";
+
+/// What managed settings overrule of a launch.
 ///
 /// `settings` is what goes into the `--settings` file, `variables` what goes into the environment besides. Resource
 /// attributes are left out: those of the profile are the collector's to set. So is content that the profile keeps back:
 /// whatever the client is told to send, the collector takes it out.
-pub fn overruled(files: &[SettingsFile], settings: &Value, variables: &BTreeMap<String, String>) -> Option<String> {
+pub fn overruling(files: &[SettingsFile], settings: &Value, variables: &BTreeMap<String, String>) -> Vec<Overruling> {
     let has_collector = variables.contains_key(SESSION);
-    let mut keys = BTreeSet::new();
-    let mut places = BTreeSet::new();
+    let mut found = Vec::new();
     // Of two files that say something of one key the later one is heard.
     let mut heard = BTreeSet::new();
     for file in files.iter().rev().filter(|file| file.managed) {
@@ -36,19 +67,10 @@ pub fn overruled(files: &[SettingsFile], settings: &Value, variables: &BTreeMap<
         });
         let others =
             scalars_heard.into_iter().filter(|(key, value)| settings.get(*key).is_some_and(|ours| ours != *value));
-        let found: Vec<_> = stronger.map(|(name, _)| name).chain(others.map(|(key, _)| key)).cloned().collect();
-        if !found.is_empty() {
-            places.insert(format!("`{}`", file.path.display()));
-            keys.extend(found);
-        }
+        let keys = stronger.map(|(name, _)| name).chain(others.map(|(key, _)| key));
+        found.extend(keys.map(|key| Overruling { file: file.path.clone(), key: key.clone() }));
     }
-    if keys.is_empty() {
-        return None;
-    }
-    let past = keys.iter().any(|key| decides_where(key));
-    let past = if past { "; what they send elsewhere does not come through ccrun" } else { "" };
-    let list = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(", ");
-    Some(format!("Claude Code's managed settings ({}) overrule {}{past}", list(places), list(keys)))
+    found
 }
 
 /// Whether a key decides where telemetry goes, or whether it does.
@@ -71,8 +93,6 @@ fn is_same(ours: &str, theirs: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use serde_json::json;
 
     use super::*;

@@ -12,7 +12,7 @@ mod keyutils;
 #[cfg(target_os = "linux")]
 mod secret_service;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -55,6 +55,17 @@ pub struct Entries {
     pub incomplete: Option<String>,
 }
 
+/// What can be told of an entry without asking anybody for a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is there, and can be read.
+    Readable,
+    /// It is there, or may be, and the keyring is locked.
+    Locked,
+    /// It is not there.
+    Absent,
+}
+
 /// Checks an entry's name: it stands in messages, and in what other programs show of a keyring.
 pub fn check_name(name: &str) -> Result<(), &'static str> {
     match name {
@@ -74,6 +85,11 @@ pub fn get(name: &str, ground: Ground<'_>) -> Result<Secret, Fault> {
     })?;
     let text = String::from_utf8(bytes).map_err(|_| Fault::NoText)?;
     Ok(Secret(text.trim_end_matches(['\n', '\r']).to_owned()))
+}
+
+/// What can be told of these entries. Nobody is asked for a password.
+pub fn look(names: BTreeSet<String>, ground: Ground<'_>) -> Result<BTreeMap<String, Presence>, Fault> {
+    ask(ground, move |store| names.into_iter().map(|name| Ok((name.clone(), store.look(&name)?))).collect())
 }
 
 /// Stores a secret as the entry of a name, in place of what was there.
@@ -117,6 +133,10 @@ trait Store {
     /// Asks nobody for a password, where that can be helped.
     fn has(&self, name: &str) -> Result<bool, Fault>;
     fn names(&self) -> Result<BTreeSet<String>, Fault>;
+    /// Asks nobody for a password.
+    fn look(&self, name: &str) -> Result<Presence, Fault> {
+        Ok(if self.has(name)? { Presence::Readable } else { Presence::Absent })
+    }
 }
 
 /// Opens the keyring. `waiting` is set as soon as it waits for its user.

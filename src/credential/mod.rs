@@ -35,6 +35,7 @@ pub use vault::Vault;
 
 use crate::bounded;
 use crate::helper::Ground;
+use crate::profile::Destination;
 
 /// The largest file that a value is read from, in bytes.
 const MAXIMUM_FILE: u64 = 64 * 1024;
@@ -163,15 +164,36 @@ impl fmt::Display for Source {
 }
 
 impl Source {
+    /// The source, and those that it is made of.
+    pub fn parts(&self) -> Vec<&Self> {
+        let below = match self {
+            Self::Basic(_, secret) | Self::Oauth2(ClientCredentials { client_secret: secret, .. }) => secret.as_slice(),
+            Self::Literal(_) | Self::Env(..) | Self::File(..) | Self::Keyring(..) | Self::Command(..) => &[],
+        };
+        std::iter::once(self).chain(below.iter().flat_map(Self::parts)).collect()
+    }
+
     /// The variables that it, or what it is made of, may be read from.
     pub fn variables(&self) -> Vec<&str> {
-        match self {
-            Self::Env(name, _) => vec![name],
-            Self::Basic(_, secret) | Self::Oauth2(ClientCredentials { client_secret: secret, .. }) => {
-                secret.iter().flat_map(Self::variables).collect()
-            }
-            Self::Literal(_) | Self::File(..) | Self::Keyring(..) | Self::Command(..) => Vec::new(),
-        }
+        let names = self.parts().into_iter().filter_map(|part| match part {
+            Self::Env(name, _) => Some(name.as_str()),
+            _ => None,
+        });
+        names.collect()
+    }
+
+    /// The entries of the keyring that it, or what it is made of, may be read from.
+    pub fn entries(&self) -> Vec<&str> {
+        let names = self.parts().into_iter().filter_map(|part| match part {
+            Self::Keyring(name, _) => Some(name.as_str()),
+            _ => None,
+        });
+        names.collect()
+    }
+
+    /// Whether it, or what it is made of, runs a command.
+    pub fn runs(&self) -> bool {
+        self.parts().into_iter().any(|part| matches!(part, Self::Command(..)))
     }
 
     /// What is written in the profile itself.
@@ -211,6 +233,12 @@ impl Source {
             Self::Basic(user, password) => format!("basic {user} {}", all(password)),
         }
     }
+}
+
+/// The commands of a destination that talk to the user.
+pub fn interactive_commands(destination: &Destination) -> Vec<&Command> {
+    let commands = destination.headers.values().flat_map(|sources| interactive::commands(sources));
+    commands.chain(destination.headers_helper.iter().filter(|helper| helper.interactive)).collect()
 }
 
 /// The first of some sources that has the value; else what each of them said. Takes as long as its commands do.

@@ -5,11 +5,18 @@
 //! anything but a secret's value where it can be helped: [`Mask`] sees to what cannot, and to what is only their own
 //! business, before anything is printed.
 
+mod credentials;
+mod environment;
 mod examine;
+mod gateway;
 pub mod live;
+mod machine;
 mod mask;
+mod names;
 mod profile;
+mod program;
 mod render;
+mod settings;
 mod subject;
 
 use serde::Serialize;
@@ -21,7 +28,16 @@ pub use subject::Subject;
 
 /// All checks, in the order in which they are told of.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
-    [profile::CHECKS].into_iter().flatten()
+    let groups = [
+        program::CHECKS,
+        profile::CHECKS,
+        credentials::CHECKS,
+        settings::CHECKS,
+        gateway::CHECKS,
+        environment::CHECKS,
+        machine::CHECKS,
+    ];
+    groups.into_iter().flatten()
 }
 
 /// One thing that is looked at.

@@ -1,9 +1,17 @@
-//! Whether the profile means what its author meant.
+//! Whether the profile means what its author meant, and applies at all.
 
-use super::{Check, Finding, Group, Subject};
-use crate::profile::Diagnostic;
+use super::environment::crossed;
+use super::{Check, Finding, Group, Subject, names};
+use crate::profile::{DEFAULT, Diagnostic, Faults, INHERITED};
 
-pub(super) const CHECKS: &[Check] = &[Check { id: "profile.valid", group: Group::Profile, look: valid }];
+pub(super) const CHECKS: &[Check] = &[
+    Check { id: "profile.valid", group: Group::Profile, look: valid },
+    Check { id: "profile.off", group: Group::Profile, look: off },
+    Check { id: "profile.project", group: Group::Profile, look: project },
+    Check { id: "profile.inherited", group: Group::Profile, look: inherited },
+    Check { id: "profile.typo", group: Group::Profile, look: typo },
+    Check { id: "profile.port", group: Group::Profile, look: port },
+];
 
 /// Every fault of what was chosen, or what it is.
 fn valid(subject: &Subject) -> Vec<Finding> {
@@ -15,9 +23,15 @@ fn valid(subject: &Subject) -> Vec<Finding> {
                 [] => "records on this machine and sends nothing anywhere".to_owned(),
                 all => format!("sends to {}", all.join(", ")),
             };
-            vec![Finding::ok(format!("the profile `{}` is valid and {to}", profile.name))]
+            let finding = Finding::ok(format!("the profile `{}` is valid and {to}", profile.name));
+            let is_unchosen = subject.selection.profiles.is_empty() && subject.config.profile.is_none();
+            if profile.name == DEFAULT && is_unchosen {
+                let how = "nobody chose another: `-p NAME`, CCRUN_PROFILE and `profile` in config.toml do";
+                return vec![finding.detail(how)];
+            }
+            vec![finding]
         }
-        Err(faults) => faults.0.iter().map(fault).collect(),
+        Err(Faults(faults)) => faults.iter().map(fault).collect(),
     }
 }
 
@@ -25,10 +39,71 @@ fn valid(subject: &Subject) -> Vec<Finding> {
 fn fault(fault: &Diagnostic) -> Finding {
     let place = fault.origin.as_ref().map(|origin| format!("{origin}: ")).unwrap_or_default();
     let mut finding = Finding::failed(format!("telemetry is off: {place}{}", fault.message));
-    if let Some(line) = fault.line() {
-        finding = finding.detail(line);
+    finding.details.extend(fault.line().map(str::to_owned));
+    finding.fix(fault.help.clone().unwrap_or_else(|| "mend that; `ccrun profile check` looks again".to_owned()))
+}
+
+fn off(subject: &Subject) -> Vec<Finding> {
+    let finding = if subject.surroundings.switch("CCRUN_OFF") {
+        Finding::failed("ccrun is switched off by CCRUN_OFF: launches go without telemetry of its")
+            .fix("unset CCRUN_OFF")
+    } else if subject.config.off {
+        Finding::failed("ccrun is switched off by `off` in config.toml: launches go without telemetry of its")
+            .fix("take `off = true` out")
+    } else {
+        return Vec::new();
+    };
+    vec![finding]
+}
+
+/// A project's file that takes no part.
+fn project(subject: &Subject) -> Vec<Finding> {
+    let Some(reason) = &subject.unheard else { return Vec::new() };
+    match reason.split_once(": `ccrun trust` ") {
+        Some((what, _)) => vec![
+            Finding::warning(format!("the project's file {what}"))
+                .fix("`ccrun trust` shows what it would do, and asks whether it may"),
+        ],
+        None => vec![Finding::warning(reason.clone()).fix("mend it, or take it away")],
     }
-    finding.fix =
-        Some(fault.help.clone().unwrap_or_else(|| "mend that line; `ccrun profile check` looks again".into()));
-    finding
+}
+
+/// What of telemetry that was set up without `ccrun` is lost.
+fn inherited(subject: &Subject) -> Vec<Finding> {
+    let is_used = subject.meaning().is_some_and(|profile| [INHERITED, DEFAULT].contains(&profile.name.as_str()));
+    let Some(found) = subject.setting.inherited().filter(|_| is_used) else { return Vec::new() };
+    let lost = |remark: &String| {
+        let finding = Finding::warning(format!("of the telemetry that was set up without ccrun, {remark}"));
+        finding.fix("`ccrun profile new NAME --from-env` writes a profile of the rest, to be completed")
+    };
+    found.remarks().iter().map(lost).collect()
+}
+
+/// Names in `[env]` and `[settings.env]` that mean nothing.
+fn typo(subject: &Subject) -> Vec<Finding> {
+    let Ok(resolved) = &subject.profile else { return Vec::new() };
+    let env = resolved.profile.env.keys().map(|name| (vec!["env", name], name));
+    let settings = resolved.profile.settings.get("env").and_then(serde_json::Value::as_object).into_iter().flatten();
+    let all = env.chain(settings.map(|(name, _)| (vec!["settings", "env", name], name)));
+    let finding = |(path, name): (Vec<&str>, &String)| {
+        let meant = names::meant(name)?;
+        let place = resolved.origin(path).unwrap_or_else(|| "the profile".to_owned());
+        Some(
+            Finding::warning(format!("{place}: {name} means nothing to anybody")).fix(format!("did you mean {meant}?")),
+        )
+    };
+    all.filter_map(finding).collect()
+}
+
+/// A port that by custom is the other protocol's.
+fn port(subject: &Subject) -> Vec<Finding> {
+    let Ok(resolved) = &subject.profile else { return Vec::new() };
+    let finding = |destination: &crate::profile::Destination| {
+        let (spoken, custom, other) = crossed(&destination.endpoint, destination.protocol.name())?;
+        let place = resolved.origin(["destination", &destination.name, "endpoint"]).unwrap_or_default();
+        let what = format!("`{}` is spoken to as {spoken}, and its port is {custom}'s by custom", destination.name);
+        let protocol = if spoken == "HTTP" { "grpc" } else { "http/protobuf" };
+        Some(Finding::warning(what).detail(place).fix(format!("port {other}, or `protocol = \"{protocol}\"`")))
+    };
+    resolved.profile.destinations.iter().filter_map(finding).collect()
 }

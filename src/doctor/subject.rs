@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::credential::{self, Secret, Source, answer};
+use crate::credential::keyring::{self, Fault, Presence};
+use crate::credential::{self, Fetched, Secret, Source, answer};
 use crate::helper::Ground;
 use crate::profile::{self, Config, Destination, Faults, Profile, Resolved, Selection};
 use crate::setting::Setting;
@@ -23,7 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const GRACE: Duration = Duration::from_millis(150);
 
 /// Headers by their names in lower case, or why there are none.
-type Headers = Result<BTreeMap<String, Secret>, String>;
+type Headers = Result<BTreeMap<String, Fetched>, String>;
+
+/// What can be told of entries of the keyring, or why nothing can.
+type Entries = Result<BTreeMap<String, Presence>, Fault>;
 
 /// What is looked at.
 #[derive(Debug)]
@@ -46,6 +50,8 @@ pub struct Subject {
     pub deadline: Instant,
     /// The headers that were asked for so far, by destination.
     headers: Mutex<BTreeMap<String, Arc<OnceLock<Headers>>>>,
+    /// What was told of the keyring's entries, once somebody has asked.
+    entries: OnceLock<Entries>,
 }
 
 impl Subject {
@@ -64,8 +70,8 @@ impl Subject {
             Ok(resolved) => setting.withholding(&resolved.profile),
             Err(_) => setting,
         };
-        let (surroundings, headers) = (surroundings.clone(), Mutex::default());
-        Ok(Self { surroundings, setting, config, selection, profile, unheard, seal, deadline, headers })
+        let (surroundings, headers, entries) = (surroundings.clone(), Mutex::default(), OnceLock::new());
+        Ok(Self { surroundings, setting, config, selection, profile, unheard, seal, deadline, headers, entries })
     }
 
     /// One of nobody's, as tests want it: all below one directory, with the profile that applies where nobody chose one.
@@ -80,7 +86,8 @@ impl Subject {
         let surroundings = Surroundings { variables: BTreeMap::new(), executable: directory.join("ccrun"), directory };
         let (config, unheard, seal, headers) = (Config::default(), None, Seal::default(), Mutex::default());
         let deadline = Instant::now() + TIME;
-        Self { surroundings, setting, config, selection, profile, unheard, seal, deadline, headers }
+        let entries = OnceLock::new();
+        Self { surroundings, setting, config, selection, profile, unheard, seal, deadline, headers, entries }
     }
 
     /// What the profile means, if it means anything.
@@ -99,10 +106,16 @@ impl Subject {
     }
 
     /// The first of some sources that has the value, within the time that is left. Commands run only as they were
-    /// trusted.
-    pub fn fetch(&self, sources: &[Source]) -> Result<credential::Fetched, String> {
-        if sources.iter().any(|source| matches!(source, Source::Command(..))) {
+    /// trusted, and nobody is asked for the keyring's password.
+    pub fn fetch(&self, sources: &[Source]) -> Result<Fetched, String> {
+        if sources.iter().any(Source::runs) {
             self.check()?;
+        }
+        let mut entries = sources.iter().flat_map(Source::entries);
+        if let Some(entry) = entries.find(|entry| self.lacks(entry))
+            && !sources.iter().any(|source| source.entries().is_empty())
+        {
+            return Err(format!("the keyring's {entry} is not to be had"));
         }
         let sources: Vec<_> = sources.iter().map(|source| source.hurried(self.patience())).collect();
         credential::fetch(&sources, self.ground())
@@ -110,7 +123,13 @@ impl Subject {
 
     /// A destination's headers, fetched once however many checks ask. Unlike a session's, they are kept by nobody, and
     /// nothing is noted on the disk.
-    pub fn headers(&self, destination: &Destination) -> Headers {
+    pub fn headers(&self, destination: &Destination) -> Result<BTreeMap<String, Secret>, String> {
+        let fetched = self.fetched(destination)?;
+        Ok(fetched.into_iter().map(|(name, fetched)| (name, fetched.value)).collect())
+    }
+
+    /// The same with how long each is good for.
+    pub(super) fn fetched(&self, destination: &Destination) -> Headers {
         let mut headers = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
         let fetched = Arc::clone(headers.entry(destination.name.clone()).or_default());
         drop(headers);
@@ -123,14 +142,28 @@ impl Subject {
             self.check()?;
             let hurried = helper.hurried(self.patience());
             let given = answer::headers(&hurried, self.ground()).map_err(|reason| format!("{helper} {reason}"))?;
-            headers.extend(given.into_iter().map(|(name, fetched)| (name, fetched.value)));
+            headers.extend(given);
         }
         for (name, sources) in &destination.headers {
             let fetched = self.fetch(sources);
             let fetched = fetched.map_err(|reason| format!("there is no value for the header `{name}`: {reason}"))?;
-            headers.insert(name.clone(), fetched.value);
+            headers.insert(name.clone(), fetched);
         }
         Ok(headers)
+    }
+
+    /// What can be told of the keyring's entries that the profile names, without asking anybody for a password.
+    pub(super) fn keyring(&self) -> Result<&BTreeMap<String, Presence>, &Fault> {
+        let look = || {
+            let names = self.meaning().map(super::credentials::entries).unwrap_or_default();
+            keyring::look(names.into_keys().collect(), self.ground())
+        };
+        self.entries.get_or_init(look).as_ref()
+    }
+
+    /// Whether an entry of the keyring that the profile names cannot be read without its user, or at all.
+    pub(super) fn lacks(&self, entry: &str) -> bool {
+        self.keyring().map_or(true, |entries| entries.get(entry) != Some(&Presence::Readable))
     }
 
     /// Whether what a project's file has brought in is still as it was trusted.
@@ -142,6 +175,6 @@ impl Subject {
     pub(super) fn secrets(&self) -> Vec<String> {
         let headers = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
         let fetched = headers.values().filter_map(|fetched| fetched.get()?.as_ref().ok());
-        fetched.flat_map(|headers| headers.values().map(|secret| secret.0.clone())).collect()
+        fetched.flat_map(|headers| headers.values().map(|fetched| fetched.value.0.clone())).collect()
     }
 }

@@ -77,7 +77,7 @@ pub fn is_shim(path: &Path) -> bool {
 }
 
 /// Whether this is Linux on Windows (WSL).
-fn is_wsl(surroundings: &Surroundings) -> bool {
+pub fn is_wsl(surroundings: &Surroundings) -> bool {
     if !cfg!(target_os = "linux") {
         return false;
     }

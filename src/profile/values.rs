@@ -32,7 +32,18 @@ pub(super) fn fetch(root: &mut Node, ground: Ground<'_>, faults: &mut Vec<Diagno
             };
             match fetched {
                 Ok(text) => node.value = Value::Text(text),
-                Err(reason) => faults.push(Diagnostic::at(&node.origin, format!("`{table}.{name}`: {reason}"))),
+                Err(reason) => {
+                    let fault = Diagnostic::at(&node.origin, format!("`{table}.{name}`: {reason}"));
+                    let option = if table == "vars" { "--var" } else { "--resource" };
+                    let is_said = table != "team";
+                    let otherwise = format!("or say it by `{option} {name}=VALUE`");
+                    let mend = if let Some(env) = node.get("env").and_then(Node::text) {
+                        format!("set {env}")
+                    } else {
+                        "mend that".to_owned()
+                    };
+                    faults.push(fault.help(if is_said { format!("{mend}, {otherwise}") } else { mend }));
+                }
             }
         }
     }

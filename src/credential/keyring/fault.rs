@@ -35,46 +35,54 @@ pub enum Fault {
     Other(String),
 }
 
-impl fmt::Display for Fault {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoEntry(name) => write!(formatter, "is not there: `ccrun secret set {}` stores it", word(name)),
-            Self::Locked => write!(formatter, "is locked: {UNLOCK}"),
-            Self::Absent(reason) => write!(
-                formatter,
-                "cannot be asked for, {}: start a keyring (gnome-keyring, KWallet, KeePassXC), or set `keyring = \
-                 \"keyutils\"` in config.toml for the kernel's",
-                printable(reason)
+impl Fault {
+    /// What is so, as it is said of an entry or of the keyring, and what to do about it.
+    pub fn parts(&self) -> (String, Option<String>) {
+        let (cause, remedy) = match self {
+            Self::NoEntry(name) => ("is not there".into(), format!("`ccrun secret set {}` stores it", word(name))),
+            Self::Locked => ("is locked".into(), UNLOCK.into()),
+            Self::Absent(reason) => (
+                format!("cannot be asked for, {}", printable(reason)),
+                "start a keyring (gnome-keyring, KWallet, KeePassXC), or set `keyring = \"keyutils\"` in config.toml for \
+                 the kernel's"
+                    .into(),
             ),
-            Self::NoCollection => write!(
-                formatter,
-                "has no place in the keyring, which has no default collection and was given no password for one: make \
-                 one in the desktop's settings; without a desktop end gnome-keyring-daemon and start it by \
+            Self::NoCollection => (
+                "has no place in the keyring, which has no default collection and was given no password for one".into(),
+                "make one in the desktop's settings; without a desktop end gnome-keyring-daemon and start it by \
                  `gnome-keyring-daemon --unlock`, which makes one"
+                    .into(),
             ),
-            Self::Denied(reason) => write!(
-                formatter,
-                "is denied to ccrun ({}): allow it in the keyring's settings, or remove the entry there and store it \
-                 by `ccrun secret set`",
-                printable(reason)
+            Self::Denied(reason) => (
+                format!("is denied to ccrun ({})", printable(reason)),
+                "allow it in the keyring's settings, or remove the entry there and store it by `ccrun secret set`".into(),
             ),
-            Self::Silent => formatter.write_str(
-                "cannot be had: the keyring does not answer; start its service anew, gnome-keyring by \
-                 `gnome-keyring-daemon --replace`",
+            Self::Silent => (
+                "cannot be had: the keyring does not answer".into(),
+                "start its service anew, gnome-keyring by `gnome-keyring-daemon --replace`".into(),
             ),
-            Self::Busy => formatter.write_str(
-                "cannot be had: the keyring has not answered an earlier question yet; is its dialog open somewhere?",
+            Self::Busy => (
+                "cannot be had: the keyring has not answered an earlier question yet".into(),
+                "is its dialog open somewhere?".into(),
             ),
             Self::Several(name, number) => {
                 let name = word(name);
-                write!(
-                    formatter,
-                    "is there {number} times: `ccrun secret remove {name}`, then `ccrun secret set {name}`"
-                )
+                let remedy = format!("`ccrun secret remove {name}`, then `ccrun secret set {name}`");
+                (format!("is there {number} times"), remedy)
             }
-            Self::NoText => formatter.write_str("is no text: `ccrun secret set` stores another"),
-            Self::Unlisted => formatter.write_str("does not tell which other entries it has"),
-            Self::Other(reason) => write!(formatter, "cannot be had: {}", printable(reason)),
+            Self::NoText => ("is no text".into(), "`ccrun secret set` stores another".into()),
+            Self::Unlisted => return ("does not tell which other entries it has".into(), None),
+            Self::Other(reason) => return (format!("cannot be had: {}", printable(reason)), None),
+        };
+        (cause, Some(remedy))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.parts() {
+            (cause, Some(remedy)) => write!(formatter, "{cause}: {remedy}"),
+            (cause, None) => formatter.write_str(&cause),
         }
     }
 }

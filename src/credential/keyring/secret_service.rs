@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use dbus_secret_service::{Collection, EncryptionType, Error, Item, SecretService};
 
-use super::{Fault, SERVICE, Store, Waiting};
+use super::{Fault, Presence, SERVICE, Store, Waiting};
 
 /// What entries are found by.
 const ATTRIBUTES: [&str; 2] = ["service", "username"];
@@ -65,6 +65,16 @@ impl Store for Desktop {
     fn has(&self, name: &str) -> Result<bool, Fault> {
         let found = self.service.search_items(attributes(name)).map_err(fault)?;
         Ok(!found.unlocked.is_empty() || !found.locked.is_empty())
+    }
+
+    fn look(&self, name: &str) -> Result<Presence, Fault> {
+        let found = self.service.search_items(attributes(name)).map_err(fault)?;
+        if !found.unlocked.is_empty() {
+            return Ok(Presence::Readable);
+        }
+        // Some services tell nothing of what is locked.
+        let is_locked = || self.default()?.map_or(Ok(false), |collection| collection.is_locked().map_err(fault));
+        Ok(if !found.locked.is_empty() || is_locked()? { Presence::Locked } else { Presence::Absent })
     }
 
     fn names(&self) -> Result<BTreeSet<String>, Fault> {

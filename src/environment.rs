@@ -120,6 +120,26 @@ pub const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 /// The variable that carries resource attributes.
 pub const RESOURCE_ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
 
+/// Variables that a session changes although its user may have said something by them, each with where that stays
+/// readable: a session inside it, in an editor's window for another project, begins with the user's own word again.
+const KEPT: [(&str, &str); 2] =
+    [(SERVICE_NAME, "CCRUN_OWN_SERVICE_NAME"), (RESOURCE_ATTRIBUTES, "CCRUN_OWN_RESOURCE_ATTRIBUTES")];
+
+/// The variables as they would be without the session that they were made by, as far as they say whose telemetry it is.
+/// That may have ended long ago: an editor hands its first launch's environment to every later window.
+#[must_use]
+pub fn before_sessions(mut variables: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let is_of_a_session = is_of_a_session(&variables);
+    for (name, kept) in KEPT {
+        let own = variables.remove(kept);
+        if is_of_a_session {
+            variables.remove(name);
+            variables.extend(own.map(|own| (name.to_owned(), own)));
+        }
+    }
+    variables
+}
+
 /// The profile's key that decides a variable's value, if a single one does.
 pub fn key(variable: &str) -> Option<&'static str> {
     SAID.iter().find(|(name, ..)| *name == variable).map(|(_, key, _)| *key)
@@ -142,10 +162,12 @@ pub fn is_of_a_session(variables: &BTreeMap<String, String>) -> bool {
     let endpoint = variables.get("OTEL_EXPORTER_OTLP_ENDPOINT");
     let rest = endpoint.and_then(|endpoint| endpoint.strip_prefix("http://127.0.0.1:"));
     let parts = rest.and_then(|rest| rest.split_once('/'));
-    let is_ours = parts.is_some_and(|(port, token)| {
+    let is_like_ours = parts.is_some_and(|(port, token)| {
         port.parse::<u16>().is_ok() && token.len() == 32 && token.chars().all(|c| c.is_ascii_hexdigit())
     });
-    is_ours && variables.contains_key(SESSION)
+    let headers = variables.get("OTEL_EXPORTER_OTLP_HEADERS");
+    is_like_ours
+        && (variables.contains_key(SESSION) || headers.is_some_and(|headers| headers.starts_with(TOKEN_HEADER)))
 }
 
 /// Telemetry on, to this endpoint. Every selector is set, so that nothing inherited can half-apply.
@@ -161,6 +183,9 @@ pub fn on(profile: &Profile, endpoint: &Endpoint, session: &str, inherited: &BTr
     put("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.url());
     put("OTEL_EXPORTER_OTLP_HEADERS", format!("{TOKEN_HEADER}={}", endpoint.token));
     put(SESSION, session.to_owned());
+    for (name, kept) in KEPT {
+        inherited.get(name).into_iter().for_each(|own| put(kept, own.clone()));
+    }
     set.extend(resource(profile, inherited));
     Changes { removed: leftovers(inherited, &set), set }
 }
@@ -215,7 +240,12 @@ fn leftovers(inherited: &BTreeMap<String, String>, set: &BTreeMap<String, String
             || name.starts_with("OTEL_EXPORTER_PROMETHEUS_")
             || matches!(name, "OTEL_SDK_DISABLED" | "OTEL_CONFIG_FILE" | "OTEL_EXPERIMENTAL_CONFIG_FILE")
     };
-    inherited.keys().filter(|name| misleading(name) && !set.contains_key(*name)).cloned().collect()
+    let theirs = inherited.keys().filter(|name| misleading(name)).map(String::as_str);
+    // What the session around this one has set, and the user has not.
+    let is_nested = inherited.contains_key(SESSION);
+    let outer = KEPT.into_iter().filter(|(name, _)| is_nested && !inherited.contains_key(*name));
+    let outer = outer.flat_map(|(name, kept)| [name, kept]);
+    theirs.chain(outer).filter(|name| !set.contains_key(*name)).map(str::to_owned).collect()
 }
 
 /// Variables that a settings file of Claude Code's may name and that would then beat the general ones: set to nothing
@@ -319,6 +349,27 @@ mod tests {
         assert_eq!(changes.set["OTEL_TRACES_EXPORTER"], "none");
         assert_eq!(changes.set["OTEL_METRIC_EXPORT_INTERVAL"], "10000");
         assert_eq!(changes.set["OTEL_RESOURCE_ATTRIBUTES"], "a=b%20c");
+    }
+
+    #[test]
+    fn a_session_inside_another_begins_with_the_users_own_word() {
+        let ours = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4711/0123456789abcdef0123456789abcdef"),
+            ("OTEL_SERVICE_NAME", "outer"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "mine=1,of.outer=1"),
+            ("CCRUN_OWN_RESOURCE_ATTRIBUTES", "mine=1"),
+        ];
+        for mark in [("CCRUN_SESSION", "s"), ("OTEL_EXPORTER_OTLP_HEADERS", "x-ccrun-token=0123")] {
+            let before = before_sessions(inherited(&[&ours[..], &[mark]].concat()));
+            assert_eq!(before["OTEL_RESOURCE_ATTRIBUTES"], "mine=1");
+            assert!(!before.contains_key("OTEL_SERVICE_NAME") && !before.contains_key("CCRUN_OWN_RESOURCE_ATTRIBUTES"));
+        }
+        // What nobody of ours has set is the user's, and what claims to be kept is not.
+        let before = before_sessions(inherited(&ours[1..]));
+        assert_eq!(
+            before,
+            inherited(&[("OTEL_SERVICE_NAME", "outer"), ("OTEL_RESOURCE_ATTRIBUTES", "mine=1,of.outer=1")])
+        );
     }
 
     #[test]

@@ -69,7 +69,8 @@ impl Setting {
             places.moved_from = Some(std::mem::replace(&mut places.state, local));
         }
         let project = project::root_of(&surroundings.directory, &places.home);
-        let (variables, withheld, keyring) = (surroundings.texts(), BTreeSet::new(), config.keyring);
+        let variables = environment::before_sessions(surroundings.texts());
+        let (withheld, keyring) = (BTreeSet::new(), config.keyring);
         Ok(Self { places, variables, withheld, project, keyring })
     }
 

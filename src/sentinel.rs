@@ -18,7 +18,13 @@ pub const VARIABLE: &str = "CCRUN_SENTINEL";
 const MAXIMUM_DEPTH: u32 = 12;
 
 /// Stands before the pid of a process that stays as the parent.
-const STAYS: &str = "^";
+const STAYS: char = '^';
+
+/// Stands before the pid of one that was to be Claude Code.
+const CLAUDE: char = '*';
+
+/// Stands before the pid of one whose first file is a script that runs us, wherever that was found.
+const SHIM: char = '!';
 
 /// Which process exec'ed which files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +33,10 @@ pub struct Sentinel {
     pid: i32,
     /// Whether it stayed.
     stays: bool,
+    /// Whether it was to be Claude Code.
+    is_claude: bool,
+    /// Whether the first file is known to be a script that runs us.
+    is_shim: bool,
     /// How many sessions stand around this one.
     depth: u32,
     /// What the process exec'ed so far, the last one last.
@@ -64,14 +74,17 @@ impl Sentinel {
     /// Reads what an outer launch has left; what cannot be read was left by nobody.
     pub fn parse(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
-        let pid = words.next()?;
-        let stays = pid.starts_with(STAYS);
-        let (pid, depth) = (pid.trim_start_matches(STAYS).parse().ok()?, words.next()?.parse().ok()?);
+        let first = words.next()?;
+        let pid = first.trim_start_matches([STAYS, CLAUDE, SHIM]);
+        let marks = first.strip_suffix(pid)?;
+        let (pid, depth) = (pid.parse().ok()?, words.next()?.parse().ok()?);
         let files = words.map(|word| {
             let (device, inode) = word.split_once(':')?;
             Some((device.parse().ok()?, inode.parse().ok()?))
         });
-        Some(Self { pid, stays, depth, files: files.collect::<Option<_>>()? })
+        let files = files.collect::<Option<_>>()?;
+        let [stays, is_claude, is_shim] = [STAYS, CLAUDE, SHIM].map(|mark| marks.contains(mark));
+        Some(Self { pid, stays, is_claude, is_shim, depth, files })
     }
 
     /// Judges the launch of a file. Only of Claude Code are there shims that pass on what they are given: a shell that
@@ -84,11 +97,17 @@ impl Sentinel {
         is_claude: bool,
         is_shim: impl FnOnce(Identity) -> bool,
     ) -> Launch {
-        let fresh = |depth| Launch::Session(Self { pid: caller.pid, stays: false, depth, files: vec![file] });
+        let fresh = |depth| {
+            let (pid, files) = (caller.pid, vec![file]);
+            Launch::Session(Self { pid, stays: false, is_claude, is_shim: false, depth, files })
+        };
         let Some(outer) = outer else { return fresh(0) };
         let same_process = outer.pid == if outer.stays { caller.parent } else { caller.pid };
-        let again = is_claude && same_process && outer.files.contains(&file);
-        if again {
+        // What was to be Claude Code, and is about to be it still, has been a script or a wrapper so far, or relaunches
+        // itself.
+        let again = is_claude && outer.is_claude && same_process;
+        let forked = is_claude && outer.is_shim && outer.files.len() == 1 && outer.pid == caller.parent;
+        if again || forked {
             return Launch::Again(outer.clone());
         }
         // A script runs us as a child of its own. Claude Code itself would be the last, and have asked for a session.
@@ -102,6 +121,12 @@ impl Sentinel {
     #[must_use]
     pub fn staying(self) -> Self {
         Self { stays: true, ..self }
+    }
+
+    /// The same word where the file is a script that runs us, which need not be on the PATH to be found again.
+    #[must_use]
+    pub fn of_shim(self) -> Self {
+        Self { is_shim: true, ..self }
     }
 
     /// Whether the process has exec'ed this file already.
@@ -119,8 +144,9 @@ impl Sentinel {
 
 impl fmt::Display for Sentinel {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mark = if self.stays { STAYS } else { "" };
-        write!(formatter, "{mark}{} {}", self.pid, self.depth)?;
+        let marks = [(self.stays, STAYS), (self.is_claude, CLAUDE), (self.is_shim, SHIM)];
+        marks.iter().filter(|(is, _)| *is).try_for_each(|(_, mark)| write!(formatter, "{mark}"))?;
+        write!(formatter, "{} {}", self.pid, self.depth)?;
         self.files.iter().try_for_each(|(device, inode)| write!(formatter, " {device}:{inode}"))
     }
 }
@@ -151,13 +177,29 @@ mod tests {
     }
 
     #[test]
-    fn the_same_process_and_file_are_a_round_and_anything_else_is_nested() {
+    fn the_same_process_as_claude_code_again_is_a_round_and_anything_else_is_nested() {
         let outer = session(Sentinel::judge(None, caller(7), SHIM, true, |_| false));
         let judge = |pid, file, is_claude| Sentinel::judge(Some(&outer), caller(pid), file, is_claude, |_| false);
         assert_eq!(judge(7, SHIM, true), Launch::Again(outer.clone()));
-        for (pid, file, is_claude) in [(7, REAL, true), (8, SHIM, true), (7, SHIM, false)] {
+        assert_eq!(judge(7, REAL, true), Launch::Again(outer.clone()));
+        for (pid, file, is_claude) in [(8, REAL, true), (8, SHIM, true), (7, SHIM, false)] {
             assert!(matches!(judge(pid, file, is_claude), Launch::Session(_)), "{pid} {file:?} {is_claude}");
         }
+        let shell = session(Sentinel::judge(None, caller(7), SHIM, false, |_| false));
+        let judged = Sentinel::judge(Some(&shell), caller(7), REAL, true, |_| false);
+        assert!(matches!(judged, Launch::Session(_)), "a shell that execs `ccrun claude`");
+    }
+
+    #[test]
+    fn a_shim_that_was_named_is_known_by_its_child_and_what_it_runs_is_no_shim() {
+        let outer = session(Sentinel::judge(None, caller(7), SHIM, true, |_| false)).of_shim();
+        assert_eq!(Sentinel::parse(&outer.to_string()), Some(outer.clone()));
+        let judge = |outer: &Sentinel, parent| {
+            let judged = Sentinel::judge(Some(outer), Caller { pid: 8, parent }, REAL, true, |_| false);
+            matches!(judged, Launch::Again(_))
+        };
+        assert!(judge(&outer, 7) && !judge(&outer, 9));
+        assert!(!judge(&outer.and(REAL), 7));
     }
 
     #[test]
@@ -165,7 +207,7 @@ mod tests {
         let outer = session(Sentinel::judge(None, caller(7), SHIM, true, |_| false)).staying();
         let judge = |parent, file| Sentinel::judge(Some(&outer), Caller { pid: 8, parent }, file, true, |_| false);
         assert_eq!(judge(7, SHIM), Launch::Again(outer.clone()));
-        assert!(matches!(judge(9, SHIM), Launch::Session(_)) && matches!(judge(7, REAL), Launch::Session(_)));
+        assert!(matches!(judge(9, SHIM), Launch::Session(_)) && matches!(judge(9, REAL), Launch::Session(_)));
     }
 
     #[test]

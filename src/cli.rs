@@ -9,6 +9,7 @@ mod queue;
 mod report;
 mod secret;
 mod trust;
+mod wrap;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -25,6 +26,7 @@ pub use queue::{Queue, QueueCommand, QueueFlush, QueuePurge};
 pub use report::{Report, Sessions};
 pub use secret::{Secret, SecretCommand};
 pub use trust::{Trust, Untrust};
+pub use wrap::{LINK, Wrap};
 
 /// Launches Claude Code with its OpenTelemetry switched on and delivered.
 #[derive(Debug, Parser)]
@@ -54,6 +56,17 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// What these words ask for, the name that we were started by the first of them. Prints help, or what is wrong with
+    /// them, and ends.
+    pub fn of(words: &[OsString]) -> Self {
+        match Wrap::of_link(words) {
+            Some(wrap) => Self { start: Start::default(), command: Command::Wrap(wrap) },
+            None => Self::parse_from(words),
+        }
+    }
 }
 
 /// A launch, and how it is done.
@@ -133,6 +146,8 @@ pub enum Command {
     Trust(Trust),
     /// Let a project's `.ccrun.toml` do nothing any more
     Untrust(Untrust),
+    /// Run exactly this Claude Code, for editors: `<wrapper> <claude> <args>`
+    Wrap(Wrap),
     /// Print the alias and completions, for a shell's rc file to evaluate
     Init(Init),
     /// What a shell offers at a place of a command line

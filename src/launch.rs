@@ -5,8 +5,10 @@ mod find;
 mod parent;
 pub mod secrets;
 mod signals;
+mod wrapped;
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,6 +32,7 @@ use crate::{git, random, state};
 
 pub use find::{find, is_shim, is_wsl};
 pub use parent::{Drain, supervise};
+pub use wrapped::words_before;
 
 /// A program to run.
 #[derive(Clone, Debug)]
@@ -38,8 +41,30 @@ pub struct Program {
     pub name: OsString,
     /// The file to execute.
     pub path: PathBuf,
+    /// Words before its arguments: a script and what its interpreter is told, or what a wrapper runs.
+    pub before: Vec<OsString>,
     /// Its arguments, all its own.
     pub arguments: Vec<OsString>,
+    /// Whether it is Claude Code.
+    pub is_claude: bool,
+}
+
+impl Program {
+    /// A program by its name, which says whether it is Claude Code.
+    pub fn new(name: OsString, path: PathBuf, arguments: Vec<OsString>) -> Self {
+        let is_claude = claude::is_claude(&name);
+        Self { name, path, before: Vec::new(), arguments, is_claude }
+    }
+
+    /// What it is called among sessions: an extension's Claude Code is far down in some directory, or node's.
+    fn label(&self) -> String {
+        if self.is_claude { "claude".to_owned() } else { self.name.to_string_lossy().into_owned() }
+    }
+
+    /// Whether it is Claude Code, and would understand `--settings` in front of its arguments.
+    pub fn takes_settings(&self) -> bool {
+        self.is_claude && claude::takes_settings(&self.arguments)
+    }
 }
 
 /// What is exec'ed in the end: the program's own name and arguments, and an environment.
@@ -47,7 +72,7 @@ pub struct Program {
 pub struct Prepared {
     /// What to do to the environment.
     pub changes: Changes,
-    /// The program's arguments, with what goes before them.
+    /// The program's arguments, with ours in front.
     pub arguments: Vec<OsString>,
     /// What the user should know, a line each.
     pub warnings: Vec<String>,
@@ -121,6 +146,7 @@ impl ExecError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::NotFound { .. } | Self::Misnamed { .. } => 127,
+            Self::NotRunnable { error, .. } if error.kind() == ErrorKind::NotFound => 127,
             Self::Endless { .. } | Self::Windows { .. } | Self::NotRunnable { .. } => 126,
         }
     }
@@ -232,7 +258,7 @@ fn session(program: &Program, profile: &Profile, selection: Selection, surroundi
         parent: surroundings.text(environment::SESSION).filter(|id| profile::check_name(id).is_ok()).map(str::to_owned),
         profile: profile.name.clone(),
         team: profile.team.clone(),
-        program: program.name.to_string_lossy().into_owned(),
+        program: program.label(),
         project: checkout.root.to_string_lossy().into_owned(),
         branch: checkout.branch,
         started_at: Timestamp::now().as_millisecond(),
@@ -250,7 +276,7 @@ fn settings(
     setting: &Setting,
     surroundings: &Surroundings,
 ) -> Result<Option<(Vec<OsString>, PathBuf, Value)>> {
-    if !claude::is_claude(&program.name) || !claude::takes_settings(&program.arguments) {
+    if !program.takes_settings() {
         return Ok(None);
     }
     let user = UserSettings::extract(&program.arguments, &surroundings.directory)?;
@@ -270,7 +296,7 @@ pub fn without_telemetry(program: &Program, surroundings: &Surroundings) -> Prep
     let changes = environment::off(&surroundings.texts());
     let mut arguments = program.arguments.clone();
     // Claude Code's user settings beat its environment.
-    if claude::is_claude(&program.name) && claude::takes_settings(&program.arguments) {
+    if program.takes_settings() {
         arguments = settings_off(program, surroundings).unwrap_or_else(|_| {
             // The disk is what failed. A `--settings` of the user's stays the only one: it may hold secrets.
             let own = program.arguments.iter().any(|word| word.to_string_lossy().starts_with("--settings"));
@@ -317,7 +343,7 @@ pub fn exec(program: &Program, prepared: &Prepared) -> ExecError {
 /// The program with its own name, its arguments and its environment.
 fn command(program: &Program, prepared: &Prepared) -> Command {
     let mut command = Command::new(&program.path);
-    command.arg0(&program.name).args(&prepared.arguments).envs(&prepared.changes.set);
+    command.arg0(&program.name).args(&program.before).args(&prepared.arguments).envs(&prepared.changes.set);
     for name in &prepared.changes.removed {
         command.env_remove(name);
     }

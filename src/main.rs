@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use ccrun::cli::Cli;
 use ccrun::commands;
 use ccrun::printable::visible;
-use clap::Parser;
 
 fn main() -> ExitCode {
-    match commands::dispatch(Cli::parse()) {
+    let words: Vec<_> = std::env::args_os().collect();
+    match commands::dispatch(Cli::of(&words)) {
         Ok(code) => code,
         Err(error) => {
             commands::complain(&visible(&format!("{error:#}")));

@@ -106,3 +106,5 @@ mod transport;
 mod transport_failures;
 #[path = "it/trust.rs"]
 mod trust;
+#[path = "it/wrap.rs"]
+mod wrap;

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::env::{as_text, masked, masked_telemetry, plain, with_launchs};
 use super::{complain, print, run};
-use crate::claude::{self, UserSettings};
+use crate::claude::UserSettings;
 use crate::cli;
 use crate::environment::{self, Changes};
 use crate::launch::Program;
@@ -65,10 +65,9 @@ fn outline(begins: bool, launch: cli::Launch, surroundings: &Surroundings) -> Re
 
 fn text(program: &Program, outline: Outline, surroundings: &Surroundings) -> String {
     let Outline { profile, changes, .. } = outline;
-    let takes_settings = claude::is_claude(&program.name) && claude::takes_settings(&program.arguments);
     let mut arguments = program.arguments.clone();
     let mut settings = None;
-    if let Some(profile) = profile.as_ref().filter(|_| takes_settings) {
+    if let Some(profile) = profile.as_ref().filter(|_| program.takes_settings()) {
         match UserSettings::extract(&arguments, &surroundings.directory) {
             Ok(user) => {
                 let keys = profile.settings.keys().chain(user.content.keys()).filter(|key| *key != "env");
@@ -80,7 +79,8 @@ fn text(program: &Program, outline: Outline, surroundings: &Surroundings) -> Str
         }
     }
     let mut lines = vec![format!("program {}", program.path.display())];
-    lines.extend(arguments.iter().map(|argument| format!("argument {}", argument.to_string_lossy())));
+    let arguments = program.before.iter().chain(&arguments);
+    lines.extend(arguments.map(|argument| format!("argument {}", argument.to_string_lossy())));
     if let Some(profile) = &profile {
         lines.push(format!("profile {}", profile.name));
         let destinations = profile.destinations.iter();

@@ -15,6 +15,7 @@ mod run;
 mod secret;
 mod sessions;
 mod trust;
+mod wrap;
 
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Write};
@@ -48,6 +49,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Man { directory } => init::man(&directory),
         Command::ManagedSettings(options) => managed_settings::run(options, &Surroundings::gather()?),
         Command::Trust(trust) => trust::trust(&trust, &Surroundings::gather()?),
+        Command::Wrap(wrap) => Ok(wrap::run(wrap, &Surroundings::gather()?)),
         Command::Untrust(untrust) => trust::untrust(&untrust, &Surroundings::gather()?),
     }
 }

@@ -33,15 +33,19 @@ pub(super) fn run(start: cli::Start, words: Vec<OsString>, surroundings: &Surrou
         Ok(found) => found,
         Err(error) => return cannot_run(&error),
     };
-    let program = Program { name, path, arguments: words.collect() };
+    launch(&Program::new(name, path, words.collect()), round, start, surroundings)
+}
+
+/// The same for a program that is found.
+pub(super) fn launch(program: &Program, round: Round, start: cli::Start, surroundings: &Surroundings) -> ExitCode {
     if start.dry_run {
-        return dry_run::run(&program, matches!(round, Round::First(_)), start.launch, surroundings);
+        return dry_run::run(program, matches!(round, Round::First(_)), start.launch, surroundings);
     }
     let verbose = start.verbose;
     let prepared = match round {
-        Round::Off => launch::untouched(&program),
-        Round::Again(sentinel) => launch::untouched(&program).with(sentinel),
-        Round::First(sentinel) => match prepare(&program, start, surroundings) {
+        Round::Off => launch::untouched(program),
+        Round::Again(sentinel) => launch::untouched(program).with(sentinel),
+        Round::First(sentinel) => match prepare(program, start, surroundings) {
             Ok(prepared) => {
                 prepared.warnings.iter().for_each(|warning| complain(&visible(warning)));
                 prepared.with(sentinel)
@@ -49,14 +53,14 @@ pub(super) fn run(start: cli::Start, words: Vec<OsString>, surroundings: &Surrou
             Err(Failure { error, required: true }) => return refuse(&error, surroundings),
             Err(Failure { error, required: false }) => {
                 complain(&format!("telemetry is off for this session: {}", visible(&format!("{error:#}"))));
-                launch::without_telemetry(&program, surroundings).with(sentinel)
+                launch::without_telemetry(program, surroundings).with(sentinel)
             }
         },
     };
     if verbose {
-        describe(&program, &prepared);
+        describe(program, &prepared);
     }
-    become_or_supervise(&program, prepared)
+    become_or_supervise(program, prepared)
 }
 
 /// The last step. Where children are reaped by the kernel there is nobody to wait for, and nothing to stay for.
@@ -105,7 +109,7 @@ fn describe(program: &Program, prepared: &Prepared) {
 }
 
 /// What kind of launch this is.
-enum Round {
+pub(super) enum Round {
     /// `ccrun` keeps out of it.
     Off,
     /// A session of its own.
@@ -138,7 +142,7 @@ fn find(name: &OsStr, off: bool, surroundings: &Surroundings) -> Result<(PathBuf
     }
 }
 
-fn cannot_run(error: &ExecError) -> ExitCode {
+pub(super) fn cannot_run(error: &ExecError) -> ExitCode {
     complain(&visible(&error.to_string()));
     ExitCode::from(error.exit_code())
 }
@@ -167,7 +171,7 @@ fn prepare(program: &Program, start: cli::Start, surroundings: &Surroundings) ->
             prepared.warnings.extend(notice.into_iter().chain(notice::take(&setting.places)));
             return Ok(prepared);
         }
-        if is_editor(&program.name, config.editors.as_deref()) {
+        if !program.is_claude && is_editor(&program.name, config.editors.as_deref()) {
             // Its terminals' programs inherit the endpoint; what they send is nobody's business here.
             let own = [profile.resource.get("service.name").cloned(), setting.variable(environment::SERVICE_NAME)];
             profile.collector.accept.get_or_insert_with(|| claude::services(own.into_iter().flatten()));

@@ -34,7 +34,7 @@ pub fn prepare(
 ) -> Result<Prepared> {
     let setting = setting.withholding(profile);
     state::prepare(&setting.places)?;
-    if claude::is_claude(&program.name) && claude::user_telemetry(&setting.places.claude).contains_key(HEADERS) {
+    if program.is_claude && claude::user_telemetry(&setting.places.claude).contains_key(HEADERS) {
         // The way to beat them is a file, where a secret must not be.
         bail!("without a collector Claude Code's user settings would send their own `{HEADERS}`: take it out of them");
     }

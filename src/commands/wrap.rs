@@ -1,0 +1,50 @@
+//! `ccrun wrap CLAUDE`: for editors' extensions, which name the program that they want.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::run::{self, Round};
+use crate::cli;
+use crate::launch::{self, ExecError, Program};
+use crate::sentinel::{self, Caller, Launch, Sentinel};
+use crate::surroundings::{Surroundings, identity};
+
+/// Becomes Claude Code, exactly the one that is named. An extension that has none to name, and a bare name, mean the
+/// one that `ccrun claude` runs.
+pub(super) fn run(wrap: cli::Wrap, surroundings: &Surroundings) -> ExitCode {
+    let cli::Wrap { start, mut words } = wrap;
+    let is_named = words.first().is_some_and(|first| !first.as_encoded_bytes().starts_with(b"-"));
+    if !is_named {
+        words.insert(0, OsString::from("claude"));
+    }
+    let is_path = words.first().is_some_and(|first| Path::new(first).components().count() > 1);
+    if !is_path {
+        return run::run(start, words, surroundings);
+    }
+    let mut words = words.into_iter();
+    let name = words.next().unwrap_or_default();
+    let mut arguments: Vec<_> = words.collect();
+    let before = arguments.drain(..launch::words_before(&name, &arguments)).collect();
+    let program = Program { path: PathBuf::from(&name), name, before, arguments, is_claude: true };
+    match round(&program, surroundings) {
+        Ok(round) => run::launch(&program, round, start, surroundings),
+        Err(error) => run::cannot_run(&error),
+    }
+}
+
+/// What kind of launch this is. A `ccrun` that is to be wrapped begins the session itself.
+fn round(program: &Program, surroundings: &Surroundings) -> Result<Round, ExecError> {
+    let off = surroundings.switch("CCRUN_OFF");
+    let file = identity(&program.path).filter(|file| !off && identity(&surroundings.executable) != Some(*file));
+    let Some(file) = file else { return Ok(Round::Off) };
+    let outer = surroundings.text(sentinel::VARIABLE).and_then(Sentinel::parse);
+    let is_shim = launch::is_shim(&program.path);
+    match Sentinel::judge(outer.as_ref(), Caller::current(), file, true, |_| false) {
+        Launch::Session(sentinel) => Ok(Round::First(if is_shim { sentinel.of_shim() } else { sentinel })),
+        Launch::Again(sentinel) if !sentinel.has_seen(&program.path) => Ok(Round::Again(sentinel.and(file))),
+        // Claude Code relaunches itself in its own process, through what is to wrap it.
+        Launch::Again(sentinel) if !is_shim => Ok(Round::Again(sentinel)),
+        Launch::Again(_) | Launch::Endless(_) => Err(ExecError::Endless { program: program.path.clone() }),
+    }
+}

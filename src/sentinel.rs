@@ -8,6 +8,7 @@ use std::path::Path;
 
 use nix::unistd::{getpid, getppid};
 
+use crate::process::Process;
 use crate::surroundings::Identity;
 
 /// The variable that carries it.
@@ -115,6 +116,11 @@ impl Sentinel {
             return Launch::Again(outer.clone());
         }
         if outer.depth >= MAXIMUM_DEPTH { Launch::Endless(outer.clone()) } else { fresh(outer.depth + 1) }
+    }
+
+    /// Whether the process that left it is still there.
+    pub fn lives(&self) -> bool {
+        Process { pid: self.pid, started: None }.lives()
     }
 
     /// The same word of a process that stays as the parent of the one that execs.

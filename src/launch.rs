@@ -30,7 +30,7 @@ use crate::surroundings::{Places, Surroundings};
 use crate::trust::Seal;
 use crate::{git, random, state};
 
-pub use find::{find, is_shim, is_wsl};
+pub use find::{find, is_on_windows, is_shim, is_wsl};
 pub use parent::{Drain, supervise};
 pub use wrapped::words_before;
 
@@ -47,13 +47,15 @@ pub struct Program {
     pub arguments: Vec<OsString>,
     /// Whether it is Claude Code.
     pub is_claude: bool,
+    /// Whether an editor's extension has started it, into whose log nobody looks.
+    pub is_wrapped: bool,
 }
 
 impl Program {
     /// A program by its name, which says whether it is Claude Code.
     pub fn new(name: OsString, path: PathBuf, arguments: Vec<OsString>) -> Self {
         let is_claude = claude::is_claude(&name);
-        Self { name, path, before: Vec::new(), arguments, is_claude }
+        Self { name, path, before: Vec::new(), arguments, is_claude, is_wrapped: false }
     }
 
     /// What it is called among sessions: an extension's Claude Code is far down in some directory, or node's.

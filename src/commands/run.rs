@@ -10,7 +10,7 @@ use anyhow::Result;
 use super::{colour, complain, dry_run};
 use crate::claude::{self, is_claude};
 use crate::cli;
-use crate::editor::is_editor;
+use crate::editor::{self, is_editor};
 use crate::environment;
 use crate::launch::{self, Begun, Drain, ExecError, Prepared, Program};
 use crate::notice;
@@ -122,7 +122,7 @@ pub(super) enum Round {
 fn find(name: &OsStr, off: bool, surroundings: &Surroundings) -> Result<(PathBuf, Round), ExecError> {
     let path = launch::find(name, surroundings, |_| false)?;
     let Some(file) = identity(&path).filter(|_| !off) else { return Ok((path, Round::Off)) };
-    let outer = surroundings.text(sentinel::VARIABLE).and_then(Sentinel::parse);
+    let outer = outer(surroundings);
     let is_claude = is_claude(name);
     let is_shim = |last| {
         let found = launch::find(name, surroundings, |candidate| identity(candidate) != Some(last));
@@ -140,6 +140,12 @@ fn find(name: &OsStr, off: bool, surroundings: &Surroundings) -> Result<(PathBuf
             Ok((next, Round::Again(sentinel.and(file))))
         }
     }
+}
+
+/// What the launch around this one has left. One whose process has gone is around nothing any more: an editor goes on
+/// handing out its environment.
+pub(super) fn outer(surroundings: &Surroundings) -> Option<Sentinel> {
+    surroundings.text(sentinel::VARIABLE).and_then(Sentinel::parse).filter(Sentinel::lives)
 }
 
 pub(super) fn cannot_run(error: &ExecError) -> ExitCode {
@@ -166,12 +172,15 @@ fn prepare(program: &Program, start: cli::Start, surroundings: &Surroundings) ->
         let (resolved, notice, seal) = setting.resolve_sealed(&selection)?;
         let mut profile = resolved.profile;
         required |= profile.require;
+        let is_editor = !program.is_claude && is_editor(&program.name, config.editors.as_deref());
+        let remark = Some(program).filter(|_| is_editor).and_then(|program| editor::remark(program, surroundings));
         if direct || profile.collector.direct {
             let mut prepared = launch::direct::prepare(program, &profile, seal, setting.clone(), surroundings)?;
-            prepared.warnings.extend(notice.into_iter().chain(notice::take(&setting.places)));
+            prepared.warnings.extend(remark.into_iter().chain(notice));
+            prepared.warnings.extend(notices(program, &setting.places));
             return Ok(prepared);
         }
-        if !program.is_claude && is_editor(&program.name, config.editors.as_deref()) {
+        if is_editor {
             // Its terminals' programs inherit the endpoint; what they send is nobody's business here.
             let own = [profile.resource.get("service.name").cloned(), setting.variable(environment::SERVICE_NAME)];
             profile.collector.accept.get_or_insert_with(|| claude::services(own.into_iter().flatten()));
@@ -183,8 +192,8 @@ fn prepare(program: &Program, start: cli::Start, surroundings: &Surroundings) ->
         let news = Some(()).filter(|()| is_unchosen).and_then(|()| news(&setting, &profile.name));
         let stays = stays(wait, surroundings).then(|| drain(program, wait, &profile, &config));
         let mut prepared = launch::prepare(program, profile, seal, selection, setting.clone(), stays, surroundings)?;
-        prepared.warnings.extend(notice);
-        prepared.warnings.extend(notice::take(&setting.places));
+        prepared.warnings.extend(remark.into_iter().chain(notice));
+        prepared.warnings.extend(notices(program, &setting.places));
         if let Some(from) = &setting.places.moved_from {
             let moved = format!(
                 "`{}` is on another machine, where the store cannot be: it is in `{}`; CCRUN_STATE_DIR names another place",
@@ -194,6 +203,7 @@ fn prepare(program: &Program, start: cli::Start, surroundings: &Surroundings) ->
             prepared.warnings.extend(Some(moved).filter(|moved| state::once(&setting.places.moved(), moved)));
         }
         if let Some(news) = news
+            && !program.is_wrapped
             && state::once(&setting.places.inherited(), &news)
         {
             prepared.warnings.push(news);
@@ -201,6 +211,11 @@ fn prepare(program: &Program, start: cli::Start, surroundings: &Surroundings) ->
         Ok(prepared)
     })();
     result.map_err(|error| Failure { error, required })
+}
+
+/// What sessions have left to be said, once: to somebody who sees it.
+fn notices(program: &Program, places: &Places) -> Vec<String> {
+    if program.is_wrapped { Vec::new() } else { notice::take(places) }
 }
 
 /// Whether the launcher stays as the program's parent: asked to, or where nothing would outlive the program.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use super::run::{self, Round};
 use crate::cli;
 use crate::launch::{self, ExecError, Program};
-use crate::sentinel::{self, Caller, Launch, Sentinel};
+use crate::sentinel::{Caller, Launch, Sentinel};
 use crate::surroundings::{Surroundings, identity};
 
 /// Becomes Claude Code, exactly the one that is named. An extension that has none to name, and a bare name, mean the
@@ -26,7 +26,7 @@ pub(super) fn run(wrap: cli::Wrap, surroundings: &Surroundings) -> ExitCode {
     let name = words.next().unwrap_or_default();
     let mut arguments: Vec<_> = words.collect();
     let before = arguments.drain(..launch::words_before(&name, &arguments)).collect();
-    let program = Program { path: PathBuf::from(&name), name, before, arguments, is_claude: true };
+    let program = Program { path: PathBuf::from(&name), name, before, arguments, is_claude: true, is_wrapped: true };
     match round(&program, surroundings) {
         Ok(round) => run::launch(&program, round, start, surroundings),
         Err(error) => run::cannot_run(&error),
@@ -38,7 +38,7 @@ fn round(program: &Program, surroundings: &Surroundings) -> Result<Round, ExecEr
     let off = surroundings.switch("CCRUN_OFF");
     let file = identity(&program.path).filter(|file| !off && identity(&surroundings.executable) != Some(*file));
     let Some(file) = file else { return Ok(Round::Off) };
-    let outer = surroundings.text(sentinel::VARIABLE).and_then(Sentinel::parse);
+    let outer = run::outer(surroundings);
     let is_shim = launch::is_shim(&program.path);
     match Sentinel::judge(outer.as_ref(), Caller::current(), file, true, |_| false) {
         Launch::Session(sentinel) => Ok(Round::First(if is_shim { sentinel.of_shim() } else { sentinel })),

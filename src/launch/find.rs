@@ -33,10 +33,10 @@ pub fn find(name: &OsStr, surroundings: &Surroundings, skipped: impl Fn(&Path) -
     let known = if is_claude { claude::known_places(surroundings) } else { Vec::new() };
     let known = known.into_iter().filter(|place| place.is_file() && access(place, AccessFlags::X_OK).is_ok());
     let ourselves = identity(&surroundings.executable);
-    let is_wsl = is_claude && is_wsl(surroundings);
     let mut windows = None;
     let mut candidates = named.into_iter().chain(found).chain(known).filter(|candidate| {
-        let foreign = is_wsl && is_on_windows(&candidate.canonicalize().unwrap_or_else(|_| candidate.clone()));
+        let file = || candidate.canonicalize().unwrap_or_else(|_| candidate.clone());
+        let foreign = is_claude && is_on_windows(&file(), surroundings);
         if foreign {
             windows.get_or_insert_with(|| candidate.clone());
         }
@@ -89,8 +89,13 @@ fn is_wsl_kernel(version: &str) -> bool {
     version.to_ascii_lowercase().contains("microsoft")
 }
 
-/// Whether a file of WSL's is on one of Windows' drives, which are mounted as `/mnt/LETTER`.
-fn is_on_windows(path: &Path) -> bool {
+/// Whether this is WSL and a file on one of Windows' drives.
+pub fn is_on_windows(path: &Path, surroundings: &Surroundings) -> bool {
+    is_on_a_drive(path) && is_wsl(surroundings)
+}
+
+/// Whether a file is on one of Windows' drives, which WSL mounts as `/mnt/LETTER`.
+fn is_on_a_drive(path: &Path) -> bool {
     let mut parts = path.strip_prefix("/mnt").into_iter().flat_map(Path::components);
     let drive = parts.next().map(|part| part.as_os_str().as_encoded_bytes().to_vec());
     drive.is_some_and(|drive| drive.len() == 1 && drive[0].is_ascii_alphabetic()) && parts.next().is_some()
@@ -110,10 +115,10 @@ mod tests {
     #[test]
     fn windows_drives_are_told_from_other_mounts() {
         for path in ["/mnt/c/Users/x/AppData/Roaming/npm/claude", "/mnt/D/claude"] {
-            assert!(is_on_windows(Path::new(path)), "{path}");
+            assert!(is_on_a_drive(Path::new(path)), "{path}");
         }
         for path in ["/mnt/c", "/mnt/data/bin/claude", "/mnt", "/home/c/claude", "/usr/bin/claude"] {
-            assert!(!is_on_windows(Path::new(path)), "{path}");
+            assert!(!is_on_a_drive(Path::new(path)), "{path}");
         }
     }
 

@@ -28,6 +28,8 @@ mod doctor;
 mod dry_run;
 #[path = "it/durability.rs"]
 mod durability;
+#[path = "it/editors.rs"]
+mod editors;
 #[path = "it/env.rs"]
 mod env;
 #[path = "it/finding.rs"]

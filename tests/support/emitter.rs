@@ -20,6 +20,8 @@ use super::sandbox::DEADLINE;
 pub struct Emitter {
     host: String,
     path: String,
+    /// Its `service.name`.
+    service: String,
     stream: Option<BufReader<TcpStream>>,
     is_gzip: bool,
     is_chunked: bool,
@@ -40,10 +42,16 @@ impl Emitter {
         Self {
             host: host.to_owned(),
             path: format!("/{path}").trim_end_matches('/').to_owned(),
+            service: "test-client".to_owned(),
             stream: None,
             is_gzip: false,
             is_chunked: false,
         }
+    }
+
+    /// Goes by another name.
+    pub fn named(self, service: &str) -> Self {
+        Self { service: service.to_owned(), ..self }
     }
 
     /// Compresses what it sends.
@@ -58,7 +66,7 @@ impl Emitter {
 
     /// Sends one request of log records with these ids, once. After an error the next attempt connects again.
     pub fn send(&mut self, ids: &[String]) -> io::Result<Answer> {
-        let answer = self.exchange(&request(ids).encode_to_vec());
+        let answer = self.exchange(&request_of(&self.service, ids).encode_to_vec());
         if answer.is_err() {
             self.stream = None;
         }
@@ -180,9 +188,14 @@ fn line(stream: &mut BufReader<TcpStream>) -> io::Result<String> {
 
 /// A request of log records, an id in the body of each.
 pub fn request(ids: &[String]) -> ExportLogsServiceRequest {
+    request_of("test-client", ids)
+}
+
+/// The same of a service.
+fn request_of(service: &str, ids: &[String]) -> ExportLogsServiceRequest {
     let text = |text: &str| Some(AnyValue { value: Some(Value::StringValue(text.to_owned())) });
     let log_records = ids.iter().map(|id| LogRecord { body: text(id), ..LogRecord::default() }).collect();
-    let service = KeyValue { key: "service.name".to_owned(), value: text("test-client"), ..KeyValue::default() };
+    let service = KeyValue { key: "service.name".to_owned(), value: text(service), ..KeyValue::default() };
     let resource = Resource { attributes: vec![service], ..Resource::default() };
     let scope_logs = vec![ScopeLogs { log_records, ..ScopeLogs::default() }];
     let resource_logs = ResourceLogs { resource: Some(resource), scope_logs, ..ResourceLogs::default() };

@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod call;
 pub mod claude;
+pub mod code;
 pub mod emitter;
 #[cfg(target_os = "linux")]
 pub mod issuer;

@@ -1,12 +1,7 @@
-//! One of many processes that write to one store: commits batches one after the other and prints how long each took, in
-//! microseconds, a line each.
-//!
-//!     writers ccrun STORE COMMITS      as a collector does, queueing on the file lock
-//!     writers busy STORE COMMITS       with SQLite's own waiting instead
+//! One of many processes that write to one store.
 
-use std::error::Error;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ccrun::otlp::Signal;
@@ -16,13 +11,26 @@ use ccrun::store::{self, Store};
 /// The size of a batch, in bytes: what one session of Claude Code posts.
 const SIZE: usize = 11 * 1024;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [how, path, commits] = arguments.as_slice() else { return Err("ccrun|busy STORE COMMITS".into()) };
-    let (path, commits) = (Path::new(path), commits.parse()?);
-    let waits = match how.as_str() {
-        "ccrun" => by_queue(path, commits)?,
-        _ => by_busy_handler(path, commits)?,
+/// Commits batches one after the other and prints how long each took, in microseconds, a line each
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    how: How,
+    store: PathBuf,
+    commits: usize,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum How {
+    /// As a collector does, queueing on the file lock
+    Ccrun,
+    /// With `SQLite`'s own waiting instead
+    Busy,
+}
+
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    let waits = match options.how {
+        How::Ccrun => by_queue(&options.store, options.commits)?,
+        How::Busy => by_busy_handler(&options.store, options.commits)?,
     };
     let mut out = io::stdout().lock();
     waits.iter().try_for_each(|wait| writeln!(out, "{}", wait.as_micros()))?;
@@ -40,7 +48,7 @@ fn recipient() -> Vec<Recipient> {
     vec![Recipient { session, destination: "bench".to_owned(), fingerprint: vec![1] }]
 }
 
-fn by_queue(path: &Path, commits: usize) -> Result<Vec<Duration>, Box<dyn Error>> {
+fn by_queue(path: &Path, commits: usize) -> anyhow::Result<Vec<Duration>> {
     let store = Store::start(path, |_| {})?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     runtime.block_on(async {
@@ -56,7 +64,7 @@ fn by_queue(path: &Path, commits: usize) -> Result<Vec<Duration>, Box<dyn Error>
     })
 }
 
-fn by_busy_handler(path: &Path, commits: usize) -> Result<Vec<Duration>, Box<dyn Error>> {
+fn by_busy_handler(path: &Path, commits: usize) -> anyhow::Result<Vec<Duration>> {
     let connection = store::open(path)?;
     connection.busy_timeout(Duration::from_mins(5))?;
     ready()?;

@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# Measures how long a client waits for the acknowledgement of a request, and how many are acknowledged in a second, while
+# the destination is away: ccrun, an OpenTelemetry Collector with three kinds of queue, and the floor of this machine.
+set -euo pipefail
+# shellcheck source=scripts/bench/receivers.sh
+. "$(dirname "$0")/receivers.sh"
+
+usage() {
+  cat <<'TEXT'
+Usage: scripts/bench/acknowledgement.sh [RUNS] [WORD]...   RUNS of each, 5 unless told otherwise; prints Markdown tables
+       scripts/bench/acknowledgement.sh --smoke            once, with a few requests
+       scripts/bench/acknowledgement.sh --help
+
+Words choose formats (protobuf, json, grpc), sizes (small, usual, large), connections (one, eight) and receivers (ccrun,
+otelcol-memory, otelcol-disk, otelcol-fsync, floor-read, floor-one, floor-eight); of what no word chooses, all are
+measured. `scripts/bench/acknowledgement.sh 3 protobuf usual ccrun floor-one floor-eight` takes a minute.
+TEXT
+}
+
+main() {
+  begin "$@"
+  local round format size connections who
+  choose
+  find_otelcol
+  for round in $(seq "${runs:-$(usually 5 1)}"); do
+    for format in "${formats[@]}"; do
+      for size in "${sizes[@]}"; do
+        for connections in "${counts[@]}"; do
+          progress "acknowledgement: round $round, $format, $size, $connections connections"
+          for who in "${receivers[@]}"; do
+            ! is_there "$who" || measure "$who" "$format" "$size" "$connections"
+          done
+        done
+      done
+    done
+  done
+  for format in "${formats[@]}"; do
+    for size in "${sizes[@]}"; do
+      for connections in "${counts[@]}"; do table "$format" "$size" "$connections"; done
+    done
+  done
+}
+
+choose() {
+  local word
+  formats=() sizes=() counts=() receivers=()
+  for word in "${words[@]}"; do
+    case $word in
+      protobuf | json | grpc) formats+=("$word") ;;
+      small | usual | large) sizes+=("$word") ;;
+      one) counts+=(1) ;;
+      eight) counts+=(8) ;;
+      ccrun | otelcol-* | floor-*) receivers+=("$word") ;;
+      *) misuse "there is no \`$word\` to measure" ;;
+    esac
+  done
+  [ ${#formats[@]} -gt 0 ] || formats=(protobuf json grpc)
+  [ ${#sizes[@]} -gt 0 ] || sizes=(small usual large)
+  [ ${#counts[@]} -gt 0 ] || counts=(1 8)
+  [ ${#receivers[@]} -gt 0 ] ||
+    receivers=(ccrun otelcol-memory otelcol-disk otelcol-fsync floor-read floor-one floor-eight)
+}
+
+# Each on a receiver of its own, so that none has to do with what an earlier one has left.
+measure() {
+  local who=$1 format=$2 size=$3 connections=$4 to requests warmup answer
+  receive "$who" "$(closed_url)"
+  to=$url
+  [ "$format" != grpc ] || to=$grpc_url
+  requests=$(usually 2000 10) warmup=$(usually 100 2)
+  [ "$size" != large ] || requests=$(usually 60 2) warmup=2
+  answer=$(bench load "$to" --format "$format" --size "$size" --connections "$connections" --requests "$requests" \
+    --warmup "$warmup" 2>>"$said") || answer=
+  dismiss "$who"
+  if [ -z "$answer" ]; then
+    # What becomes of another's receiver must not end the run.
+    [ "$who" != ccrun ] || fail "ccrun acknowledges nothing"
+    progress "$who acknowledges nothing in round $round"
+    return 0
+  fi
+  local count refused seconds p50 p99 p999 what="$format $size $connections"
+  read -r count refused _ _ seconds p50 p99 p999 <<<"$answer"
+  record "$what rate" "$who" "$(awk -v count="$count" -v seconds="$seconds" 'BEGIN { print count / seconds }')"
+  record "$what p50" "$who" "$p50"
+  record "$what p99" "$who" "$p99"
+  record "$what p999" "$who" "$p999"
+  record "$what refused" "$who" "$refused"
+}
+
+table() {
+  local format=$1 size=$2 connections=$3 who what="$1 $2 $3" name
+  case $size in
+    small) name='0.7 KB' ;;
+    usual) name='10.8 KB' ;;
+    large) name='1.2 MB' ;;
+  esac
+  echo
+  head_row "$format, $name, $connections at once" p50 p99 p99.9 requests/s refused "p99, ccrun against it" \
+    "requests/s, ccrun against it"
+  for who in "${receivers[@]}"; do
+    is_there "$who" || continue
+    row "$who" "$(show "$(median "$what p50" "$who")" 2 ms)" "$(show "$(median "$what p99" "$who")" 2 ms)" \
+      "$(show "$(median "$what p999" "$who")" 2 ms)" "$(show "$(median "$what rate" "$who")" 0)" \
+      "$(show "$(median "$what refused" "$who")" 0)" "$(ratio "$what p99" ccrun "$who")" \
+      "$(ratio "$what rate" ccrun "$who")"
+  done
+}
+
+main "$@"

@@ -1,0 +1,219 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # what is set here is for those who source it
+# What the benchmarks share; they source it. Each defines `usage`, and calls `begin "$@"`.
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck source=scripts/common.sh
+. "$here/scripts/common.sh"
+
+# Reads the arguments, builds what is needed and makes a home of its own: sets runs, smoke, words, bench, scratch and
+# HOME, with `ccrun` on the PATH.
+begin() {
+  local built argument profile=(--release)
+  runs='' smoke=no words=()
+  for argument; do
+    case $argument in
+      -h | --help) usage && exit ;;
+      --smoke) smoke=yes ;;
+      [a-z]*) words+=("$argument") ;;
+      *[!0-9]* | 0 | '') misuse "\`$argument\` is no number of runs" ;;
+      *) runs=$argument ;;
+    esac
+  done
+  [ -r /proc/self/smaps_rollup ] || skip "there is no /proc here"
+  forget_inherited
+  forget_account
+  unset RUST_BACKTRACE
+  # Of a smoke run only the end counts, and the tests have built that already.
+  [ "$smoke" = no ] || profile=()
+  cargo build --quiet "${profile[@]}" --locked --manifest-path "$here/Cargo.toml" --bin ccrun \
+    --example bench --example stand_in_model </dev/null
+  built=${CARGO_TARGET_DIR:-$here/target}/release
+  [ "$smoke" = no ] || built=${CARGO_TARGET_DIR:-$here/target}/debug
+  scratch=$(cd "$(mktemp -d)" && pwd -P)
+  trap clean_up EXIT
+  model_program=$built/examples/stand_in_model
+  mkdir -p "$scratch/home/.config/ccrun/profiles" "$scratch/bin"
+  # A path of its own tells this run's collectors from any other.
+  ln "$built/ccrun" "$scratch/bin/ccrun" 2>/dev/null || cp "$built/ccrun" "$scratch/bin/ccrun"
+  ln "$built/examples/bench" "$scratch/bin/bench" 2>/dev/null || cp "$built/examples/bench" "$scratch/bin/bench"
+  CCRUN_COUNTERPARTS=${CCRUN_COUNTERPARTS:-${XDG_CACHE_HOME:-$HOME/.cache}/ccrun-counterparts}
+  unset "${!XDG_@}"
+  export CCRUN_COUNTERPARTS HOME=$scratch/home PATH=$scratch/bin:$PATH
+  state=$HOME/.local/state/ccrun
+  said=$scratch/said
+  cd "$HOME" || fail "$HOME is not there"
+}
+
+# Prints where a program of others is; if it cannot be had, says why on stderr. A smoke run takes what is there.
+counterpart() {
+  local reason
+  reason=$([ "$smoke" = yes ] && echo "skipped: it was not taken yet" ||
+    "$here/scripts/counterparts.sh" "$1") || true
+  "$here/scripts/counterparts.sh" --path "$1" || {
+    progress "$1: ${reason#*: }"
+    return 1
+  }
+}
+
+# The first of two numbers, or the second in a smoke run.
+usually() {
+  if [ "$smoke" = yes ]; then echo "$2"; else echo "$1"; fi
+}
+
+# Starts a server that prints its URL and ends when its standard input does, which is the descriptor of that number.
+# Sets served to the URL, and server to the process's id. Nothing else started later may keep the descriptor open.
+serve() {
+  local descriptor=$1 name=$2
+  shift 2
+  rm -f "$scratch/$name.in" "$scratch/$name.out"
+  mkfifo "$scratch/$name.in" "$scratch/$name.out"
+  close_all "$@" <"$scratch/$name.in" >"$scratch/$name.out" 2>>"$said" &
+  server=$!
+  eval "exec $descriptor>\"\$scratch/\$name.in\""
+  # Held open for the server's later lines, which `asked` reads.
+  eval "exec $((descriptor + 20))<\"\$scratch/\$name.out\""
+  IFS= read -r -t 60 -u "$((descriptor + 20))" served || fail "$name did not start"
+}
+
+# Ends the server whose standard input that descriptor is.
+unserve() {
+  eval "exec $1>&- $(($1 + 20))<&-"
+}
+
+# Tells the server a line, and prints what it answers.
+asked() {
+  local answer
+  echo "$2" >&"$1"
+  IFS= read -r -t "${3-120}" -u "$(($1 + 20))" answer || fail "the backend was not given $2 records"
+  echo "$answer"
+}
+
+# Starts a session with these options of ccrun that lives until `end_session`. Sets url, session, keeper and worker.
+start_session() {
+  local waited=0
+  rm -f "$scratch/session.in" "$scratch/session.out"
+  mkfifo "$scratch/session.in" "$scratch/session.out"
+  # shellcheck disable=SC2016 # the session's own variables
+  close_all ccrun "$@" sh -c 'echo "$OTEL_EXPORTER_OTLP_ENDPOINT $CCRUN_SESSION"; cat' \
+    <"$scratch/session.in" >"$scratch/session.out" 2>>"$said" &
+  program=$!
+  exec 9>"$scratch/session.in"
+  IFS=' ' read -r -t 60 url session <"$scratch/session.out" || fail "no session began: $(tail -n 1 "$said")"
+  [ -n "$url" ] || fail "the session has no collector: $(tail -n 1 "$said")"
+  until keeper=$(cat "$state/locks/$session" 2>/dev/null) && worker=$(pgrep -P "$keeper"); do
+    [ $((waited += 1)) -le 600 ] || fail "the session has no worker"
+    sleep 0.05
+  done
+}
+
+# Becomes a command without the descriptors of `serve` and `start_session`, which have to close when they are closed here.
+close_all() {
+  exec "$@" 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- 23<&- 24<&- 25<&- 26<&- 27<&- 28<&-
+}
+
+# Ends the program; its collector, which would go on for a while, is killed, and what it has not delivered stays.
+end_session() {
+  exec 9>&-
+  wait "$program" || true
+  end_collectors
+}
+
+# Kills this run's collectors, and no others: keepers by the files they hold, which say who they are.
+end_collectors() {
+  local lock pid child
+  for lock in "$state"/locks/*; do
+    pid=$(cat "$lock" 2>/dev/null) || continue
+    [ "$(readlink "/proc/$pid/exe")" = "$scratch/bin/ccrun" ] || continue
+    child=$(pgrep -P "$pid") || true
+    # The keeper first, which would replace its worker.
+    kill -KILL "$pid" 2>/dev/null || true
+    [ -z "$child" ] || kill -KILL "$child" 2>/dev/null || true
+    until_gone "$pid"
+    [ -z "$child" ] || until_gone "$child"
+  done
+}
+
+until_gone() {
+  while [ -e "/proc/$1/exe" ] && [ "$(cut -d ' ' -f 3 "/proc/$1/stat" 2>/dev/null)" != Z ]; do sleep 0.01; done
+}
+
+# A home as new: no session, nothing stored.
+forget_state() {
+  end_collectors
+  rm -rf "$state"
+}
+
+# Keeps a number that a round has measured: `record WHAT WHO NUMBER`.
+record() {
+  printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>"$scratch/measured"
+}
+
+# The median of what was recorded, or `–` where nothing was.
+median() {
+  awk -F '\t' -v what="$1" -v who="$2" '$1 == what && $2 == who { print $3 }' "$scratch/measured" 2>/dev/null |
+    sort -g | awk '
+      { value[NR] = $1 }
+      END {
+        if (NR == 0) print "–"
+        else if (NR % 2) print value[(NR + 1) / 2]
+        else print (value[NR / 2] + value[NR / 2 + 1]) / 2
+      }'
+}
+
+# The ratio of two medians, `–` where one is missing: `ratio WHAT WHO TO_WHOM`.
+ratio() {
+  awk -v a="$(median "$1" "$2")" -v b="$(median "$1" "$3")" 'BEGIN {
+    if (a == "–" || b == "–" || b == 0) print "–"; else printf "%.2f ×\n", a / b
+  }'
+}
+
+# A number with so many decimals, and its unit: `show NUMBER DECIMALS UNIT`.
+show() {
+  if [ "$1" = – ]; then echo –; else printf "%.${2}f%s\n" "$1" "${3:+ $3}"; fi
+}
+
+# One row of a Markdown table.
+row() {
+  local cell line='|'
+  for cell; do line+=" $cell |"; done
+  echo "$line"
+}
+
+# A Markdown table's head.
+head_row() {
+  row "$@"
+  printf '|%s\n' "$(printf -- '---|%.0s' "$@")"
+}
+
+clean_up() {
+  local code=$? pid
+  exec 9>&-
+  for pid in $(jobs -pr); do kill "$pid" 2>/dev/null || true; done
+  [ ! -d "${state-}" ] || end_collectors
+  cd /
+  [ $code = 0 ] || [ ! -s "${said-}" ] || tail -n 200 "$said" >&2
+  rm -rf "$scratch"
+}
+
+progress() {
+  echo "bench: $1" >&2
+}
+
+# What cannot be measured here is no failure: the table says why.
+skip() {
+  echo "skipped: $1"
+  echo "bench: skipped: $1" >&2
+  exit 0
+}
+
+fail() {
+  echo "bench: $1" >&2
+  exit 1
+}
+
+misuse() {
+  printf 'bench: %s\n\n' "$1" >&2
+  usage >&2
+  exit 2
+}

@@ -1,0 +1,151 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # what is set here is for those who source it
+# The receivers that are compared, which all speak OTLP/HTTP and gRPC; what measures them sources this.
+#
+#   ccrun           a session of it
+#   otelcol-memory  an OpenTelemetry Collector that keeps its queue in memory
+#   otelcol-disk    with `file_storage`, as it is
+#   otelcol-fsync   with `file_storage` that syncs, which alone survives a power loss as ccrun does
+#   floor-read      acknowledges what it has read
+#   floor-one       acknowledges what one commit of SQLite's has put on disk (WAL, synchronous=FULL)
+#   floor-eight     the same with up to eight requests in a commit
+
+# shellcheck source=scripts/bench/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+# Sets otelcol, to nothing where it cannot be had.
+find_otelcol() {
+  otelcol=${TEST_OTELCOL:-$(counterpart otelcol)} || true
+}
+
+is_there() {
+  case $1 in
+    otelcol-*) [ -n "$otelcol" ] ;;
+  esac
+}
+
+# Starts a receiver whose destination is that URL. Sets url, grpc_url and pids.
+receive() {
+  local who=$1 destination=$2
+  case $who in
+    ccrun)
+      forget_state
+      start_session -p otlp --var "endpoint=$destination" "${ccrun_options[@]}"
+      grpc_url=$url
+      pids=("$keeper" "$worker")
+      ;;
+    otelcol-*) start_otelcol "${who#otelcol-}" "$destination" ;;
+    floor-*) start_floor "${who#floor-}" ;;
+  esac
+}
+
+# Ends what `receive` has started.
+dismiss() {
+  case $1 in
+    ccrun) end_session ;;
+    otelcol-*)
+      kill -KILL "${pids[0]}"
+      wait "${pids[0]}" 2>/dev/null || true
+      [ "${keep_storage-no}" = yes ] || rm -rf "$scratch/otelcol"
+      ;;
+    floor-*)
+      kill "${pids[0]}" 2>/dev/null || true
+      unserve 7
+      wait "${pids[0]}" 2>/dev/null || true
+      rm -f "$scratch"/floor.db*
+      ;;
+  esac
+}
+
+start_floor() {
+  case $1 in
+    read) serve 7 floor bench floor ;;
+    one) serve 7 floor bench floor --store "$scratch/floor.db" ;;
+    eight) serve 7 floor bench floor --store "$scratch/floor.db" --group 8 ;;
+  esac
+  url=$served grpc_url=$served pids=("$server")
+}
+
+start_otelcol() {
+  local http grpc attempt
+  for attempt in 1 2 3 4 5; do
+    http=127.0.0.1:$(free_port) grpc=127.0.0.1:$(free_port)
+    mkdir -p "$scratch/otelcol"
+    otelcol_configuration "$1" "$2" "$http" "$grpc" >"$scratch/otelcol.yaml"
+    close_all "$otelcol" --config "$scratch/otelcol.yaml" </dev/null >>"$said" 2>&1 &
+    pids=($!)
+    url=http://$http grpc_url=http://$grpc
+    ! bench first --endpoint "$url" 2>>"$said" || return 0
+    # Somebody else may have taken a port between its choice and its use.
+    wait "${pids[0]}" 2>/dev/null || progress "otelcol did not start (attempt $attempt)"
+  done
+  fail "otelcol does not start: $(tail -n 1 "$said")"
+}
+
+# A port that nobody listens on at the moment.
+free_port() {
+  local port
+  while :; do
+    port=$((20000 + RANDOM % 10000))
+    (exec 2>/dev/null && : <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+  done
+  echo "$port"
+}
+
+# As ccrun has it: gzip, ten seconds for an answer, tried again for ever, and a queue that holds what it is given.
+otelcol_configuration() {
+  local kind=$1 destination=$2 http=$3 grpc=$4 storage='' extensions='' fsync=false
+  [ "$kind" != fsync ] || fsync=true
+  if [ "$kind" != memory ]; then
+    storage=', storage: file_storage'
+    extensions="extensions: {file_storage: {directory: '$scratch/otelcol', fsync: $fsync}}"
+  fi
+  cat <<YAML
+$extensions
+receivers:
+  otlp:
+    protocols:
+      http: {endpoint: '$http'}
+      grpc: {endpoint: '$grpc'}
+exporters:
+  otlp_http:
+    endpoint: '$destination'
+    compression: ${otelcol_compression:-gzip}
+    timeout: 10s
+    retry_on_failure: {max_elapsed_time: 0}
+    sending_queue: {queue_size: 1000000$storage}
+service:
+  ${storage:+extensions: [file_storage]}
+  telemetry: {metrics: {level: none}, logs: {level: error}}
+  pipelines:
+    logs: {receivers: [otlp], exporters: [otlp_http]}
+    metrics: {receivers: [otlp], exporters: [otlp_http]}
+YAML
+}
+
+# A URL where nobody listens.
+closed_url() {
+  echo "http://127.0.0.1:$(free_port)"
+}
+
+# Kilobytes that the receiver has in memory: `Pss` counts what processes share once, `Rss` in each of them.
+memory() {
+  local pid
+  for pid in "${pids[@]}"; do cat "/proc/$pid/smaps_rollup"; done |
+    awk -v field="$1:" '$1 == field { sum += $2 } END { print sum + 0 }'
+}
+
+# Seconds of processor time that it has used, all its threads together, to the nanosecond for those that live.
+processor() {
+  local pid
+  for pid in "${pids[@]}"; do cat "/proc/$pid"/task/*/schedstat; done | awk '{ sum += $1 } END { printf "%.6f\n", sum / 1e9 }'
+}
+
+# How often its threads have gone to sleep, which is how often they were woken.
+wakeups() {
+  local pid
+  for pid in "${pids[@]}"; do cat "/proc/$pid"/task/*/status; done |
+    awk '$1 == "voluntary_ctxt_switches:" { sum += $2 } END { print sum + 0 }'
+}
+
+ccrun_options=()

@@ -20,6 +20,7 @@ pub(crate) struct Options {
     #[arg(long)]
     endpoint: Option<String>,
     /// The receiver, if it is to be started first and killed afterwards
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
 }
 

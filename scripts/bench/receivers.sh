@@ -3,8 +3,12 @@
 # The receivers that are compared, which all speak OTLP/HTTP and gRPC; what measures them sources this.
 #
 #   ccrun           a session of it
+#   ccrun-local     one that sends nothing
+#   ccrun-tls       one whose destination has TLS, by the authority in $scratch/authority.pem
+#   ccrun-plain     one that does not compress
 #   otelcol-memory  an OpenTelemetry Collector that keeps its queue in memory
 #   otelcol-disk    with `file_storage`, as it is
+#   otelcol-plain   the same without compression
 #   otelcol-fsync   with `file_storage` that syncs, which alone survives a power loss as ccrun does
 #   floor-read      acknowledges what it has read
 #   floor-one       acknowledges what one commit of SQLite's has put on disk (WAL, synchronous=FULL)
@@ -28,11 +32,9 @@ is_there() {
 receive() {
   local who=$1 destination=$2
   case $who in
-    ccrun)
-      forget_state
-      start_session -p otlp --var "endpoint=$destination" "${ccrun_options[@]}"
-      grpc_url=$url
-      pids=("$keeper" "$worker")
+    ccrun*)
+      [ "${keep-no}" = yes ] || forget_state
+      start_ccrun "$who" "$destination"
       ;;
     otelcol-*) start_otelcol "${who#otelcol-}" "$destination" ;;
     floor-*) start_floor "${who#floor-}" ;;
@@ -42,11 +44,11 @@ receive() {
 # Ends what `receive` has started.
 dismiss() {
   case $1 in
-    ccrun) end_session ;;
+    ccrun*) end_session ;;
     otelcol-*)
       kill -KILL "${pids[0]}"
       wait "${pids[0]}" 2>/dev/null || true
-      [ "${keep_storage-no}" = yes ] || rm -rf "$scratch/otelcol"
+      [ "${keep-no}" = yes ] || rm -rf "$scratch/otelcol"
       ;;
     floor-*)
       kill "${pids[0]}" 2>/dev/null || true
@@ -55,6 +57,20 @@ dismiss() {
       rm -f "$scratch"/floor.db*
       ;;
   esac
+}
+
+start_ccrun() {
+  local profiles=$HOME/.config/ccrun/profiles
+  printf '[destination.otlp]\ncompression = "none"\n' >"$profiles/plain.toml"
+  printf '[destination.otlp.tls]\nca = "%s"\n' "$scratch/authority.pem" >"$profiles/tls.toml"
+  case $1 in
+    ccrun) start_session -p otlp --var "endpoint=$2" ;;
+    ccrun-local) start_session -p local ;;
+    ccrun-tls) start_session -p otlp -p tls --var "endpoint=$2" ;;
+    ccrun-plain) start_session -p otlp -p plain --var "endpoint=$2" ;;
+  esac
+  grpc_url=$url
+  pids=("$keeper" "$worker")
 }
 
 start_floor() {
@@ -67,19 +83,25 @@ start_floor() {
 }
 
 start_otelcol() {
-  local http grpc attempt
+  local attempt
   for attempt in 1 2 3 4 5; do
-    http=127.0.0.1:$(free_port) grpc=127.0.0.1:$(free_port)
-    mkdir -p "$scratch/otelcol"
-    otelcol_configuration "$1" "$2" "$http" "$grpc" >"$scratch/otelcol.yaml"
+    configure_otelcol "$1" "$2" "$scratch/otelcol"
     close_all "$otelcol" --config "$scratch/otelcol.yaml" </dev/null >>"$said" 2>&1 &
     pids=($!)
-    url=http://$http grpc_url=http://$grpc
     ! bench first --endpoint "$url" 2>>"$said" || return 0
     # Somebody else may have taken a port between its choice and its use.
     wait "${pids[0]}" 2>/dev/null || progress "otelcol did not start (attempt $attempt)"
   done
   fail "otelcol does not start: $(tail -n 1 "$said")"
+}
+
+# Writes a configuration beside that directory, which is for what is stored. Sets url and grpc_url.
+configure_otelcol() {
+  local http grpc
+  http=127.0.0.1:$(free_port) grpc=127.0.0.1:$(free_port)
+  url=http://$http grpc_url=http://$grpc
+  mkdir -p "$3"
+  otelcol_configuration "$1" "$2" "$http" "$grpc" "$3" >"$3.yaml"
 }
 
 # A port that nobody listens on at the moment.
@@ -94,11 +116,12 @@ free_port() {
 
 # As ccrun has it: gzip, ten seconds for an answer, tried again for ever, and a queue that holds what it is given.
 otelcol_configuration() {
-  local kind=$1 destination=$2 http=$3 grpc=$4 storage='' extensions='' fsync=false
+  local kind=$1 destination=$2 http=$3 grpc=$4 storage='' extensions='' fsync=false compression=gzip
   [ "$kind" != fsync ] || fsync=true
+  [ "$kind" != plain ] || compression=none
   if [ "$kind" != memory ]; then
     storage=', storage: file_storage'
-    extensions="extensions: {file_storage: {directory: '$scratch/otelcol', fsync: $fsync}}"
+    extensions="extensions: {file_storage: {directory: '$5', fsync: $fsync}}"
   fi
   cat <<YAML
 $extensions
@@ -110,7 +133,7 @@ receivers:
 exporters:
   otlp_http:
     endpoint: '$destination'
-    compression: ${otelcol_compression:-gzip}
+    compression: $compression
     timeout: 10s
     retry_on_failure: {max_elapsed_time: 0}
     sending_queue: {queue_size: 1000000$storage}
@@ -147,5 +170,3 @@ wakeups() {
   for pid in "${pids[@]}"; do cat "/proc/$pid"/task/*/status; done |
     awk '$1 == "voluntary_ctxt_switches:" { sum += $2 } END { print sum + 0 }'
 }
-
-ccrun_options=()

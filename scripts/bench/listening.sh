@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Measures how long it takes from a receiver's start to its first acknowledgement; ccrun's is that of its program, which
+# sends at once.
+set -euo pipefail
+# shellcheck source=scripts/bench/receivers.sh
+. "$(dirname "$0")/receivers.sh"
+
+usage() {
+  cat <<'TEXT'
+Usage: scripts/bench/listening.sh [RUNS]     RUNS of each, 20 unless told otherwise; prints a Markdown table
+       scripts/bench/listening.sh --smoke    once
+       scripts/bench/listening.sh --help
+TEXT
+}
+
+main() {
+  begin "$@"
+  find_otelcol
+  local kind commands closed
+  closed=$(closed_url)
+  commands=("ccrun" "ccrun -p otlp --var endpoint=$closed bench first")
+  for kind in memory disk fsync; do
+    is_there "otelcol-$kind" || continue
+    configure_otelcol "$kind" "$closed" "$scratch/otelcol-$kind"
+    commands+=("otelcol-$kind" "bench first --endpoint $url $otelcol --config=$scratch/otelcol-$kind.yaml")
+  done
+  export state scratch
+  export -f end_collectors until_gone
+  bench alternate --runs "${runs:-$(usually 20 1)}" --heading "from the start to the first acknowledgement" \
+    --after "bash -c end_collectors" "${commands[@]}" </dev/null
+}
+
+main "$@"

@@ -5,6 +5,8 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
 parts=(claude otelcol prometheus victoriametrics python-sdk js-sdk go-sdk)
+# Launchers that ccrun is measured beside; no test wants them.
+launchers=(dotenvx mise otel-instrument)
 claude_version=2.1.329
 otelcol_version=0.155.0
 otelcol_confmap_version=1.61.0
@@ -21,6 +23,9 @@ go_sdk_source=$(cd "$(dirname "$0")/../tests/support/go-sdk" && pwd)/main.go
 # The newest of which all nine exporters are there for Node 20.
 js_sdk_version=0.223.0
 js_api_version=1.9.0
+dotenvx_version=2.38.2
+mise_version=2026.9.15
+otel_instrument_version=0.66b2
 js_packages=(@opentelemetry/exporter-{trace,metrics,logs}-otlp-{http,proto,grpc})
 
 # Seconds. A registry that accepts and never answers must not hold up a test run for ever.
@@ -34,7 +39,7 @@ cache=${CCRUN_COUNTERPARTS:-${XDG_CACHE_HOME:-$HOME/.cache}/ccrun-counterparts}
 
 usage() {
   cat <<TEXT
-Usage: scripts/counterparts.sh [PART]...       take or build these, all of them by default
+Usage: scripts/counterparts.sh [PART]...       take or build these, all that the tests want by default
        scripts/counterparts.sh --path PART     print where it is; nothing, and exit 1, if it is not finished
        scripts/counterparts.sh --list          print the parts' names
        scripts/counterparts.sh --help
@@ -48,6 +53,11 @@ Parts:
   go-sdk      a program with OpenTelemetry's SDK $go_sdk_version, by go (25 MB, some minutes)
   js-sdk      a node that knows OpenTelemetry's exporters $js_sdk_version, by npm (50 MB)
 
+Launchers that scripts/bench/launch.sh compares with:
+  dotenvx          dotenvx $dotenvx_version, by npm
+  mise             mise $mise_version, by npm (100 MB)
+  otel-instrument  opentelemetry-instrument $otel_instrument_version, by python3
+
 They go to \$CCRUN_COUNTERPARTS, else ccrun-counterparts in the user's cache directory: here
 $cache
 
@@ -59,7 +69,7 @@ TEXT
 main() {
   case ${1-} in
     -h | --help) usage ;;
-    --list) printf '%s\n' "${parts[@]}" ;;
+    --list) printf '%s\n' "${parts[@]}" "${launchers[@]}" ;;
     --path)
       [ $# -eq 2 ] || misuse "--path takes one part"
       known "$2"
@@ -237,6 +247,37 @@ build_js_sdk() {
   run 60 "$log" "$home/bin/node" -e 'process.argv.slice(1).forEach(require)' "${js_packages[@]}"
 }
 
+build_dotenvx() {
+  build_by_npm dotenvx "$1" "$2" "@dotenvx/dotenvx@$dotenvx_version"
+}
+
+# Its install script only takes the package of this platform, which can be asked for by name.
+build_mise() {
+  local os arch
+  os=$(uname -s | tr '[:upper:]' '[:lower:]' | sed 's/darwin/macos/')
+  arch=$(uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')
+  build_by_npm mise "$1" "$2" "@jdxcode/mise-$os-$arch@$mise_version" || return 1
+  mkdir -p "$1/bin"
+  ln -sf "../node_modules/@jdxcode/mise-$os-$arch/bin/mise" "$1/bin/mise"
+}
+
+build_by_npm() {
+  local part=$1 home=$2 log=$3
+  needs npm || return 1
+  progress "$part" "installing $4 by npm"
+  run "$npm_limit" "$log" npm install --prefix "$home" --ignore-scripts --no-audit --no-fund --no-package-lock \
+    --loglevel error "$4"
+}
+
+build_otel_instrument() {
+  local home=$1 log=$2
+  needs python3 || return 1
+  progress otel-instrument "installing opentelemetry-distro $otel_instrument_version by pip"
+  run "$pip_limit" "$log" python3 -m venv "$home" || return 1
+  run "$pip_limit" "$log" "$home/bin/python" -m pip install --quiet --no-input \
+    "opentelemetry-distro[otlp]==$otel_instrument_version"
+}
+
 directory() {
   case $1 in
     claude) echo "$cache/claude-$claude_version" ;;
@@ -246,6 +287,9 @@ directory() {
     python-sdk) echo "$cache/python-sdk" ;;
     go-sdk) echo "$cache/go-sdk" ;;
     js-sdk) echo "$cache/js-sdk-$js_sdk_version" ;;
+    dotenvx) echo "$cache/dotenvx-$dotenvx_version" ;;
+    mise) echo "$cache/mise-$mise_version" ;;
+    otel-instrument) echo "$cache/otel-instrument-$otel_instrument_version" ;;
   esac
 }
 
@@ -258,6 +302,9 @@ program() {
     python-sdk) echo "$(directory python-sdk)/bin/python" ;;
     go-sdk) echo "$(directory go-sdk)/go-sdk" ;;
     js-sdk) echo "$(directory js-sdk)/bin/node" ;;
+    dotenvx) echo "$(directory dotenvx)/node_modules/.bin/dotenvx" ;;
+    mise) echo "$(directory mise)/bin/mise" ;;
+    otel-instrument) echo "$(directory otel-instrument)/bin/opentelemetry-instrument" ;;
   esac
 }
 
@@ -271,6 +318,9 @@ recipe() {
     python-sdk) echo "${python_packages[*]} $python_sdk_version" ;;
     go-sdk) go_sdk_modules && cat "$go_sdk_source" ;;
     js-sdk) echo "${js_packages[*]} $js_sdk_version, api $js_api_version" ;;
+    dotenvx) echo "dotenvx $dotenvx_version" ;;
+    mise) echo "mise $mise_version" ;;
+    otel-instrument) echo "opentelemetry-distro $otel_instrument_version" ;;
   esac
 }
 
@@ -282,7 +332,7 @@ finished() {
 
 known() {
   local part
-  for part in "${parts[@]}"; do
+  for part in "${parts[@]}" "${launchers[@]}"; do
     [ "$part" != "$1" ] || return 0
   done
   misuse "there is no part \`$1\`"

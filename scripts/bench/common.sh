@@ -122,7 +122,7 @@ end_session() {
 # Kills this run's collectors, and no others: keepers by the files they hold, which say who they are.
 end_collectors() {
   local lock pid child
-  for lock in "$state"/locks/*; do
+  for lock in "$state"/locks/* "$scratch"/states/*/locks/*; do
     pid=$(cat "$lock" 2>/dev/null) || continue
     [ "$(readlink "/proc/$pid/exe")" = "$scratch/bin/ccrun" ] || continue
     child=$(pgrep -P "$pid") || true

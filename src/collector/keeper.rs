@@ -200,7 +200,7 @@ fn execute(handed: &Handed) -> io::Result<Ending> {
         .stderr(OwnedFd::from(handed.listener.try_clone()?))
         .spawn()?;
     let plan = Plan { role: Role::Worker, ..handed.plan.clone() };
-    serde_json::to_writer(&mut writer, &plan)?;
+    writer.write_all(&serde_json::to_vec(&plan)?)?;
     drop(writer);
     let status = worker.wait()?;
     Ok(status.code().map_or(Ending::Signalled(status.signal()), Ending::Exited))

@@ -73,6 +73,8 @@ impl AsFd for Channel {
 
 /// Starts a collector for a plan. On return it listens, or lives and will: exports wait in the listener's backlog.
 pub fn start(surroundings: &Surroundings, listener: TcpListener, plan: &Plan) -> Result<Channel> {
+    // Written at once, where a piece at a time would be a thousand system calls, and as many for its reader.
+    let plan = serde_json::to_vec(plan).context("cannot write the plan")?;
     let (plan_reader, mut plan_writer) = io::pipe().context("cannot make a pipe")?;
     let (mut stream, theirs) = UnixStream::pair().context("cannot make a socket")?;
     let variables = surroundings.variables.iter();
@@ -89,8 +91,7 @@ pub fn start(surroundings: &Surroundings, listener: TcpListener, plan: &Plan) ->
         .current_dir("/")
         .spawn()
         .with_context(|| format!("cannot run `{}`", surroundings.executable.display()))?;
-    let written =
-        serde_json::to_writer(&mut plan_writer, plan).map_err(io::Error::from).and_then(|()| plan_writer.flush());
+    let written = plan_writer.write_all(&plan);
     drop(plan_writer);
     let answer = match written {
         Ok(()) => answer(&mut stream),

@@ -30,8 +30,8 @@ const AGENT: &str =
 /// JSON makes several times as much.
 const LONGEST_JSON: usize = 64 << 20;
 
-/// Requests up to this, in bytes, become JSON where they are, which takes a millisecond; others on a thread of their
-/// own.
+/// Requests up to this, in bytes, become JSON or are compressed where they are, which takes a millisecond; others on a
+/// thread of their own, or whoever exports would wait for it.
 const SMALL: usize = 128 << 10;
 
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
@@ -113,27 +113,24 @@ impl Transport {
         }
     }
 
-    /// The body in the encoding of the destination.
+    /// The body in the encoding of the destination, and compressed for one that takes that.
     async fn encode(&self, signal: Signal, body: Bytes) -> Result<Bytes, Outcome> {
-        if self.protocol != Protocol::HttpJson {
+        let body = if self.protocol == Protocol::HttpJson {
+            let written = aside(body.len(), move || protobuf_to_json(signal, &body, LONGEST_JSON)).await?;
+            written.map(Bytes::from).map_err(|error| not_json(&error))?
+        } else {
+            body
+        };
+        if !self.gzip {
             return Ok(body);
         }
-        let is_small = body.len() <= SMALL;
-        let write = move || protobuf_to_json(signal, &body, LONGEST_JSON);
-        let written = if is_small { write() } else { spawn_blocking(write).await.map_err(|error| unsent(&error))? };
-        written.map(Bytes::from).map_err(|error| {
-            let reason = format!("the request cannot be made json: {error}");
-            match error {
-                JsonError::TooLarge(_) => Outcome::TooLarge { reason },
-                _ => Outcome::Refused { reason },
-            }
-        })
+        let compressed = aside(body.len(), move || gzip(&body)).await?;
+        compressed.map(Bytes::from).map_err(|error| unsent(&error))
     }
 
-    /// The request that carries `body`, which is in the destination's encoding.
-    fn request(&self, signal: Signal, body: Bytes, headers: &HeaderMap) -> Result<Request<Full<Bytes>>, Outcome> {
+    /// The request that carries `body`, which is encoded.
+    fn request(&self, signal: Signal, mut body: Bytes, headers: &HeaderMap) -> Result<Request<Full<Bytes>>, Outcome> {
         let is_grpc = self.protocol == Protocol::Grpc;
-        let mut body = if self.gzip { gzip(&body).map(Bytes::from).map_err(|error| unsent(&error))? } else { body };
         if is_grpc {
             body = frame(&body, self.gzip).map_err(|error| Outcome::TooLarge { reason: error.to_string() })?;
         }
@@ -183,6 +180,19 @@ impl Transport {
             Protocol::HttpProtobuf | Protocol::HttpJson if signal.is_path_of(&self.prefix) => self.prefix.clone(),
             Protocol::HttpProtobuf | Protocol::HttpJson => format!("{}{}", self.prefix, signal.http_path()),
         }
+    }
+}
+
+/// Does work on so many bytes, on another thread if others would have to wait for it.
+async fn aside<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Outcome> {
+    if bytes <= SMALL { Ok(work()) } else { spawn_blocking(work).await.map_err(|error| unsent(&error)) }
+}
+
+fn not_json(error: &JsonError) -> Outcome {
+    let reason = format!("the request cannot be made json: {error}");
+    match error {
+        JsonError::TooLarge(_) => Outcome::TooLarge { reason },
+        _ => Outcome::Refused { reason },
     }
 }
 

@@ -126,18 +126,27 @@ impl<'a> Key<'a> {
 /// Notes that this came, and says how much of its amount is known already; none if all of it is.
 fn see(connection: &Connection, session: &str, usage: &Usage) -> rusqlite::Result<Option<i64>> {
     let amount = usage.amounts.first().map_or(0, |(_, amount)| *amount);
-    let before: Option<i64> = connection
-        .prepare_cached("SELECT amount FROM usage_seen WHERE session = ?1 AND identity = ?2")?
-        .query_row((session, usage.identity), |row| row.get(0))
-        .optional()?;
-    let known = before.is_some_and(|before| !usage.cumulative || before >= amount);
-    if known {
+    let noted = connection
+        .prepare_cached("INSERT OR IGNORE INTO usage_seen (session, identity, amount) VALUES (?1, ?2, ?3)")?
+        .execute((session, usage.identity, amount))?;
+    if noted > 0 {
+        return Ok(Some(0));
+    }
+    if !usage.cumulative {
         return Ok(None);
     }
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO usage_seen (session, identity, amount) VALUES (?1, ?2, ?3)")?
-        .execute((session, usage.identity, amount))?;
-    Ok(Some(before.unwrap_or_default()))
+    let before: i64 = connection
+        .prepare_cached("SELECT amount FROM usage_seen WHERE session = ?1 AND identity = ?2")?
+        .query_row((session, usage.identity), |row| row.get(0))?;
+    if before >= amount {
+        return Ok(None);
+    }
+    connection.prepare_cached("UPDATE usage_seen SET amount = ?3 WHERE session = ?1 AND identity = ?2")?.execute((
+        session,
+        usage.identity,
+        amount,
+    ))?;
+    Ok(Some(before))
 }
 
 fn mark(connection: &Connection, client: i64, update: &str) -> rusqlite::Result<()> {

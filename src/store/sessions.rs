@@ -92,10 +92,15 @@ pub fn insert(connection: &Connection, session: &Session) -> rusqlite::Result<()
     Ok(())
 }
 
-/// Adds to what a session has received, in records, data points and spans.
-pub fn count_received(connection: &Connection, session: &str, records: u64) -> rusqlite::Result<()> {
+/// Adds to what a session has received, in records, data points and spans. It is written down first where it is not: in
+/// a store that could not be written when it began, or is another since.
+pub fn count_received(connection: &Connection, session: &Session, records: u64) -> rusqlite::Result<()> {
+    let records = i64::try_from(records).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached("UPDATE session SET received = received + ?2 WHERE id = ?1")?;
-    statement.execute(params![session, i64::try_from(records).unwrap_or(i64::MAX)])?;
+    if statement.execute(params![session.id, records])? == 0 {
+        insert(connection, session)?;
+        statement.execute(params![session.id, records])?;
+    }
     Ok(())
 }
 

@@ -124,13 +124,18 @@ impl Store {
 
 /// Runs work so that its failure undoes its own changes alone.
 fn savepoint<T>(connection: &Connection, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
-    connection.execute_batch("SAVEPOINT work")?;
+    execute(connection, "SAVEPOINT work")?;
     let result = work(connection);
     if result.is_err() {
-        connection.execute_batch("ROLLBACK TO work")?;
+        execute(connection, "ROLLBACK TO work")?;
     }
-    connection.execute_batch("RELEASE work")?;
+    execute(connection, "RELEASE work")?;
     result
+}
+
+/// Runs a statement that comes again and again, and that takes longer to parse than to do.
+fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(drop)
 }
 
 /// Gives pages back to the disk that nothing has stood in since an outage was over, some at a time.
@@ -222,9 +227,9 @@ impl Writer {
     fn transaction(&mut self, group: &mut Vec<Write>, replies: &mut Vec<Reply>) -> Result<(), StoreError> {
         let Opened { connection, lock, .. } = self.locked()?;
         let result = (|| {
-            connection.execute_batch("BEGIN IMMEDIATE")?;
+            execute(connection, "BEGIN IMMEDIATE")?;
             replies.extend(group.drain(..).filter_map(|work| work(Ok(connection))));
-            connection.execute_batch("COMMIT")
+            execute(connection, "COMMIT")
         })();
         if result.is_err() && !connection.is_autocommit() {
             // The connection is dropped after a failure, which rolls back in any case.

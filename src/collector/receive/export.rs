@@ -123,8 +123,7 @@ impl Receiver {
         let recipients: Vec<_> = wanting.iter().map(|route| route.to.clone()).collect();
         let session = self.session.clone();
         let committed = self.store.commit(move |connection| {
-            sessions::insert(connection, &session)?;
-            sessions::count_received(connection, &session.id, found.items)?;
+            sessions::count_received(connection, &session, found.items)?;
             sessions::count_refused(connection, &session.id, refused)?;
             ledger::insert(connection, &session.id, &found.usage)?;
             batches::insert(connection, signal, &body, now.as_millisecond(), &recipients)

@@ -2,6 +2,7 @@
 //!
 //! A batch is there as long as a delivery of it is; both go in one commit.
 
+use rusqlite::blob::ZeroBlob;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::tally::{self, Counts};
@@ -10,6 +11,10 @@ use crate::otlp::{self, Signal};
 
 /// How much undelivered data is kept, in bytes; the oldest goes first, counted.
 pub const MAXIMUM_WAITING: u64 = 512 << 20;
+
+/// From how many bytes on a body is written into a row that is there, page by page: as a parameter `SQLite` would copy
+/// it twice, and what is as large as may be would take a hundred megabytes more.
+const LARGE: usize = 1 << 20;
 
 /// A destination of a session, as deliveries remember it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,8 +110,15 @@ pub(super) fn insert_body(
 ) -> rusqlite::Result<i64> {
     let mut statement = connection
         .prepare_cached("INSERT INTO batch (session, signal, received_at, size, body) VALUES (?1, ?2, ?3, ?4, ?5)")?;
-    statement.execute(params![session, signal.name(), received_at, body.len().cast_signed(), body])?;
-    Ok(connection.last_insert_rowid())
+    let size = body.len().cast_signed();
+    if body.len() < LARGE {
+        statement.execute(params![session, signal.name(), received_at, size, body])?;
+        return Ok(connection.last_insert_rowid());
+    }
+    statement.execute(params![session, signal.name(), received_at, size, ZeroBlob(body.len() as u64)])?;
+    let batch = connection.last_insert_rowid();
+    connection.blob_open("main", "batch", "body", batch, false)?.write_all_at(body, 0)?;
+    Ok(batch)
 }
 
 /// Notes that a batch is for a recipient. Deliveries are made in the order of their turns, which at first are the

@@ -35,6 +35,10 @@ const PASSED_ON: [&str; 10] = [
     "USER",
 ];
 
+/// What glibc's allocator reads; others pass over it. One arena for the few threads that there are, instead of one for
+/// each; and what is large is given back to the system as soon as it is free, however much there was of it before.
+const ALLOCATOR: [(&str, &str); 2] = [("MALLOC_ARENA_MAX", "1"), ("MALLOC_MMAP_THRESHOLD_", "131072")];
+
 /// The launcher's way to its collector. It is closed when the launcher becomes the program, and at its end.
 #[derive(Debug)]
 pub struct Channel {
@@ -85,6 +89,7 @@ pub fn start(surroundings: &Surroundings, listener: TcpListener, plan: &Plan) ->
         .arg("collector")
         .env_clear()
         .envs(passed_on)
+        .envs(ALLOCATOR)
         .stdin(OwnedFd::from(theirs))
         .stdout(plan_reader)
         .stderr(Stdio::from(OwnedFd::from(listener)))

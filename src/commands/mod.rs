@@ -15,6 +15,7 @@ mod run;
 mod secret;
 mod sessions;
 mod trust;
+mod wire;
 mod wrap;
 
 use std::ffi::OsStr;
@@ -51,6 +52,8 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Trust(trust) => trust::trust(&trust, &Surroundings::gather()?),
         Command::Wrap(wrap) => Ok(wrap::run(wrap, &Surroundings::gather()?)),
         Command::Untrust(untrust) => trust::untrust(&untrust, &Surroundings::gather()?),
+        Command::Wire(options) => wire::wire(options, &Surroundings::gather()?),
+        Command::Unwire(options) => wire::unwire(options, &Surroundings::gather()?),
     }
 }
 

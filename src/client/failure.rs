@@ -1,18 +1,69 @@
 //! Why a request got no answer, in words that a person can act on.
 
 use std::error::Error;
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
 use hyper::StatusCode;
+use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
 use super::answer::status_words;
 use super::connect::{ProxyFailure, What};
 use crate::printable::printable;
 
+/// Why a request got no answer, in words that a person can act on. They say nothing of the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What of the way failed.
+    pub kind: FailureKind,
+    words: String,
+}
+
+/// What of the way to a server failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// Its name has no address.
+    Name,
+    /// Nobody takes a connection there.
+    Unreached,
+    /// It took the connection, and says nothing.
+    Silent,
+    /// It closed the connection without a word.
+    Closed,
+    /// It speaks something else, or one side speaks TLS and the other does not.
+    Language,
+    /// Its certificate has expired.
+    Expired,
+    /// Its certificate is for another name.
+    OtherName,
+    /// Its certificate is from an authority that is not trusted here.
+    UnknownAuthority,
+    /// Its certificate is not accepted for another reason.
+    Certificate,
+    /// It wants another certificate of ours, or ours cannot be used.
+    Identity,
+    /// The proxy before it failed, or refused.
+    Proxy,
+    /// Anything else.
+    Other,
+}
+
+impl Failure {
+    pub(super) fn new(kind: FailureKind, words: impl Into<String>) -> Self {
+        Self { kind, words: words.into() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.words)
+    }
+}
+
 /// The reason for `error`, of a request to `host` (with its port) that had `timeout`. It names nothing of the request.
-pub(super) fn reason(error: &(dyn Error + 'static), host: &str, timeout: Duration) -> String {
+pub(super) fn reason(error: &(dyn Error + 'static), host: &str, timeout: Duration) -> Failure {
     for cause in causes(error) {
         if let Some(failure) = cause.downcast_ref::<ProxyFailure>() {
             return proxy_reason(failure, host, timeout);
@@ -20,30 +71,32 @@ pub(super) fn reason(error: &(dyn Error + 'static), host: &str, timeout: Duratio
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
             return tls_reason(tls, host);
         }
-        if let Some(words) = reason_by_words(&cause.to_string(), host) {
-            return words;
+        if let Some(failure) = reason_by_words(&cause.to_string(), host) {
+            return failure;
         }
-        if let Some(words) = cause.downcast_ref::<hyper::Error>().and_then(|error| http_reason(error, host)) {
-            return words;
+        if let Some(failure) = cause.downcast_ref::<hyper::Error>().and_then(|error| http_reason(error, host)) {
+            return failure;
         }
-        if let Some(words) = cause.downcast_ref::<io::Error>().and_then(|error| io_reason(error, host, timeout)) {
-            return words;
+        if let Some(failure) = cause.downcast_ref::<io::Error>().and_then(|error| io_reason(error, host, timeout)) {
+            return failure;
         }
     }
     let last = causes(error).last().map(ToString::to_string).unwrap_or_default();
-    format!("the request to {host} failed: {}", printable(&last))
+    Failure::new(FailureKind::Other, format!("the request to {host} failed: {}", printable(&last)))
 }
 
 /// hyper-util and h2 keep these errors' types to themselves; tests guard that they still say so.
-fn reason_by_words(error: &str, host: &str) -> Option<String> {
+fn reason_by_words(error: &str, host: &str) -> Option<Failure> {
     if error == "dns error" {
-        return Some(format!("cannot find the address of {host}: is the name right, and the network up?"));
+        let words = format!("cannot find the address of {host}: is the name right, and the network up?");
+        return Some(Failure::new(FailureKind::Name, words));
     }
     error.ends_with("frame with invalid size").then(|| {
-        format!(
+        let words = format!(
             "{host} answered with something that is no http/2, which grpc needs: should the protocol be \
              `http/protobuf`, or the endpoint begin with `https://`?"
-        )
+        );
+        Failure::new(FailureKind::Language, words)
     })
 }
 
@@ -53,32 +106,35 @@ pub(super) fn is_tls(error: &(dyn Error + 'static)) -> bool {
 }
 
 /// The time ran out before there was a connection.
-pub(super) fn connecting_timed_out(host: &str, timeout: Duration) -> String {
-    format!("cannot connect to {host} within {timeout:?}")
+pub(super) fn connecting_timed_out(host: &str, timeout: Duration) -> Failure {
+    Failure::new(FailureKind::Unreached, format!("cannot connect to {host} within {timeout:?}"))
 }
 
 /// The time ran out before there was an answer.
-pub(super) fn answer_timed_out(host: &str, timeout: Duration) -> String {
-    format!("{host} did not answer within {timeout:?}")
+pub(super) fn answer_timed_out(host: &str, timeout: Duration) -> Failure {
+    Failure::new(FailureKind::Silent, format!("{host} did not answer within {timeout:?}"))
 }
 
 /// A proxy wants credentials, or others than it `were_given`.
-pub(super) fn proxy_unauthorized(proxy: &str, were_given: bool) -> String {
-    if were_given {
-        return format!("{proxy} did not accept the credentials in its URL: 407 proxy authentication required");
-    }
-    format!("{proxy} wants credentials: its URL takes them, as http://USER:PASSWORD@HOST:PORT")
+pub(super) fn proxy_unauthorized(proxy: &str, were_given: bool) -> Failure {
+    let words = if were_given {
+        format!("{proxy} did not accept the credentials in its URL: 407 proxy authentication required")
+    } else {
+        format!("{proxy} wants credentials: its URL takes them, as http://USER:PASSWORD@HOST:PORT")
+    };
+    Failure::new(FailureKind::Proxy, words)
 }
 
-fn proxy_reason(failure: &ProxyFailure, host: &str, timeout: Duration) -> String {
+fn proxy_reason(failure: &ProxyFailure, host: &str, timeout: Duration) -> Failure {
     let ProxyFailure { proxy, what } = failure;
-    match what {
-        What::Failed(error) => reason(error.as_ref(), proxy, timeout),
+    let words = match what {
+        What::Failed(error) => reason(error.as_ref(), proxy, timeout).words,
         What::Garbled => format!("{proxy} answered with something that is no http/1.1: is it a proxy of http?"),
-        What::Unauthorized { were_given } => proxy_unauthorized(proxy, *were_given),
+        What::Unauthorized { were_given } => return proxy_unauthorized(proxy, *were_given),
         What::Refused(StatusCode::FORBIDDEN) => format!("{proxy} does not allow connections to {host}: 403 forbidden"),
         What::Refused(status) => format!("{proxy} did not connect to {host}: {}", status_words(*status)),
-    }
+    };
+    Failure::new(FailureKind::Proxy, words)
 }
 
 /// An error and everything below it. What an `io::Error` wraps is not its source but itself, so it is asked apart.
@@ -89,48 +145,77 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
     })
 }
 
-fn io_reason(error: &io::Error, host: &str, timeout: Duration) -> Option<String> {
-    use io::ErrorKind as Kind;
+fn io_reason(error: &io::Error, host: &str, timeout: Duration) -> Option<Failure> {
+    use io::ErrorKind;
+    let unreached = |words: String| Failure::new(FailureKind::Unreached, words);
     Some(match error.kind() {
-        Kind::ConnectionRefused => format!("{host} refused the connection: does anything listen there?"),
-        Kind::NetworkUnreachable | Kind::HostUnreachable | Kind::NetworkDown => {
-            format!("no network reaches {host}")
+        ErrorKind::ConnectionRefused => {
+            unreached(format!("{host} refused the connection: does anything listen there?"))
         }
-        Kind::TimedOut => connecting_timed_out(host, timeout),
-        Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe | Kind::UnexpectedEof => closed(host),
+        ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable | ErrorKind::NetworkDown => {
+            unreached(format!("no network reaches {host}"))
+        }
+        ErrorKind::TimedOut => connecting_timed_out(host, timeout),
+        ErrorKind::ConnectionReset
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::BrokenPipe
+        | ErrorKind::UnexpectedEof => closed(host),
         _ => return None,
     })
 }
 
-fn http_reason(error: &hyper::Error, host: &str) -> Option<String> {
+fn http_reason(error: &hyper::Error, host: &str) -> Option<Failure> {
     if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
         return Some(closed(host));
     }
     error.is_parse().then(|| {
-        format!(
+        let words = format!(
             "{host} answered with something that is no http/1.1: should the protocol be `grpc`, or the endpoint begin \
              with `https://`?"
-        )
+        );
+        Failure::new(FailureKind::Language, words)
     })
 }
 
-fn closed(host: &str) -> String {
-    format!("{host} closed the connection without an answer")
+fn closed(host: &str) -> Failure {
+    Failure::new(FailureKind::Closed, format!("{host} closed the connection without an answer"))
 }
 
-fn tls_reason(error: &rustls::Error, host: &str) -> String {
+fn tls_reason(error: &rustls::Error, host: &str) -> Failure {
     match error {
-        rustls::Error::InvalidCertificate(error) => certificate_reason(error, host),
+        rustls::Error::InvalidCertificate(error) => {
+            Failure::new(certificate_kind(error), certificate_words(error, host))
+        }
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            format!("{host} does not speak tls: should the endpoint begin with `http://`?")
+            let words = format!("{host} does not speak tls: should the endpoint begin with `http://`?");
+            Failure::new(FailureKind::Language, words)
         }
         rustls::Error::AlertReceived(alert) => alert_reason(*alert, host),
-        other => format!("tls with {host} failed: {}", printable(&other.to_string())),
+        other => Failure::new(FailureKind::Other, format!("tls with {host} failed: {}", printable(&other.to_string()))),
     }
 }
 
 /// What a server said before it broke off (RFC 8446, 6.2).
-pub(super) fn alert_reason(alert: AlertDescription, host: &str) -> String {
+pub(super) fn alert_reason(alert: AlertDescription, host: &str) -> Failure {
+    use AlertDescription as Alert;
+    let kind = match alert {
+        Alert::NoApplicationProtocol => FailureKind::Language,
+        Alert::CertificateRequired
+        | Alert::CertificateExpired
+        | Alert::CertificateRevoked
+        | Alert::UnknownCA
+        | Alert::BadCertificate
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateUnknown
+        | Alert::DecryptError
+        | Alert::AccessDenied
+        | Alert::HandshakeFailure => FailureKind::Identity,
+        _ => FailureKind::Other,
+    };
+    Failure::new(kind, alert_words(alert, host))
+}
+
+fn alert_words(alert: AlertDescription, host: &str) -> String {
     use AlertDescription as Alert;
     match alert {
         Alert::NoApplicationProtocol => {
@@ -155,10 +240,20 @@ pub(super) fn alert_reason(alert: AlertDescription, host: &str) -> String {
     }
 }
 
-fn certificate_reason(error: &CertificateError, host: &str) -> String {
+fn certificate_kind(error: &CertificateError) -> FailureKind {
     match error {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            format!("the certificate of {host} has expired")
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => FailureKind::Expired,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => FailureKind::OtherName,
+        CertificateError::UnknownIssuer => FailureKind::UnknownAuthority,
+        _ => FailureKind::Certificate,
+    }
+}
+
+fn certificate_words(error: &CertificateError, host: &str) -> String {
+    match error {
+        CertificateError::Expired => format!("the certificate of {host} has expired"),
+        CertificateError::ExpiredContext { not_after, .. } => {
+            format!("the certificate of {host} has expired, on {}", day(*not_after))
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             format!("the certificate of {host} is not valid yet: is this machine's clock right?")
@@ -175,6 +270,12 @@ fn certificate_reason(error: &CertificateError, host: &str) -> String {
         CertificateError::Revoked => format!("the certificate of {host} has been revoked"),
         other => format!("the certificate of {host} is not accepted: {}", printable(&other.to_string())),
     }
+}
+
+/// A moment's day, in UTC.
+fn day(moment: UnixTime) -> String {
+    let second = i64::try_from(moment.as_secs()).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_second(second).unwrap_or_default().strftime("%Y-%m-%d").to_string()
 }
 
 /// webpki gives the names in its debugging form, `DnsName("example.com")`.

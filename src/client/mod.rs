@@ -4,6 +4,7 @@
 mod answer;
 mod connect;
 mod failure;
+mod lifetime;
 mod proxy;
 mod stream;
 mod tls;
@@ -33,6 +34,8 @@ use tls::{Stamp, TlsError};
 
 pub use answer::{ANSWER_LIMIT, Answer, Cut};
 pub(crate) use answer::{html_words, status_words, without};
+pub use failure::{Failure, FailureKind};
+pub use lifetime::{Good, Lifetime};
 pub use proxy::Proxies;
 
 use crate::printable::printable;
@@ -62,6 +65,7 @@ pub struct Client {
     timeout: Duration,
     is_http2: bool,
     proxy: Result<Option<Proxy>, UnusableProxy>,
+    lifetime: Option<Lifetime>,
     /// Made with the first request, for the TLS roots take memory, and again when files have changed and after failures
     /// that it may be to blame for.
     made: Mutex<Option<Made>>,
@@ -79,7 +83,7 @@ impl Client {
     /// A client of the server of a URL, which has a scheme and a host. `timeout` is that of connecting to all the
     /// addresses of a name.
     pub fn new(server: Uri, tls: Tls, timeout: Duration) -> Self {
-        Self { server, tls, timeout, is_http2: false, proxy: Ok(None), made: Mutex::default() }
+        Self { server, tls, timeout, is_http2: false, proxy: Ok(None), lifetime: None, made: Mutex::default() }
     }
 
     /// Speaks HTTP/2 from the first byte on, also without TLS, as gRPC does.
@@ -94,15 +98,22 @@ impl Client {
         Self { proxy: proxies.before(&self.server), ..self }
     }
 
+    /// Notes in `lifetime` when the server's certificate is good.
+    #[must_use]
+    pub fn noting(self, lifetime: Lifetime) -> Self {
+        Self { lifetime: Some(lifetime), ..self }
+    }
+
     /// The answer to `request`, which is to this server, or why there is none by `deadline`: fit for a person who could
     /// mend it, and without anything of the request.
-    pub async fn exchange(&self, mut request: Request<Full<Bytes>>, deadline: Instant) -> Result<Answer, String> {
-        let proxy = self.proxy.as_ref().map_err(ToString::to_string)?.as_ref().filter(|_| !self.is_tunnel());
+    pub async fn exchange(&self, mut request: Request<Full<Bytes>>, deadline: Instant) -> Result<Answer, Failure> {
+        let unusable = |error: &UnusableProxy| Failure::new(FailureKind::Proxy, error.to_string());
+        let proxy = self.proxy.as_ref().map_err(unusable)?.as_ref().filter(|_| !self.is_tunnel());
         if let Some(credentials) = proxy.and_then(|proxy| proxy.credentials.clone()) {
             request.headers_mut().insert(PROXY_AUTHORIZATION, credentials);
         }
-        let Made { connections, heard, .. } =
-            self.connections().await.map_err(|error| printable(&error.to_string()))?;
+        let unready = |error: TlsError| Failure::new(FailureKind::Identity, printable(&error.to_string()));
+        let Made { connections, heard, .. } = self.connections().await.map_err(unready)?;
         // Of a connection that ended long ago.
         heard.take();
         let connection = capture_connection(&mut request);
@@ -123,7 +134,7 @@ impl Client {
         Ok(answer)
     }
 
-    fn failed(&self, error: &PoolError, alert: Option<AlertDescription>) -> String {
+    fn failed(&self, error: &PoolError, alert: Option<AlertDescription>) -> Failure {
         if alert.is_some() || failure::is_tls(error) {
             // Whoever adds an authority to the machine or to the file should not have to end the session for it.
             self.forget_connections();
@@ -140,7 +151,7 @@ impl Client {
     }
 
     /// The server, and the proxy before it.
-    fn way(&self) -> String {
+    pub fn way(&self) -> String {
         match &self.proxy {
             Ok(Some(proxy)) => format!("{} through {proxy}", self.host()),
             _ => self.host().to_owned(),
@@ -179,8 +190,12 @@ impl Client {
         if with_server.is_none() && with_proxy.is_none() {
             return Ok((tls::unused_config()?, tls::unused_config()?));
         }
-        let config = |tls: Option<Tls>| tls.as_ref().map_or_else(tls::unused_config, tls::client_config);
-        spawn_blocking(move || Ok((config(with_server)?, config(with_proxy)?))).await?
+        let lifetime = self.lifetime.clone();
+        let config = |tls: Option<Tls>, lifetime: Option<&Lifetime>| match tls {
+            Some(tls) => tls::client_config(&tls, lifetime),
+            None => tls::unused_config(),
+        };
+        spawn_blocking(move || Ok((config(with_server, lifetime.as_ref())?, config(with_proxy, None)?))).await?
     }
 
     fn build(&self, config: ClientConfig, for_proxy: ClientConfig, files: Stamp) -> Made {

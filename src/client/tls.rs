@@ -5,7 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::Resumption;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{Resumption, VerifierBuilderError, WebPkiServerVerifier};
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -13,6 +14,7 @@ use rustls::{ClientConfig, ConfigBuilder, InconsistentKeys, RootCertStore, Wants
 use rustls_platform_verifier::Verifier;
 use thiserror::Error;
 
+use super::lifetime::{Lifetime, Noting};
 use crate::bounded;
 use crate::profile::Tls;
 
@@ -50,6 +52,8 @@ pub(super) enum TlsError {
     #[error("cannot set up tls: {0}")]
     Setup(#[from] rustls::Error),
     #[error("cannot set up tls: {0}")]
+    Verifier(#[from] VerifierBuilderError),
+    #[error("cannot set up tls: {0}")]
     Interrupted(#[from] tokio::task::JoinError),
 }
 
@@ -57,14 +61,15 @@ pub(super) enum TlsError {
 /// are, where there is a certificate for that.
 ///
 /// Reads files, the system's some hundred authorities among them: milliseconds of work and about a megabyte, so it is
-/// done when a connection is first needed, and not on the runtime's thread.
-pub(super) fn client_config(tls: &Tls) -> Result<ClientConfig, TlsError> {
-    let trusting = if let Some(path) = &tls.ca {
-        builder()?.with_root_certificates(authorities(path)?)
-    } else {
-        let verifier = Arc::new(Verifier::new(Arc::new(default_provider()))?);
-        builder()?.dangerous().with_custom_certificate_verifier(verifier)
+/// done when a connection is first needed, and not on the runtime's thread. `lifetime` is told of the certificates that
+/// are accepted.
+pub(super) fn client_config(tls: &Tls, lifetime: Option<&Lifetime>) -> Result<ClientConfig, TlsError> {
+    let verifier = verifier(tls)?;
+    let verifier = match lifetime {
+        Some(lifetime) => Arc::new(Noting { verifier, lifetime: lifetime.clone() }),
+        None => verifier,
     };
+    let trusting = builder()?.dangerous().with_custom_certificate_verifier(verifier);
     let mut config = if let (Some(cert), Some(key)) = (&tls.cert, &tls.key) {
         let (chain, private) = (certificates(cert, "certificate")?, private_key(key)?);
         trusting.with_client_auth_cert(chain, private).map_err(|error| identity_error(cert, key, error))?
@@ -73,6 +78,15 @@ pub(super) fn client_config(tls: &Tls) -> Result<ClientConfig, TlsError> {
     };
     config.resumption = Resumption::in_memory_sessions(RESUMABLE_SESSIONS);
     Ok(config)
+}
+
+/// Who decides whether a server is whom it says it is.
+fn verifier(tls: &Tls) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
+    let provider = Arc::new(default_provider());
+    Ok(match &tls.ca {
+        Some(path) => WebPkiServerVerifier::builder_with_provider(Arc::new(authorities(path)?), provider).build()?,
+        None => Arc::new(Verifier::new(provider)?),
+    })
 }
 
 /// For `http`, where the connector wants a configuration and never uses it: trusts nobody.

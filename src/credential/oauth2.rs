@@ -75,7 +75,7 @@ async fn ask(credentials: &ClientCredentials, secret: &str, ground: Ground<'_>) 
         let refusal = match answer.map(|answer| read(&answer, &shown(credentials, secret))) {
             Ok(Ok(fetched)) => return Ok(fetched),
             Ok(Err(refusal)) => refusal,
-            Err(reason) => Refusal { reason, is_of_client: false },
+            Err(failure) => Refusal { reason: failure.to_string(), is_of_client: false },
         };
         if !reasons.contains(&refusal.reason) {
             reasons.push(refusal.reason);

@@ -186,7 +186,7 @@ async fn exchange(
     let proxies = Proxies::named_by(&subject.setting.variables);
     let client = Client::new(uri.clone(), tls, patience).through(&proxies);
     let request = request(uri, variables).map_err(|error| error.to_string())?;
-    client.exchange(request, Instant::now() + patience).await
+    client.exchange(request, Instant::now() + patience).await.map_err(|failure| failure.to_string())
 }
 
 fn request(uri: &Uri, variables: &Variables) -> Result<Request<Full<Bytes>>, hyper::http::Error> {

@@ -14,4 +14,4 @@ pub use answer::Outcome;
 pub use backoff::{Backoff, not_before};
 pub use fingerprint::fingerprint;
 pub use forwarder::Forwarder;
-pub use transport::{Transport, TransportError};
+pub use transport::{Heard, Transport, TransportError};

@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::answer::Outcome;
-use crate::client::{Client, Proxies};
+use crate::client::{Answer, Client, Failure, Lifetime, Proxies};
 use crate::otlp::{JsonError, Signal, frame, gzip, protobuf_to_json};
 use crate::printable::printable;
 use crate::profile::{Destination, Protocol};
@@ -49,6 +49,20 @@ pub struct Transport {
     gzip: bool,
     timeout: Duration,
     client: Client,
+}
+
+/// What was heard of a request: an answer and what it means, or why there is none.
+#[derive(Clone, Debug)]
+pub struct Heard(pub Result<(Answer, Outcome), Failure>);
+
+impl Heard {
+    /// What became of the request.
+    pub fn outcome(self) -> Outcome {
+        match self.0 {
+            Ok((_, outcome)) => outcome,
+            Err(failure) => Outcome::Held { reason: failure.to_string(), retry_after: None },
+        }
+    }
 }
 
 /// Why there is no carrying requests to a destination at all.
@@ -92,25 +106,40 @@ impl Transport {
         Self { client: self.client.through(proxies), ..self }
     }
 
+    /// Notes in `lifetime` when the destination's certificate is good.
+    #[must_use]
+    pub fn noting(self, lifetime: Lifetime) -> Self {
+        Self { client: self.client.noting(lifetime), ..self }
+    }
+
+    /// The destination's host and port, and the proxy before it.
+    pub fn way(&self) -> String {
+        self.client.way()
+    }
+
     /// Sends `body`, an `Export…ServiceRequest` in protobuf, with `headers` beside those of the protocol, and says
     /// what became of it. Takes at most the destination's timeout.
     ///
     /// Values in `headers` that are marked sensitive appear in no reason.
     pub async fn send(&self, signal: Signal, body: Bytes, headers: &HeaderMap) -> Outcome {
-        let body = match self.encode(signal, body).await {
-            Ok(body) => body,
-            Err(outcome) => return outcome,
-        };
-        let deadline = Instant::now() + self.timeout;
-        let request = match self.request(signal, body, headers) {
-            Ok(request) => request,
-            Err(outcome) => return outcome,
-        };
-        match self.client.exchange(request, deadline).await {
-            Ok(answer) if self.protocol == Protocol::Grpc => answer.over_grpc(headers, SystemTime::now()),
-            Ok(answer) => answer.over_http(headers, SystemTime::now()),
-            Err(reason) => Outcome::Held { reason, retry_after: None },
+        match self.ask(signal, body, headers).await {
+            Ok(heard) => heard.outcome(),
+            Err(outcome) => outcome,
         }
+    }
+
+    /// The same with what the outcome is read from; the outcome alone if the request could not be made.
+    pub async fn ask(&self, signal: Signal, body: Bytes, headers: &HeaderMap) -> Result<Heard, Outcome> {
+        let body = self.encode(signal, body).await?;
+        let deadline = Instant::now() + self.timeout;
+        let request = self.request(signal, body, headers)?;
+        let answer = self.client.exchange(request, deadline).await.map(|answer| {
+            let now = SystemTime::now();
+            let is_grpc = self.protocol == Protocol::Grpc;
+            let outcome = if is_grpc { answer.over_grpc(headers, now) } else { answer.over_http(headers, now) };
+            (answer, outcome)
+        });
+        Ok(Heard(answer))
     }
 
     /// The body in the encoding of the destination, and compressed for one that takes that.

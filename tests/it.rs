@@ -24,6 +24,8 @@ mod delivery;
 mod direct;
 #[path = "it/doctor.rs"]
 mod doctor;
+#[path = "it/doctor_destination.rs"]
+mod doctor_destination;
 #[path = "it/dry_run.rs"]
 mod dry_run;
 #[path = "it/durability.rs"]

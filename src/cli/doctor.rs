@@ -1,6 +1,7 @@
 //! `ccrun doctor`: its options.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -27,6 +28,10 @@ pub struct Doctor {
     /// Ask no model for that, which would cost tokens: a stand-in on this machine answers
     #[arg(long, requires = "live")]
     pub offline: bool,
+    /// How long to look (10s): on a slow network more is heard in more time. The default and what starting takes are
+    /// less than three seconds
+    #[arg(long, value_name = "DURATION", default_value = "2700ms", value_parser = super::queue::duration)]
+    pub timeout: Duration,
     /// Exit 1 for warnings, too
     #[arg(long)]
     pub strict: bool,

@@ -73,7 +73,7 @@ pub struct QueuePurge {
 }
 
 /// `30s`, `5m`, `1h 30m`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let duration = text.parse::<jiff::SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
     duration.ok_or_else(|| "write it as 30s, 5m or 1h".to_owned())
 }

@@ -15,7 +15,7 @@ use crate::surroundings::Surroundings;
 
 pub(super) fn run(options: cli::Doctor, surroundings: &Surroundings) -> Result<ExitCode> {
     let selection = run::selection(options.launch, surroundings);
-    let subject = Arc::new(Subject::gather(selection, surroundings)?);
+    let subject = Arc::new(Subject::gather(selection, options.timeout, surroundings)?);
     let mut found = doctor::examine(&subject, doctor::checks());
     if options.live {
         found.extend(doctor::live::run(&subject, options.offline));

@@ -5,7 +5,9 @@
 //! anything but a secret's value where it can be helped: [`Mask`] sees to what cannot, and to what is only their own
 //! business, before anything is printed.
 
+mod clock;
 mod credentials;
+mod destination;
 mod environment;
 mod examine;
 mod gateway;
@@ -21,6 +23,7 @@ mod subject;
 
 use serde::Serialize;
 
+pub use destination::MARK;
 pub use examine::{Reported, examine};
 pub use mask::Mask;
 pub use render::{as_json, as_text, masked};
@@ -35,7 +38,9 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         settings::CHECKS,
         gateway::CHECKS,
         environment::CHECKS,
+        destination::CHECKS,
         machine::CHECKS,
+        clock::CHECKS,
     ];
     groups.into_iter().flatten()
 }
@@ -99,6 +104,8 @@ impl Group {
 pub enum Level {
     /// As it should be.
     Ok,
+    /// As it should be as far as can be seen from here: somebody has to look elsewhere, where the finding says.
+    Sent,
     /// Telemetry arrives, but something will hurt or surprise.
     Warning,
     /// Telemetry does not arrive, or not whole.
@@ -122,6 +129,11 @@ impl Finding {
     /// As it should be.
     pub fn ok(summary: impl Into<String>) -> Self {
         Self { level: Level::Ok, summary: summary.into(), details: Vec::new(), fix: None }
+    }
+
+    /// As it should be as far as can be seen from here.
+    pub fn sent(summary: impl Into<String>) -> Self {
+        Self { level: Level::Sent, ..Self::ok(summary) }
     }
 
     /// Something will hurt or surprise.

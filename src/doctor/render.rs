@@ -31,6 +31,7 @@ pub fn as_text(reported: &[Reported], colour: bool) -> String {
         }
         let (word, code) = match finding.level {
             Level::Ok => ("ok", "32"),
+            Level::Sent => ("sent", "36"),
             Level::Warning => ("warning", "33"),
             Level::Failed => ("failed", "31"),
         };
@@ -52,6 +53,7 @@ fn sum(reported: &[Reported]) -> String {
         number => format!("{number} {one}s"),
     };
     match (count(reported, Level::Failed), count(reported, Level::Warning)) {
+        (0, 0) if count(reported, Level::Sent) > 0 => "all is well, as far as can be seen from here".to_owned(),
         (0, 0) => "all is well".to_owned(),
         (0, warnings) => many(warnings, "warning"),
         (failed, 0) => many(failed, "failure"),

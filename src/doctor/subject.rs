@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use super::destination::{self, Asked};
 use crate::credential::keyring::{self, Fault, Presence};
 use crate::credential::{self, Fetched, Secret, Source, answer};
 use crate::helper::Ground;
@@ -14,8 +15,8 @@ use crate::setting::Setting;
 use crate::surroundings::Surroundings;
 use crate::trust::{Seal, Trust};
 
-/// How long looking at everything may take; the rest of three seconds is for starting and printing.
-const TIME: Duration = Duration::from_millis(2700);
+/// The longest that looking may take. Beyond it a clock may overflow.
+const LONGEST: Duration = Duration::from_hours(1);
 
 /// How long a check may wait for anything.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -52,13 +53,15 @@ pub struct Subject {
     headers: Mutex<BTreeMap<String, Arc<OnceLock<Headers>>>>,
     /// What was told of the keyring's entries, once somebody has asked.
     entries: OnceLock<Entries>,
+    /// What was heard of the destinations, once somebody has asked.
+    asked: OnceLock<Vec<Asked>>,
 }
 
 impl Subject {
     /// Resolves what was chosen, as a launch would: commands of `[vars]`, `[team]` and `[resource]` run. Fails only
-    /// where there is no place for anything.
-    pub fn gather(selection: Selection, surroundings: &Surroundings) -> Result<Self> {
-        let deadline = Instant::now() + TIME;
+    /// where there is no place for anything. Looking at everything may take `time`, an hour at most.
+    pub fn gather(selection: Selection, time: Duration, surroundings: &Surroundings) -> Result<Self> {
+        let deadline = Instant::now() + time.min(LONGEST);
         let places = surroundings.places()?;
         let config = profile::read_config(&places.config, &places.system).unwrap_or_default();
         let setting = Setting::under(surroundings, &config)?;
@@ -70,8 +73,9 @@ impl Subject {
             Ok(resolved) => setting.withholding(&resolved.profile),
             Err(_) => setting,
         };
-        let (surroundings, headers, entries) = (surroundings.clone(), Mutex::default(), OnceLock::new());
-        Ok(Self { surroundings, setting, config, selection, profile, unheard, seal, deadline, headers, entries })
+        let (surroundings, headers) = (surroundings.clone(), Mutex::default());
+        let (entries, asked) = (OnceLock::new(), OnceLock::new());
+        Ok(Self { surroundings, setting, config, selection, profile, unheard, seal, deadline, headers, entries, asked })
     }
 
     /// One of nobody's, as tests want it: all below one directory, with the profile that applies where nobody chose one.
@@ -85,9 +89,8 @@ impl Subject {
         let directory = root.to_owned();
         let surroundings = Surroundings { variables: BTreeMap::new(), executable: directory.join("ccrun"), directory };
         let (config, unheard, seal, headers) = (Config::default(), None, Seal::default(), Mutex::default());
-        let deadline = Instant::now() + TIME;
-        let entries = OnceLock::new();
-        Self { surroundings, setting, config, selection, profile, unheard, seal, deadline, headers, entries }
+        let (deadline, entries, asked) = (Instant::now() + PATIENCE, OnceLock::new(), OnceLock::new());
+        Self { surroundings, setting, config, selection, profile, unheard, seal, deadline, headers, entries, asked }
     }
 
     /// What the profile means, if it means anything.
@@ -164,6 +167,11 @@ impl Subject {
     /// Whether an entry of the keyring that the profile names cannot be read without its user, or at all.
     pub(super) fn lacks(&self, entry: &str) -> bool {
         self.keyring().map_or(true, |entries| entries.get(entry) != Some(&Presence::Readable))
+    }
+
+    /// What each destination says, asked once however many checks want to know.
+    pub(super) fn asked(&self) -> &[Asked] {
+        self.asked.get_or_init(|| destination::ask_all(self))
     }
 
     /// Whether what a project's file has brought in is still as it was trusted.

@@ -32,7 +32,7 @@ fn certificates_that_are_not_accepted_are_told_apart() {
     let other = Identity::of("localhost");
     let cases = [
         (Identity::of("elsewhere.example"), None, "is for another name, `elsewhere.example`"),
-        (Identity::expired("localhost"), None, "has expired"),
+        (Identity::expired("localhost"), None, "has expired, on 2021-01-01"),
         (
             Identity::of("localhost"),
             Some(other.authority()),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -36,6 +37,14 @@ impl Identity {
     /// One that expired years ago.
     pub fn expired(name: &str) -> Self {
         Self::with(name, rustls::ALL_VERSIONS, None, expire)
+    }
+
+    /// One of three months that ends after this time.
+    pub fn ending(name: &str, left: Duration) -> Self {
+        Self::with(name, rustls::ALL_VERSIONS, None, |params| {
+            params.not_after = (SystemTime::now() + left).into();
+            params.not_before = params.not_after - Duration::from_hours(90 * 24);
+        })
     }
 
     /// A valid one, of somebody who serves only clients of an authority, over these versions of TLS.

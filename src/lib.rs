@@ -17,7 +17,8 @@
 //! 6. [`otlp`]: requests as they stand on the wire, and what a profile's rules make of them. [`usage`]: what they say was used.
 //!    [`totals`]: what becomes of deltas for a destination that wants cumulative sums.
 //! 7. [`store`]: batches, what each destination still has to be given of them, totals, and the ledger, in one file.
-//! 8. [`forward`]: each destination's own way through what waits for it, by a [`client`] of its server.
+//! 8. [`forward`]: each destination's own way through what waits for it, by a [`client`] of its server; [`backlog`]: what
+//!    is left.
 //! 9. [`usage::report`]: what the ledger knows.
 //! 10. [`doctor`]: why something of all that does not work.
 //!
@@ -29,6 +30,7 @@
 //! foreign passes before it reaches a terminal.
 
 pub mod background;
+pub mod backlog;
 pub mod bounded;
 pub mod claude;
 pub mod cli;

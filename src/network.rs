@@ -47,7 +47,7 @@ fn may_be_ours(place: &Path) -> bool {
 }
 
 /// Whether a path, or what is there of it, is on another machine.
-fn is_remote(path: &Path) -> bool {
+pub fn is_remote(path: &Path) -> bool {
     for ancestor in path.ancestors() {
         match statfs(ancestor) {
             Ok(found) => return is_remote_kind(&found),

@@ -19,6 +19,7 @@ mod profile;
 mod program;
 mod render;
 mod settings;
+mod store;
 mod subject;
 
 use serde::Serialize;
@@ -39,6 +40,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         gateway::CHECKS,
         environment::CHECKS,
         destination::CHECKS,
+        store::CHECKS,
         machine::CHECKS,
         clock::CHECKS,
     ];

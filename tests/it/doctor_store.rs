@@ -1,0 +1,192 @@
+//! What `ccrun doctor` says of what waits on this machine.
+
+use std::os::unix::fs::PermissionsExt;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::doctor_destination::examine;
+use crate::support::backend::{Backend, Reply};
+use crate::support::emitter::ids;
+use crate::support::sandbox::{Sandbox, wait_until};
+use crate::support::session::Session;
+
+/// What was found of the store, of this profile.
+fn look(sandbox: &Sandbox, profile: &str) -> Vec<Value> {
+    let found = examine(sandbox, &["-p", profile, "--timeout", "1m"]);
+    found.into_iter().filter(|found| found["group"] == "store").collect()
+}
+
+#[track_caller]
+fn says(found: &[Value], id: &str, level: &str, cause: &str, fix: &str) {
+    let is_it = |one: &&Value| {
+        let has = |key: &str, words: &str| one[key].as_str().unwrap_or_default().contains(words);
+        one["id"] == id && one["level"] == level && has("summary", cause) && has("fix", fix)
+    };
+    assert!(found.iter().any(|one| is_it(&one)), "`{id}`, `{level}`, `{cause}`, `{fix}` is not said: {found:#?}");
+}
+
+#[track_caller]
+fn is_well(found: &[Value]) {
+    assert!(found.iter().all(|one| one["level"] == "ok"), "{found:#?}");
+}
+
+/// A session of one record to a backend, until something is said of it, or it is delivered.
+fn session(sandbox: &Sandbox, backend: &Backend) {
+    let session = Session::to(sandbox, &backend.endpoint());
+    session.client().export(&ids("record", 1));
+    wait_until("the backend to be asked", || !backend.received().is_empty());
+    session.end();
+    sandbox.wait_for_end();
+}
+
+fn to(backend: &Backend) -> String {
+    format!("endpoint={}", backend.endpoint())
+}
+
+#[test]
+fn an_empty_machine_is_well_and_stays_empty() {
+    let sandbox = Sandbox::new();
+    let found = look(&sandbox, "local");
+    is_well(&found);
+    says(&found, "store.database", "ok", "nothing was recorded yet", "");
+    assert!(!sandbox.state().exists());
+}
+
+#[test]
+fn what_was_delivered_is_well() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    session(&sandbox, &backend);
+    let found = look(&sandbox, "local");
+    is_well(&found);
+    says(&found, "store.waiting", "ok", "nothing waits to be delivered", "");
+}
+
+#[test]
+fn what_is_held_is_said_with_the_backends_reason() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    backend.reply_always(Reply::http(404, "no such page"));
+    sandbox.profile(
+        "mine",
+        format!(
+            "[destination.d]\nendpoint = \"{}\"\nbatch = \"1ms\"\n[collector]\ndrain_timeout = \"1s\"\n",
+            backend.endpoint()
+        ),
+    );
+    let session = Session::start(&sandbox, &["-p", "mine"]);
+    session.client().export(&ids("record", 1));
+    wait_until("the reason", || sandbox.queue().iter().any(|entry| entry["last_error"].is_string()));
+    session.end();
+    sandbox.wait_for_end();
+    let found = look(&sandbox, "local");
+    says(&found, "store.waiting", "warning", "for `d` 1 batch (", "`ccrun queue flush`");
+    says(&found, "store.waiting", "warning", "of 1 session waits since 20", "mend that");
+    says(&found, "store.waiting", "warning", ": 404 not found: no such page", "mend that");
+
+    // The destination is another now: nobody delivers to it what was meant for the old one.
+    sandbox.profile("mine", "[destination.d]\nendpoint = \"http://127.0.0.1:9\"\n");
+    let found = look(&sandbox, "local");
+    says(
+        &found,
+        "store.orphaned",
+        "warning",
+        "nobody delivers it: its profile has changed",
+        "`ccrun queue flush -p PROFILE --to",
+    );
+}
+
+#[test]
+fn what_was_refused_for_good_is_said_with_the_backends_reason() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    backend.reply_always(Reply::http(400, "no field of that name"));
+    session(&sandbox, &backend);
+    let found = look(&sandbox, "local");
+    says(&found, "store.refused", "warning", "`otlp` refused for good what 1 batch", "`ccrun queue retry`");
+    says(&found, "store.refused", "warning", ": 400 bad request: no field of that name", "");
+}
+
+#[test]
+fn what_was_rejected_of_sessions_is_said() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    backend.reply_always(Reply::partial(1, "the quota of the day is used up"));
+    session(&sandbox, &backend);
+    let found = look(&sandbox, "local");
+    says(
+        &found,
+        "store.rejected",
+        "warning",
+        "rejected 1 records of sessions since yesterday, for good: the quota",
+        "`ccrun sessions ",
+    );
+}
+
+#[test]
+fn a_session_whose_collector_was_killed_is_named() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let mut session = Session::to(&sandbox, &backend.endpoint());
+    session.client().export(&ids("record", 1));
+    backend.wait_for(|received| !received.is_empty(), crate::support::sandbox::DEADLINE);
+    let id = session.id.clone();
+    session.end_worker(Signal::SIGKILL);
+    session.kill_both();
+    let found = look(&sandbox, "local");
+    says(
+        &found,
+        "store.killed",
+        "warning",
+        &format!("the collector of the session {id} was killed"),
+        "`ccrun queue flush`",
+    );
+    drop(session);
+    let output = sandbox.ccrun(["queue", "flush", "-p", "otlp", "--var", &to(&backend)]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    is_well(&look(&sandbox, "local"));
+}
+
+#[test]
+fn a_store_that_is_none_is_said_before_and_after_it_is_set_aside() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    sandbox.write("home/.local/state/ccrun/store-1.db", "a page of something else\n".repeat(1000));
+    let found = look(&sandbox, "local");
+    says(&found, "store.database", "failed", "is no database any more", "`sqlite3 FILE .recover`");
+    session(&sandbox, &backend);
+    let found = look(&sandbox, "local");
+    says(&found, "store.database", "ok", "can be read", "");
+    says(&found, "store.aside", "warning", "set aside as `~/.local/state/ccrun/store-1.damaged-", "remove it");
+}
+
+#[test]
+fn a_place_that_is_none_is_said() {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/.local/state/ccrun", "a file");
+    says(
+        &look(&sandbox, "local"),
+        "store.place",
+        "failed",
+        "`~/.local/state/ccrun` is no directory",
+        "CCRUN_STATE_DIR",
+    );
+}
+
+#[test]
+fn a_place_that_nobody_may_write_to_is_said() {
+    if nix::unistd::geteuid().is_root() {
+        // Root may write anywhere; there the read-only file systems are left.
+        let mut sandbox = Sandbox::new();
+        sandbox.set("CCRUN_STATE_DIR", "/proc/ccrun");
+        let found = look(&sandbox, "local");
+        assert!(found.iter().any(|one| one["id"] == "store.place"), "{found:#?}");
+        return;
+    }
+    let sandbox = Sandbox::new();
+    std::fs::create_dir_all(sandbox.state()).unwrap();
+    std::fs::set_permissions(sandbox.state(), std::fs::Permissions::from_mode(0o500)).unwrap();
+    says(
+        &look(&sandbox, "local"),
+        "store.place",
+        "failed",
+        "you may not write in `~/.local/state/ccrun`",
+        "CCRUN_STATE_DIR",
+    );
+    std::fs::set_permissions(sandbox.state(), std::fs::Permissions::from_mode(0o700)).unwrap();
+}

@@ -26,6 +26,8 @@ mod direct;
 mod doctor;
 #[path = "it/doctor_destination.rs"]
 mod doctor_destination;
+#[path = "it/doctor_live.rs"]
+mod doctor_live;
 #[path = "it/doctor_store.rs"]
 mod doctor_store;
 #[path = "it/dry_run.rs"]

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
-use super::{colour, complain, print, run};
+use super::{ask, colour, complain, print, run};
 use crate::cli;
+use crate::doctor::live::Client;
 use crate::doctor::{self, Level, Mask, Subject};
 use crate::printable::visible;
 use crate::state;
@@ -18,7 +19,7 @@ pub(super) fn run(options: cli::Doctor, surroundings: &Surroundings) -> Result<E
     let subject = Arc::new(Subject::gather(selection, options.timeout, surroundings)?);
     let mut found = doctor::examine(&subject, doctor::checks());
     if options.live {
-        found.extend(doctor::live::run(&subject, options.offline));
+        found.extend(doctor::live::run(&subject, &client(&subject, options.offline)?));
     }
     // Last, for by now it is known what the secrets are.
     let found = doctor::masked(&found, &Mask::of(&subject));
@@ -30,6 +31,19 @@ pub(super) fn run(options: cli::Doctor, surroundings: &Surroundings) -> Result<E
     let worst = found.iter().map(|one| one.finding.level).max();
     let limit = if options.strict { Level::Warning } else { Level::Failed };
     Ok(if worst >= Some(limit) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Whose telemetry is tried. A model's answer costs something, so somebody has to say yes to that.
+fn client(subject: &Subject, is_offline: bool) -> Result<Client> {
+    let client = Client::choose(subject, is_offline);
+    if client != Client::Claude {
+        return Ok(client);
+    }
+    if !ask::is_possible() {
+        return Ok(Client::Own("nobody could be asked whether a model may be, which costs tokens"));
+    }
+    let question = "ccrun: ask the model for one word, by the real Claude Code? That costs some tokens [y/N] ";
+    Ok(if ask::ask(question)? { client } else { Client::Own("you did not want to ask a model") })
 }
 
 /// Writes the report, for its owner alone: whoever wants to show it does so.

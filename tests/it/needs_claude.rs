@@ -10,6 +10,8 @@ mod content;
 mod demo;
 #[path = "needs_claude/direct.rs"]
 mod direct;
+#[path = "needs_claude/doctor.rs"]
+mod doctor;
 #[path = "needs_claude/endings.rs"]
 mod endings;
 #[path = "needs_claude/failures.rs"]

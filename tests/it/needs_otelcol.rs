@@ -7,6 +7,7 @@ use ccrun::otlp::Signal;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
+use crate::doctor_destination::examine;
 use crate::support::backend::{Backend, Export, Received};
 use crate::support::call::Caller;
 use crate::support::emitter::{Emitter, ids, ids_of};
@@ -141,6 +142,46 @@ fn as_a_client_over_http_that_brings_the_token_as_a_header() {
     sends_whole("gzip", |host, token| {
         format!("otlp_http: {{endpoint: 'http://{host}', headers: {{x-ccrun-token: {token}}}")
     });
+}
+
+#[test]
+#[ignore = "needs TEST_OTELCOL; scripts/test.sh runs it"]
+fn doctor_finds_nothing_wrong_and_what_is() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let otelcol = Otelcol::start(&backend.endpoint());
+    let found = |endpoint: &str, protocol: &str| {
+        let profile = format!("[destination.d]\nendpoint = \"{endpoint}\"\nprotocol = \"{protocol}\"\n");
+        sandbox.profile("p", profile);
+        let found = examine(&sandbox, &["-p", "p", "--timeout", "1m"]);
+        let of_groups = |one: &serde_json::Value| ["destination", "store"].iter().any(|group| one["group"] == *group);
+        found.into_iter().filter(of_groups).collect::<Vec<_>>()
+    };
+    for (endpoint, protocol) in
+        [(&otelcol.grpc, "grpc"), (&otelcol.http, "http/protobuf"), (&otelcol.http, "http/json")]
+    {
+        let found = found(endpoint, protocol);
+        assert!(found.iter().all(|one| one["level"] == "ok"), "{found:#?}");
+    }
+    // Each port spoken to as the other, and in TLS, which neither speaks.
+    let secure = |endpoint: &str| endpoint.replacen("http://", "https://", 1);
+    let wrong = [
+        (otelcol.grpc.clone(), "http/protobuf", "set `protocol = \"grpc\"`: that answers".to_owned()),
+        (otelcol.http.clone(), "grpc", "set `protocol = \"http/protobuf\"`: that answers".to_owned()),
+        (secure(&otelcol.http), "http/protobuf", format!("set `endpoint = \"{}\"`: that answers", otelcol.http)),
+        (secure(&otelcol.grpc), "grpc", format!("set `endpoint = \"{}\"`: that answers", otelcol.grpc)),
+        (
+            format!("{}/otlp", otelcol.http),
+            "http/protobuf",
+            format!("set `endpoint = \"{}\"`: that answers", otelcol.http),
+        ),
+    ];
+    for (endpoint, protocol, fix) in wrong {
+        let found = found(&endpoint, protocol);
+        assert!(
+            found.iter().any(|one| one["level"] == "failed" && one["fix"] == fix),
+            "{endpoint} {protocol} {found:#?}"
+        );
+    }
 }
 
 /// What otelcol is given of each signal arrives behind the session once; or, in a compression that the session does not

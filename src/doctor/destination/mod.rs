@@ -7,7 +7,7 @@ mod ask;
 mod cause;
 mod certificate;
 mod elsewhere;
-mod record;
+pub(super) mod record;
 mod words;
 
 pub(super) use ask::{Asked, ask_all};

@@ -33,6 +33,11 @@ pub(super) fn request(signal: Signal, id: &str, temporality: AggregationTemporal
     }
 }
 
+/// The same as a client hands it over.
+pub(in crate::doctor) fn as_client(signal: Signal, id: &str, now: u64) -> Vec<u8> {
+    request(signal, id, AggregationTemporality::Delta, now)
+}
+
 fn logs(id: &str, now: u64) -> Vec<u8> {
     let record = LogRecord {
         time_unix_nano: now,

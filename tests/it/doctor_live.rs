@@ -1,0 +1,105 @@
+//! `ccrun doctor --live`: the whole way, tried.
+
+use serde_json::Value;
+
+use crate::doctor_destination::examine;
+use crate::support::backend::{Backend, Reply};
+use crate::support::sandbox::Sandbox;
+use crate::support::telemetry::everything;
+
+/// What was found of the whole way. Nothing is left of it afterwards.
+pub(crate) fn look(sandbox: &Sandbox, options: &[&str]) -> Vec<Value> {
+    let options = [&["--live", "--timeout", "1m"], options].concat();
+    let found = examine(sandbox, &options);
+    sandbox.wait_for_end();
+    let left: Vec<_> = std::fs::read_dir(sandbox.home().with_file_name("tmp")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+    found.into_iter().filter(|found| found["group"] == "live").collect()
+}
+
+#[track_caller]
+pub(crate) fn says(found: &[Value], at: usize, level: &str, words: &[&str]) {
+    let text = found[at].to_string();
+    let is_said = found[at]["level"] == level && words.iter().all(|words| text.contains(words));
+    assert!(is_said, "`{level}`, {words:?} is not said: {found:#?}");
+}
+
+fn profile(sandbox: &Sandbox, backend: &Backend, more: &str) {
+    let (endpoint, drain) = (backend.endpoint(), "[collector]\ndrain_timeout = \"1s\"\n");
+    sandbox.profile("p", format!("[destination.d]\nendpoint = \"{endpoint}\"\n{drain}{more}"));
+}
+
+#[test]
+fn a_healthy_way_is_acknowledged_by_its_end() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    profile(&sandbox, &backend, "");
+    let found = look(&sandbox, &["-p", "p"]);
+    assert_eq!(found.len(), 2, "{found:#?}");
+    says(&found, 0, "ok", &["a session of a program of ours handed over 2 records", "there is no Claude Code here"]);
+    says(&found, 1, "ok", &["`d` has acknowledged 2 records"]);
+    let through_a_session =
+        everything(&backend.received()).into_iter().filter(|item| item.resource.contains_key("ccrun.session"));
+    assert!(through_a_session.count() >= 2);
+    assert_eq!(sandbox.queue(), Vec::<Value>::new());
+}
+
+#[test]
+fn what_waits_is_said_with_its_reason() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    profile(&sandbox, &backend, "");
+    backend.reply_always(Reply::http(401, "that key has ended"));
+    let found = look(&sandbox, &["-p", "p"]);
+    says(&found, 0, "ok", &["handed over 2 records"]);
+    says(
+        &found,
+        1,
+        "failed",
+        &["`d` has acknowledged 0 of 2 records; the rest waits: 401 unauthorized: that key has ended"],
+    );
+}
+
+#[test]
+fn what_is_refused_is_said_with_its_reason() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    profile(&sandbox, &backend, "");
+    backend.reply_always(Reply::http(400, "no stream of that name"));
+    let found = look(&sandbox, &["-p", "p"]);
+    says(
+        &found,
+        1,
+        "failed",
+        &["refused the rest for good: 400 bad request: no stream of that name", "`ccrun queue retry`"],
+    );
+}
+
+#[test]
+fn a_profile_without_a_destination_records_here() {
+    let sandbox = Sandbox::new();
+    let found = look(&sandbox, &[]);
+    says(&found, 0, "ok", &["handed over 2 records"]);
+    says(&found, 1, "ok", &["recorded on this machine", "sends them nowhere"]);
+}
+
+#[test]
+fn a_session_that_cannot_begin_is_said_with_its_reason() {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/.local/state/ccrun", "a file");
+    let found = look(&sandbox, &[]);
+    says(&found, 0, "failed", &["begins no session", "telemetry is off for this session"]);
+}
+
+#[test]
+fn a_session_that_takes_no_such_records_says_so() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    profile(&sandbox, &backend, "accept = [\"claude-code*\"]\n");
+    let found = look(&sandbox, &["-p", "p"]);
+    says(&found, 0, "failed", &["the session's collector takes nothing", "`accept`"]);
+}
+
+#[test]
+fn a_profile_that_is_wrong_or_direct_is_not_tried() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    profile(&sandbox, &backend, "mode = \"direct\"\n");
+    says(&look(&sandbox, &["-p", "p"]), 0, "ok", &["not tried: the profile is for the direct mode"]);
+    says(&look(&sandbox, &["-p", "nobody"]), 0, "failed", &["the profile is not valid"]);
+}

@@ -20,7 +20,7 @@ use crate::doctor::Subject;
 use crate::forward::{Heard, Outcome, Transport};
 use crate::otlp::Signal;
 use crate::printable::printable;
-use crate::profile::{Destination, is_this_machine};
+use crate::profile::{Destination, Temporality, is_this_machine};
 use crate::random;
 
 /// What is left of the subject's time for saying what was heard.
@@ -150,7 +150,7 @@ impl Asking<'_> {
         };
         asked.way = transport.way();
         let heard = match (&asked.credentials, self.signals.first()) {
-            (Given::All, _) => send_all(transport, &self.signals, &asked.mark, headers).await,
+            (Given::All, _) => send_all(transport, self.destination, &self.signals, &asked.mark, headers).await,
             (_, Some(signal)) => vec![(*signal, transport.ask(*signal, Bytes::new(), &HeaderMap::new()).await)],
             (_, None) => Vec::new(),
         };
@@ -187,15 +187,19 @@ fn credentials(subject: &Subject, destination: &Destination) -> (Given, HeaderMa
 /// Sends a record of each signal: one first, for where that gets no answer the others would be told less.
 async fn send_all(
     transport: Transport,
+    destination: &Destination,
     signals: &[Signal],
     mark: &str,
     headers: &HeaderMap,
 ) -> Vec<(Signal, Result<Heard, Outcome>)> {
     let transport = Arc::new(transport);
+    let temporality = match destination.temporality {
+        Temporality::Delta => AggregationTemporality::Delta,
+        Temporality::Cumulative => AggregationTemporality::Cumulative,
+    };
     let now = u64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(0);
     let send = |signal: Signal| {
-        // What Claude Code hands over are deltas.
-        let body = record::request(signal, mark, AggregationTemporality::Delta, now);
+        let body = record::request(signal, mark, temporality, now);
         let (transport, headers) = (Arc::clone(&transport), headers.clone());
         async move { (signal, transport.ask(signal, body.into(), &headers).await) }
     };

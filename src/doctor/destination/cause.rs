@@ -123,7 +123,7 @@ mod tests {
     fn over_grpc(code: u8, message: &str) -> Cause {
         let mut answer = Answer::default();
         answer.headers.insert("content-type", "application/grpc".parse().unwrap());
-        answer.trailers.insert("grpc-status", code.into());
+        answer.trailers.insert("grpc-status", u64::from(code).into());
         answer.trailers.insert("grpc-message", message.parse().unwrap());
         let outcome = answer.over_grpc(&HeaderMap::new(), SystemTime::UNIX_EPOCH);
         cause(&answer, &outcome)

@@ -19,7 +19,7 @@ use crate::doctor::Subject;
 use crate::doctor::destination::record;
 use crate::forward::{Outcome, Transport};
 use crate::otlp;
-use crate::profile::{Destination, Protocol, Selection, Tls};
+use crate::profile::{Destination, Protocol, Selection, Temporality, Tls};
 use crate::random;
 
 /// What a session of our own runs: it says what it was given, and lives until its stdin is closed.
@@ -165,6 +165,8 @@ fn collector(endpoint: String, timeout: Duration) -> Destination {
         endpoint,
         protocol: Protocol::HttpProtobuf,
         signals: BTreeSet::from(otlp::Signal::ALL),
+        temporality: Temporality::Delta,
+        series_ttl: Duration::ZERO,
         gzip: false,
         timeout,
         headers: BTreeMap::new(),

@@ -31,6 +31,20 @@ pub const RESUME_OPTIONS: &str = "CLAUDE_CODE_RELAUNCH_RESUME_HINT_FLAGS";
 const WITHOUT_SETTINGS: [&str; 9] =
     ["attach", "daemon", "kill", "logs", "rc", "remote-control", "respawn", "rm", "stop"];
 
+/// First arguments by which Claude Code runs parts of its background service: nothing may stand before them.
+const PARTS_OF_THE_SERVICE: [&str; 4] = ["--bg-pty-host", "--bg-spare", "--daemon-worker", "--preload"];
+
+/// Whether these arguments are a part's of Claude Code's background service, which is no session: what runs in it has
+/// been told where to export by whoever handed it over.
+pub fn is_part_of_the_service(arguments: &[OsString]) -> bool {
+    arguments.first().is_some_and(|first| PARTS_OF_THE_SERVICE.iter().any(|word| first == word))
+}
+
+/// Whether these arguments start that service.
+pub fn is_the_service(arguments: &[OsString]) -> bool {
+    arguments.first().is_some_and(|first| first == "daemon")
+}
+
 /// Whether a program is Claude Code, by the name of its file.
 pub fn is_claude(program: &OsStr) -> bool {
     Path::new(program).file_name().is_some_and(|name| name == "claude")
@@ -43,7 +57,8 @@ pub fn services(given: impl Iterator<Item = String>) -> Vec<String> {
 
 /// Whether `--settings` may stand in front of these arguments.
 pub fn takes_settings(arguments: &[OsString]) -> bool {
-    arguments.first().is_none_or(|first| !WITHOUT_SETTINGS.iter().any(|word| first == word))
+    let is_without = arguments.first().is_some_and(|first| WITHOUT_SETTINGS.iter().any(|word| first == word));
+    !is_without && !is_part_of_the_service(arguments)
 }
 
 /// The value of [`RESUME_OPTIONS`] for these arguments of the user's. Claude Code names none if they are not options
@@ -110,25 +125,40 @@ impl fmt::Debug for UserSettings {
 impl UserSettings {
     /// Finds them. Fails where Claude Code would not understand them either.
     pub fn extract(arguments: &[OsString], directory: &Path) -> Result<Self> {
-        let mut rest = Vec::new();
-        let mut given: Option<OsString> = None;
-        let mut words = arguments.iter();
-        while let Some(word) = words.next() {
-            let inline = word.to_str().and_then(|word| word.strip_prefix("--settings="));
-            if let Some(value) = inline {
-                given = Some(OsString::from(value));
-            } else if word == "--settings" {
-                given = Some(words.next().context("--settings stands without a value")?.clone());
-            } else {
-                rest.push(word.clone());
-                if word == "--" {
-                    rest.extend(words.by_ref().cloned());
-                }
+        let (given, arguments) = part(arguments)?;
+        let content = given.map(|given| read(&given, directory)).transpose()?.unwrap_or_default();
+        Ok(Self { content, arguments })
+    }
+}
+
+/// Whether these arguments bring the settings file of a session that runs, from the directory where these are: they
+/// were given to Claude Code by us, and what it hands over to its background service keeps them.
+pub fn are_of_a_session(arguments: &[OsString], directory: &Path) -> bool {
+    let Ok((Some(given), _)) = part(arguments) else { return false };
+    let settings = || read(&given, directory).map(|settings| user_variables(&settings));
+    Path::new(&given).parent() == Some(directory)
+        && settings().is_ok_and(|variables| variables.contains_key("OTEL_EXPORTER_OTLP_ENDPOINT"))
+}
+
+/// The last `--settings`, and the arguments without any.
+fn part(arguments: &[OsString]) -> Result<(Option<OsString>, Vec<OsString>)> {
+    let mut rest = Vec::new();
+    let mut given: Option<OsString> = None;
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        let inline = word.to_str().and_then(|word| word.strip_prefix("--settings="));
+        if let Some(value) = inline {
+            given = Some(OsString::from(value));
+        } else if word == "--settings" {
+            given = Some(words.next().context("--settings stands without a value")?.clone());
+        } else {
+            rest.push(word.clone());
+            if word == "--" {
+                rest.extend(words.by_ref().cloned());
             }
         }
-        let content = given.map(|given| read(&given, directory)).transpose()?.unwrap_or_default();
-        Ok(Self { content, arguments: rest })
     }
+    Ok((given, rest))
 }
 
 /// Inline JSON, or the JSON in a file.
@@ -234,6 +264,22 @@ mod tests {
     }
 
     #[test]
+    fn settings_of_a_session_are_known_while_it_runs() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, content: &Value| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, content.to_string()).unwrap();
+            path.into_os_string()
+        };
+        let running = write("running.json", &json!({"env": {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1/t"}}));
+        let over = write("over.json", &json!({"env": {"CLAUDE_CODE_ENABLE_TELEMETRY": "0"}}));
+        let are = |file: &OsStr, directory| are_of_a_session(&["--settings".into(), file.to_owned()], directory);
+        assert!(are(&running, directory.path()));
+        assert!(!are(&over, directory.path()) && !are(&running, Path::new("/elsewhere")));
+        assert!(!are(OsStr::new("{}"), directory.path()) && !are_of_a_session(&words(&["-p"]), directory.path()));
+    }
+
+    #[test]
     fn broken_settings_are_named_and_not_shown() {
         let error = UserSettings::extract(&words(&["--settings", "{\"key\": sk-secret"]), Path::new("/")).unwrap_err();
         assert_eq!(error.to_string(), "--settings holds no JSON: line 1, column 9");
@@ -272,7 +318,7 @@ mod tests {
 
     #[test]
     fn subcommands_that_would_take_settings_for_a_prompt_get_none() {
-        assert!(!takes_settings(&words(&["stop", "abc"])));
+        assert!(!takes_settings(&words(&["stop", "abc"])) && !takes_settings(&words(&["--bg-pty-host", "x"])));
         assert!(takes_settings(&words(&["-p", "stop"])));
         assert!(takes_settings(&[]));
     }

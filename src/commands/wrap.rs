@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::run::{self, Round};
-use crate::cli;
 use crate::launch::{self, ExecError, Program};
 use crate::sentinel::{Caller, Launch, Sentinel};
+use crate::setting::Setting;
 use crate::surroundings::{Surroundings, identity};
+use crate::{claude, cli, environment};
 
 /// Becomes Claude Code, exactly the one that is named. An extension that has none to name, and a bare name, mean the
 /// one that `ccrun claude` runs.
@@ -41,10 +42,20 @@ fn round(program: &Program, surroundings: &Surroundings) -> Result<Round, ExecEr
     let outer = run::outer(surroundings);
     let is_shim = launch::is_shim(&program.path);
     match Sentinel::judge(outer.as_ref(), Caller::current(), file, true, |_| false) {
+        Launch::Session(sentinel) if is_told(&program.arguments, surroundings) => Ok(Round::Again(sentinel)),
         Launch::Session(sentinel) => Ok(Round::First(if is_shim { sentinel.of_shim() } else { sentinel })),
         Launch::Again(sentinel) if !sentinel.has_seen(&program.path) => Ok(Round::Again(sentinel.and(file))),
         // Claude Code relaunches itself in its own process, through what is to wrap it.
         Launch::Again(sentinel) if !is_shim => Ok(Round::Again(sentinel)),
         Launch::Again(_) | Launch::Endless(_) => Err(ExecError::Endless { program: program.path.clone() }),
     }
+}
+
+/// Whether Claude Code starts something through us that has been told already where to export: a part of its background
+/// service, that service from a session, or a job in it, which was handed over with its session's settings.
+fn is_told(arguments: &[OsString], surroundings: &Surroundings) -> bool {
+    let settings = || Setting::gather(surroundings).ok().map(|(setting, _)| setting.places.settings_directory());
+    claude::is_part_of_the_service(arguments)
+        || (claude::is_the_service(arguments) && environment::is_of_a_session(&surroundings.texts()))
+        || settings().is_some_and(|directory| claude::are_of_a_session(arguments, &directory))
 }

@@ -34,6 +34,8 @@ mod settings;
 mod subcommands;
 #[path = "needs_claude/tmux.rs"]
 mod tmux;
+#[path = "needs_claude/wrap.rs"]
+mod wrap;
 
 use crate::support::backend::{Backend, Received};
 use crate::support::telemetry::{events, has_metric};

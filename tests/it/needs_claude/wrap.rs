@@ -1,0 +1,104 @@
+//! `ccrun wrap` around the real Claude Code, as an editor's extension and Claude Code itself start it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use super::{complete, profile};
+use crate::support::backend::Backend;
+use crate::support::claude::{Client, USAGE, finish};
+use crate::support::code::Code;
+use crate::support::model::Script;
+use crate::support::sandbox::{DEADLINE, text};
+use crate::support::telemetry::items;
+
+/// How an extension speaks with it.
+const STREAM_JSON: [&str; 6] = ["--output-format", "stream-json", "--verbose", "--input-format", "stream-json", "-p"];
+
+/// A client with two profiles, a backend each, and the link.
+fn client() -> (Client, [Backend; 2], PathBuf) {
+    let client = Client::new(Script::text("the answer").usage(USAGE));
+    let backends = [Backend::start(), Backend::start()];
+    for (name, backend) in ["editor", "project"].into_iter().zip(&backends) {
+        client.profile(name, profile(backend, "http/protobuf"));
+    }
+    let link = client.home().join("ccrun-wrap");
+    symlink(client.home().join("../bin/ccrun"), &link).unwrap();
+    (client, backends, link)
+}
+
+/// Asks two questions, the second after the answer to the first, and gives what was answered: stdin and stdout stay what
+/// they are, and the end of stdin is the end.
+fn converse(mut command: Command) -> Vec<String> {
+    let mut child = command.args(STREAM_JSON).stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let answers = ["a question", "another"].map(|question| {
+        let message = json!({"type": "user", "message": {"role": "user", "content": question}});
+        writeln!(stdin, "{message}").unwrap();
+        let result = lines.find_map(|line| {
+            let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
+            (line["type"] == "result").then(|| line["result"].as_str().unwrap().to_owned())
+        });
+        result.unwrap()
+    });
+    drop(stdin);
+    assert_eq!(lines.count(), 0);
+    let output = finish(child);
+    assert_eq!((text(&output.stderr).as_str(), output.status.code()), ("", Some(0)));
+    answers.into()
+}
+
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn an_extension_in_an_editors_session_has_one_of_its_own_and_its_pipes() {
+    let (client, [of_editor, of_project], link) = client();
+    let code = Code::new(&client, "code");
+    code.open(&["-p", "editor"], "a");
+    client.write("project/a/.ccrun.toml", "profile = \"project\"\n");
+    let window = code.window("a");
+    assert!(window.command("ccrun").args(["trust", "--yes"]).status().unwrap().success());
+    let claude = client.home().join("../bin/claude");
+    let mut wrapped = window.command(&link);
+    wrapped.arg(&claude);
+    assert_eq!(converse(wrapped), ["the answer", "the answer"]);
+    let received = of_project.wait_for(|received| complete(received, client.questions()), DEADLINE);
+    let sessions: Vec<_> = items(&received).iter().map(|item| item.resource["ccrun.session"].clone()).collect();
+    assert!(sessions.iter().all(|session| *session == sessions[0] && session != window.session()));
+    assert!(of_editor.received().is_empty());
+
+    // The same without the wrapper is the editor's.
+    let asked = client.questions();
+    assert_eq!(converse(window.command(&claude)), ["the answer", "the answer"]);
+    let received = of_editor.wait_for(|received| complete(received, client.questions() - asked), DEADLINE);
+    assert!(items(&received).iter().all(|item| item.resource["ccrun.session"] == window.session()));
+    code.ask("--close", "a");
+    client.wait_for_end();
+}
+
+/// Claude Code starts its background service, and what is in it, through a wrapper that it is told of.
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn the_background_service_runs_through_it_too() {
+    let (mut client, [_, of_project], _) = client();
+    client.settle_in();
+    // Of a link it would take the binary behind it, by whose name that would be any launch.
+    let wrapper = json!([client.home().parent().unwrap().join("bin/ccrun"), "wrap"]);
+    client.set("CLAUDE_CODE_PROCESS_WRAPPER", wrapper.to_string());
+    let output = finish(client.claude(&["-p", "project"], ["--bg", "a question"]).spawn().unwrap());
+    assert!(output.status.success(), "{output:?}");
+    let stdout = text(&output.stdout);
+    let (_, rest) = stdout.split_once("claude stop ").unwrap();
+    let job = rest.split_whitespace().next().unwrap();
+    let received = of_project.wait_for(|received| complete(received, 1), DEADLINE);
+    assert!(!received.is_empty());
+    // What the job was handed over with stands, and neither the service nor its parts are sessions.
+    let sessions: Value = serde_json::from_slice(&client.run(["sessions", "--all", "--json"]).stdout).unwrap();
+    assert_eq!(sessions.as_array().unwrap().len(), 1, "{sessions:#?}");
+    let stopped = finish(client.claude(&["-p", "local"], ["stop", job]).spawn().unwrap());
+    assert!(stopped.status.success(), "{stopped:?}");
+    client.wait_for_end();
+}

@@ -43,6 +43,7 @@ pub use wrap::{LINK, Wrap};
   ccrun report                                  and see it
   ccrun -p team claude -p \"fix the tests\"       with the profile team.toml
   ccrun -p otlp --var endpoint=http://collector:4318 claude
+  ccrun -p team code .                          VS Code, with the extension's Claude Code
   ccrun --dry-run -p team claude                what would run, and with what
   alias claude='ccrun claude'                   and forget about it
 

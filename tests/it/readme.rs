@@ -26,7 +26,9 @@ fn commands() -> Vec<String> {
 fn the_readmes_commands_run() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     sandbox.program("claude", "#!/bin/sh\necho \"claude $*\"\n");
-    sandbox.program("report", "#!/bin/sh\n");
+    for program in ["code", "report"] {
+        sandbox.program(program, "#!/bin/sh\n");
+    }
     let endpoint = backend.endpoint();
     sandbox.profile("team", format!("extends = \"otlp\"\n[vars]\nendpoint = \"{endpoint}\"\n"));
     sandbox.write("project/.ccrun.toml", "[team]\nid = \"platform\"\n");

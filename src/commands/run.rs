@@ -28,8 +28,7 @@ const MARGIN: Duration = Duration::from_secs(5);
 pub(super) fn run(start: cli::Start, words: Vec<OsString>, surroundings: &Surroundings) -> ExitCode {
     let mut words = words.into_iter();
     let Some(name) = words.next() else { return ExitCode::from(2) };
-    let off = surroundings.switch("CCRUN_OFF");
-    let (path, round) = match find(&name, off, surroundings) {
+    let (path, round) = match find(&name, surroundings) {
         Ok(found) => found,
         Err(error) => return cannot_run(&error),
     };
@@ -119,7 +118,8 @@ pub(super) enum Round {
 }
 
 /// Finds the program. One that runs us again is passed over.
-fn find(name: &OsStr, off: bool, surroundings: &Surroundings) -> Result<(PathBuf, Round), ExecError> {
+pub(super) fn find(name: &OsStr, surroundings: &Surroundings) -> Result<(PathBuf, Round), ExecError> {
+    let off = surroundings.switch("CCRUN_OFF");
     let path = launch::find(name, surroundings, |_| false)?;
     let Some(file) = identity(&path).filter(|_| !off) else { return Ok((path, Round::Off)) };
     let outer = outer(surroundings);
@@ -191,9 +191,12 @@ fn prepare(program: &Program, start: cli::Start, surroundings: &Surroundings) ->
         }
         let news = Some(()).filter(|()| is_unchosen).and_then(|()| news(&setting, &profile.name));
         let stays = stays(wait, surroundings).then(|| drain(program, wait, &profile, &config));
-        let mut prepared = launch::prepare(program, profile, seal, selection, setting.clone(), stays, surroundings)?;
-        prepared.warnings.extend(remark.into_iter().chain(notice));
-        prepared.warnings.extend(notices(program, &setting.places));
+        // Before there is a collector of ours: what that leaves to be said is for the next.
+        let notices = notices(program, &setting.places);
+        let begun = launch::prepare(program, profile, seal, selection, setting.clone(), stays, surroundings);
+        let mut prepared =
+            begun.inspect_err(|_| notices.iter().for_each(|line| notice::leave(&setting.places, line)))?;
+        prepared.warnings.extend(remark.into_iter().chain(notice).chain(notices));
         if let Some(from) = &setting.places.moved_from {
             let moved = format!(
                 "`{}` is on another machine, where the store cannot be: it is in `{}`; CCRUN_STATE_DIR names another place",

@@ -1,7 +1,7 @@
 //! `ccrun wrap CLAUDE`: for editors' extensions, which name the program that they want.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::run::{self, Round};
@@ -19,16 +19,21 @@ pub(super) fn run(wrap: cli::Wrap, surroundings: &Surroundings) -> ExitCode {
     if !is_named {
         words.insert(0, OsString::from("claude"));
     }
-    let is_path = words.first().is_some_and(|first| Path::new(first).components().count() > 1);
-    if !is_path {
-        return run::run(start, words, surroundings);
-    }
     let mut words = words.into_iter();
     let name = words.next().unwrap_or_default();
     let mut arguments: Vec<_> = words.collect();
     let before = arguments.drain(..launch::words_before(&name, &arguments)).collect();
-    let program = Program { path: PathBuf::from(&name), name, before, arguments, is_claude: true, is_wrapped: true };
-    match round(&program, surroundings) {
+    let path = PathBuf::from(&name);
+    let mut program = Program { name, path, before, arguments, is_claude: true, is_wrapped: true };
+    let round = if program.path.components().count() > 1 {
+        round(&program, surroundings)
+    } else {
+        run::find(&program.name, surroundings).map(|(path, round)| {
+            program.path = path;
+            round
+        })
+    };
+    match round {
         Ok(round) => run::launch(&program, round, start, surroundings),
         Err(error) => run::cannot_run(&error),
     }

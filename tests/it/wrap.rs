@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::support::backend::Backend;
@@ -78,6 +78,12 @@ fn a_script_gets_the_settings_file_behind_itself() {
         assert_eq!(words, expected);
         assert!(settings.is_some());
     }
+    // A bare name is looked for, and nothing runs where that is asked.
+    sandbox.program("node", CLAUDE);
+    let dry = text(&sandbox.run(["wrap", "--dry-run", "node", cli, "-p"]).stdout);
+    let found = sandbox.home().parent().unwrap().join("bin/node");
+    let expected = format!("program {}\nargument {cli}\nargument --settings\nargument <settings>\n", found.display());
+    assert!(dry.starts_with(&expected), "{dry}");
     sandbox.wait_for_end();
     let store = rusqlite::Connection::open(sandbox.state().join("store-1.db")).unwrap();
     let programs: String =
@@ -96,6 +102,18 @@ fn an_extension_without_a_claude_of_its_own_gets_the_usual_one() {
     }
     let (words, _) = said(&mut sandbox.ccrun(["wrap", "claude", "-p", "hi"]));
     assert_eq!(words[1..], ["--settings", "-p", "hi"]);
+}
+
+/// Nobody looks into an extension's log.
+#[test]
+fn what_is_to_be_said_waits_for_somebody_who_sees_it() {
+    let sandbox = Sandbox::new();
+    sandbox.program("claude", CLAUDE);
+    let claude = bundled(&sandbox, CLAUDE);
+    sandbox.write("home/.local/state/ccrun/notice", "something to be said\n");
+    said(sandbox.ccrun(["wrap"]).arg(&claude).arg("-p"));
+    said(sandbox.command(link(&sandbox)).arg("-p"));
+    assert!(text(&sandbox.run(["claude"]).stderr).contains("something to be said"));
 }
 
 #[test]
@@ -276,14 +294,13 @@ fn there_is_no_secret_in_its_arguments() {
 
 /// A collector's own command line begins with the name that the binary has.
 #[test]
-fn a_copy_of_that_name_starts_collectors_too() {
+fn a_binary_of_that_name_starts_collectors_too() {
     let sandbox = Sandbox::new();
-    let copy = sandbox.home().join("ccrun-wrap");
-    std::fs::copy(env!("CARGO_BIN_EXE_ccrun"), &copy).unwrap();
+    let binary = sandbox.home().join("ccrun-wrap");
+    std::fs::hard_link(sandbox.home().parent().unwrap().join("bin/ccrun"), &binary).unwrap();
     let claude = bundled(&sandbox, CLAUDE);
-    let (words, settings) = said(sandbox.command(&copy).arg(&claude).arg("-p"));
+    let (words, settings) = said(sandbox.command(&binary).arg(&claude).arg("-p"));
     assert_eq!((words[2].as_str(), settings.is_some()), ("-p", true));
     let lock = || std::fs::read_dir(sandbox.state().join("locks")).unwrap().next().is_none();
     wait_until("its session to end", lock);
-    assert!(Path::new(&copy).exists());
 }

@@ -49,9 +49,11 @@ fn fingerprints<'a>(left: &'a [(Waiting, &str)]) -> impl Iterator<Item = &'a [u8
 }
 
 fn line(plan: &Plan, left: &Waiting, state: &str) -> String {
+    let profile = &plan.session.profile;
     let why = left.last_error.as_deref().map(|error| format!(" ({})", printable(error))).unwrap_or_default();
     format!(
-        "what a session with profile `{}` had for `{}` {state}{why}: see `ccrun queue status`",
-        plan.session.profile, left.recipient.destination
+        "what a session with profile `{profile}` had for `{}` {state}{why}: `ccrun doctor -p {profile}` finds out why, \
+         `ccrun queue status` shows it",
+        left.recipient.destination
     )
 }

@@ -87,7 +87,7 @@ fn say_what_is_left(places: &Places, session: &str) {
     }
     // A collector that has done its part takes its lock's file away.
     if notices.is_empty() && places.lock(session).exists() {
-        complain("not all of its telemetry is known to be delivered: see `ccrun queue status`");
+        complain("not all of its telemetry is known to be delivered: see `ccrun queue status` and `ccrun doctor`");
     }
 }
 

@@ -21,37 +21,51 @@ pub(super) const CHECKS: &[Check] = &[
 /// A token with less time left than this, in seconds, that nobody fetches anew, is worth a word.
 const SOON: i64 = 24 * 60 * 60;
 
-/// All sources of a profile, each with what it is for.
-fn sources(profile: &Profile) -> Vec<(String, &Source)> {
+/// Everything that a profile takes from somewhere: what it is for, and the sources of which the first that has it counts.
+fn wants(profile: &Profile) -> Vec<(String, &[Source])> {
     let mut all = Vec::new();
     for destination in &profile.destinations {
-        for (header, sources) in &destination.headers {
-            let what = format!("the header `{header}` of `{}`", destination.name);
-            all.extend(sources.iter().map(|source| (what.clone(), source)));
-        }
+        let what = |header: &String| format!("the header `{header}` of `{}`", destination.name);
+        all.extend(destination.headers.iter().map(|(header, sources)| (what(header), sources.as_slice())));
     }
-    for (name, sources) in &profile.env {
-        all.extend(sources.iter().map(|source| (format!("`env.{name}`"), source)));
-    }
-    all.extend(profile.redact.key.iter().map(|source| ("`redact.key`".to_owned(), source)));
+    all.extend(profile.env.iter().map(|(name, sources)| (format!("`env.{name}`"), sources.as_slice())));
+    all.push(("`redact.key`".to_owned(), profile.redact.key.as_slice()));
     all
 }
 
-/// Every entry that the profile names, and what it is for.
-pub(super) fn entries(profile: &Profile) -> BTreeMap<String, BTreeSet<String>> {
-    let mut entries: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (what, source) in sources(profile) {
-        for entry in source.entries() {
-            entries.entry(entry.to_owned()).or_default().insert(what.clone());
+/// Every entry of the keyring that the profile names.
+pub(super) fn entries(profile: &Profile) -> BTreeSet<String> {
+    let sources = wants(profile).into_iter().flat_map(|(_, sources)| sources);
+    sources.flat_map(Source::entries).map(str::to_owned).collect()
+}
+
+/// Those that nothing else stands in for, each with what it is for.
+fn needed(subject: &Subject) -> BTreeMap<String, BTreeSet<String>> {
+    let mut needed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (what, sources) in subject.meaning().map(wants).unwrap_or_default() {
+        let (keyring, others): (Vec<_>, Vec<_>) = sources.iter().cloned().partition(|one| !one.entries().is_empty());
+        // What takes its time may have it, and is asked where the header is.
+        let is_slow = |source: &Source| source.runs() || matches!(source, Source::Oauth2(_));
+        let is_given = || others.iter().any(is_slow) || (!others.is_empty() && subject.fetch(&others).is_ok());
+        if keyring.is_empty() || is_given() {
+            continue;
+        }
+        for entry in keyring.iter().flat_map(Source::entries) {
+            needed.entry(entry.to_owned()).or_default().insert(what.clone());
         }
     }
-    entries
+    needed
+}
+
+/// Whether some of these wait for an entry of the keyring that is told of as missing.
+fn waits_for_keyring(subject: &Subject, sources: &[Source]) -> bool {
+    let needed = needed(subject);
+    sources.iter().flat_map(Source::entries).any(|entry| needed.contains_key(entry) && subject.lacks(entry))
 }
 
 /// Nobody is asked for a password: a keyring that is locked is told of as locked.
 fn keyring(subject: &Subject) -> Vec<Finding> {
-    let Some(profile) = subject.meaning() else { return Vec::new() };
-    let entries = entries(profile);
+    let entries = needed(subject);
     if entries.is_empty() {
         return Vec::new();
     }
@@ -113,8 +127,7 @@ fn headers_of(subject: &Subject, destination: &Destination) -> Option<Finding> {
         }
         Err(reason) => reason,
     };
-    let mut entries = destination.headers.values().flatten().flat_map(Source::entries);
-    if reason.contains("the keyring's ") && entries.any(|entry| subject.lacks(entry)) {
+    if destination.headers.values().any(|sources| waits_for_keyring(subject, sources)) {
         return None;
     }
     let finding = Finding::failed(format!("what is for `{name}` waits: {reason}"));
@@ -144,7 +157,7 @@ fn variables(subject: &Subject) -> Vec<Finding> {
         let is_written = matches!(sources.as_slice(), [Source::Literal(_), ..]);
         let is_asked =
             sources.iter().any(|source| matches!(source, Source::Command(command, _) if command.interactive));
-        if is_written || is_asked || sources.iter().flat_map(Source::entries).any(|entry| subject.lacks(entry)) {
+        if is_written || is_asked || waits_for_keyring(subject, sources) {
             return None;
         }
         let reason = subject.fetch(sources).err()?;

@@ -62,7 +62,7 @@ mod tests {
             id: "a.hangs",
             group: Group::Program,
             look: |_| loop {
-                thread::park()
+                thread::park();
             },
         },
         Check { id: "b.nothing", group: Group::Profile, look: |_| Vec::new() },

@@ -218,6 +218,7 @@ fn request(uri: &Uri, variables: &Variables) -> Result<Request<Full<Bytes>>, hyp
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doctor::Level;
 
     fn variables(pairs: &[(&str, &str)]) -> Variables {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), ((*value).to_owned(), "here".to_owned()))).collect()
@@ -244,7 +245,6 @@ mod tests {
             let answer = Answer { status: StatusCode::from_u16(status).unwrap(), ..Answer::default() };
             judged(&answer, "the gateway", "here", key).level
         };
-        use crate::doctor::Level;
         for (status, expected) in [
             (200, Level::Ok),
             (401, Level::Failed),

@@ -69,8 +69,10 @@ fn room(state: &Path, free: u64) -> Finding {
     let place = state.display();
     let what = format!("{} MiB are free for `{place}`", free >> 20);
     match free {
-        0..NEED => Finding::failed(format!("the disk is full: {what}, and telemetry that cannot be stored is refused"))
-            .fix("make room there, or let CCRUN_STATE_DIR name a place that has some"),
+        0..NEED => Finding::failed(format!(
+            "the disk is as good as full: {what}, and telemetry that cannot be stored is refused"
+        ))
+        .fix("make room there, or let CCRUN_STATE_DIR name a place that has some"),
         NEED..COMFORT => {
             Finding::warning(format!("the disk is almost full: {what}; up to 512 are kept while a backend is away"))
                 .fix("make room there, or let CCRUN_STATE_DIR name a place that has some")
@@ -126,6 +128,6 @@ mod tests {
         assert_eq!(level(COMFORT), Level::Ok);
         assert_eq!(level(COMFORT - 1), Level::Warning);
         assert_eq!(level(NEED - 1), Level::Failed);
-        assert!(room(Path::new("/s"), 0).summary.starts_with("the disk is full: 0 MiB are free for `/s`"));
+        assert!(room(Path::new("/s"), 0).summary.starts_with("the disk is as good as full: 0 MiB are free for `/s`"));
     }
 }

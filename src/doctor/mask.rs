@@ -9,7 +9,7 @@ const HIDDEN: &str = "<hidden>";
 
 /// The shortest value that is taken for a secret because it was fetched as one, in bytes: a shorter one is found in
 /// every other word.
-const SHORTEST_SECRET: usize = 4;
+const SHORTEST_SECRET: usize = 6;
 
 /// The shortest run of letters and digits that is taken for a token because it looks like one.
 const SHORTEST_TOKEN: usize = 20;
@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     fn mask() -> Mask {
-        let secrets = ["Bearer sk-secret".to_owned(), "Basic dTpw".to_owned(), "abc".to_owned()];
+        let secrets = ["Bearer sk-secret".to_owned(), "Basic dTpwOnB3".to_owned(), "abc".to_owned()];
         Mask::new(&secrets, "/home/maxine", Some("maxine"), Some("blackbird.corp.example"))
     }
 
@@ -235,7 +235,7 @@ mod tests {
                 "`/home/maxine/.config/ccrun` and /home/maxine: and /home/maxine2",
                 "`~/.config/ccrun` and ~: and /home/maxine2",
             ),
-            ("key sk-secret, dTpw", "key <hidden>, <hidden>"),
+            ("key sk-secret, dTpwOnB3", "key <hidden>, <hidden>"),
             ("maxine@blackbird is maxine on blackbird.corp.example", "<user>@<host> is <user> on <host>"),
             ("write to max.ine+a@mail.example.org.", "write to <e-mail>."),
             ("https://me:hunter2@h.example/x", "https://<e-mail>/x"),

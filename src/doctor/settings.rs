@@ -115,7 +115,9 @@ fn project(subject: &Subject) -> Vec<Finding> {
         let off = file.variables.iter().filter(|(name, value)| switches_off(name, value));
         found.extend(off.map(|(name, value)| {
             let what = format!("{} turns telemetry off in this project: {name} is `{value}`", place(&file.path, name));
-            Finding::warning(what).fix("a session of ccrun's is told otherwise; take it out if it is not meant")
+            Finding::warning(what)
+                .detail("a session of ccrun's is told otherwise, and sends it all the same")
+                .fix("take it out; or, where it is meant, start Claude Code there with CCRUN_OFF=1")
         }));
     }
     found

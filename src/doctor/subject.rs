@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::destination::{self, Asked};
+use super::mask::is_secret_name;
 use crate::credential::keyring::{self, Fault, Presence};
 use crate::credential::{self, Fetched, Secret, Source, answer};
 use crate::helper::Ground;
@@ -111,17 +112,18 @@ impl Subject {
     /// The first of some sources that has the value, within the time that is left. Commands run only as they were
     /// trusted, and nobody is asked for the keyring's password.
     pub fn fetch(&self, sources: &[Source]) -> Result<Fetched, String> {
-        if sources.iter().any(Source::runs) {
+        let lacks = |source: &&Source| source.entries().into_iter().any(|entry| self.lacks(entry));
+        let (lacking, others): (Vec<_>, Vec<_>) = sources.iter().partition(lacks);
+        if others.iter().any(|source| source.runs()) {
             self.check()?;
         }
-        let mut entries = sources.iter().flat_map(Source::entries);
-        if let Some(entry) = entries.find(|entry| self.lacks(entry))
-            && !sources.iter().any(|source| source.entries().is_empty())
-        {
-            return Err(format!("the keyring's {entry} is not to be had"));
-        }
-        let sources: Vec<_> = sources.iter().map(|source| source.hurried(self.patience())).collect();
-        credential::fetch(&sources, self.ground())
+        let others: Vec<_> = others.into_iter().map(|source| source.hurried(self.patience())).collect();
+        let miss = match credential::fetch(&others, self.ground()) {
+            Ok(fetched) => return Ok(fetched),
+            Err(miss) => Some(miss).filter(|miss| !miss.is_empty()),
+        };
+        let lacking = lacking.into_iter().map(|source| format!("{source} is not to be had"));
+        Err(miss.into_iter().chain(lacking).collect::<Vec<_>>().join(", "))
     }
 
     /// A destination's headers, fetched once however many checks ask. Unlike a session's, they are kept by nobody, and
@@ -159,7 +161,7 @@ impl Subject {
     pub(super) fn keyring(&self) -> Result<&BTreeMap<String, Presence>, &Fault> {
         let look = || {
             let names = self.meaning().map(super::credentials::entries).unwrap_or_default();
-            keyring::look(names.into_keys().collect(), self.ground())
+            keyring::look(names, self.ground())
         };
         self.entries.get_or_init(look).as_ref()
     }
@@ -179,10 +181,23 @@ impl Subject {
         Trust::new(self.setting.places.trust()).holds(&self.seal).map_err(|fault| fault.to_string())
     }
 
-    /// The values of headers that were fetched so far.
+    /// The values of headers that were fetched so far, but for those that are written in the profile for all to see.
     pub(super) fn secrets(&self) -> Vec<String> {
         let headers = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
-        let fetched = headers.values().filter_map(|fetched| fetched.get()?.as_ref().ok());
-        fetched.flat_map(|headers| headers.values().map(|fetched| fetched.value.0.clone())).collect()
+        let mut secrets = Vec::new();
+        for (destination, fetched) in &*headers {
+            let Some(Ok(fetched)) = fetched.get() else { continue };
+            let hidden = fetched.iter().filter(|(header, _)| !self.is_open(destination, header));
+            secrets.extend(hidden.map(|(_, fetched)| fetched.value.0.clone()));
+        }
+        secrets
+    }
+
+    /// Whether a header's value is written in the profile, and its name is not one of a secret.
+    fn is_open(&self, destination: &str, header: &str) -> bool {
+        let mut destinations = self.meaning().into_iter().flat_map(|profile| &profile.destinations);
+        let sources = destinations.find(|one| one.name == destination).and_then(|one| one.headers.get(header));
+        let is_written = sources.is_some_and(|sources| sources.iter().all(|source| source.literal().is_some()));
+        is_written && !is_secret_name(header)
     }
 }

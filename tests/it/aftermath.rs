@@ -28,7 +28,7 @@ fn what_is_not_delivered_is_said_once_at_the_next_launch() {
     let said = launch();
     let expected = format!(
         "ccrun: what a session with profile `mine` had for `own` is not delivered yet (127.0.0.1:{} refused the \
-         connection: does anything listen there?): see `ccrun queue status`\n",
+         connection: does anything listen there?): `ccrun doctor -p mine` finds out why, `ccrun queue status` shows it\n",
         backend.port()
     );
     assert_eq!(said, expected);

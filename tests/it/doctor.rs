@@ -37,7 +37,19 @@ pub fn troubles(findings: &[Value]) -> Vec<Value> {
     findings.iter().filter(is_one).cloned().collect()
 }
 
-/// Looks, and asserts that what is wrong is this alone: the check's name, how bad it is, what it says and how it is
+/// Asserts that this is among what is found, whatever else is.
+#[track_caller]
+pub fn found(output: &Output, id: &str, level: &str, says: &[&str], fix: &str) {
+    let findings = findings(output);
+    let of_it: Vec<_> = findings.iter().filter(|finding| finding["id"] == id).collect();
+    let is_it = |finding: &&Value| {
+        let said = finding.to_string();
+        finding["level"] == level && says.iter().all(|part| said.contains(part)) && said.contains(fix)
+    };
+    assert!(of_it.iter().any(is_it), "{level} {says:?} {fix:?} is not in {of_it:#?}");
+}
+
+/// Asserts that what is wrong is this alone: the check's name, how bad it is, what it says and how it is
 /// mended.
 #[track_caller]
 pub fn diagnosed(output: &Output, id: &str, level: &str, says: &[&str], fix: &str) {

@@ -12,6 +12,8 @@ mod demo;
 mod direct;
 #[path = "needs_claude/doctor.rs"]
 mod doctor;
+#[path = "needs_claude/doctor_program.rs"]
+mod doctor_program;
 #[path = "needs_claude/endings.rs"]
 mod endings;
 #[path = "needs_claude/failures.rs"]

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
+use crate::doctor::{diagnosed, findings, troubles};
 use crate::support::backend::Backend;
 use crate::support::emitter::ids;
 use crate::support::keyring::{Bus, Keyring};
@@ -11,6 +12,40 @@ use crate::support::session::Session;
 
 /// The unlock command that a message names.
 const UNLOCK: &str = "`gnome-keyring-daemon --replace --unlock`";
+
+/// What `ccrun doctor` finds of a header that is taken from the entry `team/key`.
+fn doctor(sandbox: &Sandbox) -> Output {
+    let destination = "[destination.d]\nendpoint = \"http://127.0.0.1:9\"\n";
+    sandbox.profile("team", format!("{destination}headers.x-key = {{ keyring = \"team/key\" }}\n"));
+    sandbox.program("claude", "#!/bin/sh\necho '2.1.329 (Claude Code)'\n");
+    sandbox.run(["doctor", "-p", "team", "--json"])
+}
+
+#[test]
+#[ignore = "needs gnome-keyring and a session bus; scripts/test.sh runs it"]
+fn doctor_names_what_is_wrong_with_a_keyring_and_asks_nobody() {
+    let mut sandbox = Sandbox::new();
+    let bus = Bus::start(&mut sandbox);
+    let (id, level) = ("credentials.keyring", "failed");
+    let parts = ["the keyring cannot be asked for, no keyring offers the Secret Service on the session bus"];
+    diagnosed(&doctor(&sandbox), id, level, &parts, "start a keyring");
+    {
+        let _hanging = bus.silent_keyring();
+        diagnosed(&doctor(&sandbox), id, level, &["the keyring does not answer"], "gnome-keyring-daemon --replace");
+    }
+    let keyring = Keyring::start(&sandbox);
+    let parts = ["the keyring's team/key is not there", "wanted for the header `x-key` of `d`"];
+    diagnosed(&doctor(&sandbox), id, level, &parts, "`ccrun secret set team/key` stores it");
+    says(&run_with(&sandbox, &["secret", "set", "team/key"], "sk-1\n"));
+    assert_eq!(troubles(&findings(&doctor(&sandbox))), Vec::<serde_json::Value>::new());
+    keyring.lock();
+    let _dialog = bus.open_dialog();
+    diagnosed(&doctor(&sandbox), id, level, &["the keyring is locked"], "`ccrun secret list` asks for its password");
+    keyring.unlock();
+    keyring.store("team/key", "another", "sk-2");
+    let parts = ["the keyring's team/key is there 2 times"];
+    diagnosed(&doctor(&sandbox), id, level, &parts, "`ccrun secret remove team/key`");
+}
 
 /// Runs `ccrun` with this on its stdin.
 fn run_with(sandbox: &Sandbox, arguments: &[&str], input: &str) -> Output {

@@ -4,6 +4,8 @@
 //! A file system of a test's own is mounted in a mount namespace of its own, which goes with its last process. From
 //! outside it is reached through `/proc/PID/root`.
 
+#[path = "needs_root/doctor.rs"]
+mod doctor;
 #[path = "needs_root/inside.rs"]
 mod inside;
 #[path = "needs_root/unprivileged.rs"]

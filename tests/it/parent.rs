@@ -273,7 +273,7 @@ fn what_is_not_delivered_is_said_before_the_job_is_over() {
     let output = launcher.wait_with_output().unwrap();
     let expected = format!(
         "ccrun: what a session with profile `mine` had for `own` is not delivered yet (127.0.0.1:{} refused the \
-         connection: does anything listen there?): see `ccrun queue status`\n",
+         connection: does anything listen there?): `ccrun doctor -p mine` finds out why, `ccrun queue status` shows it\n",
         backend.port()
     );
     assert_eq!((text(&output.stderr), output.status.code()), (expected, Some(7)));
@@ -290,7 +290,8 @@ fn a_collector_that_does_not_come_to_its_end_is_told_of() {
         kill(collector, "KILL");
     }
     let output = launcher.wait_with_output().unwrap();
-    let expected = "ccrun: not all of its telemetry is known to be delivered: see `ccrun queue status`\n";
+    let expected =
+        "ccrun: not all of its telemetry is known to be delivered: see `ccrun queue status` and `ccrun doctor`\n";
     assert_eq!((text(&output.stderr).as_str(), output.status.code()), (expected, Some(7)));
 }
 

@@ -535,7 +535,9 @@ fn claudes_settings() {
         },
         Fault {
             name: "a gateway that is down",
-            inject: |sandbox| drop(sandbox.set("ANTHROPIC_BASE_URL", format!("http://127.0.0.1:{}", closed_port()))),
+            inject: |sandbox| {
+                sandbox.set("ANTHROPIC_BASE_URL", format!("http://127.0.0.1:{}", closed_port()));
+            },
             options: &[],
             id: "settings.gateway",
             level: "failed",

@@ -59,14 +59,15 @@ fn refused(sandbox: &Sandbox, pid: impl std::fmt::Display) -> Vec<String> {
     text(&output.stdout).lines().map(str::to_owned).collect()
 }
 
-fn as_nobody(sandbox: &Sandbox) -> Command {
+/// Runs what follows as nobody.
+pub(super) fn as_nobody(sandbox: &Sandbox) -> Command {
     let mut command = sandbox.command("setpriv");
     command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]);
     command
 }
 
 /// Makes nobody the owner of what a user owns.
-fn give_away(sandbox: &Sandbox) {
+pub(super) fn give_away(sandbox: &Sandbox) {
     let home = sandbox.home();
     let root = home.parent().unwrap();
     std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o755)).unwrap();

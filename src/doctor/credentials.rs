@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{Check, Finding, Group, Subject};
-use crate::credential::keyring::{self, Fault, Presence};
+use crate::credential::keyring::Fault;
 use crate::credential::{Fetched, Source, interactive_commands};
 use crate::profile::{Destination, Profile};
 
@@ -69,33 +69,23 @@ fn keyring(subject: &Subject) -> Vec<Finding> {
     if entries.is_empty() {
         return Vec::new();
     }
-    let presence = match subject.keyring() {
-        Ok(presence) => presence,
+    let looked = match subject.keyring() {
+        Ok(looked) => looked,
         Err(fault) => return vec![faulty("the keyring", fault)],
     };
-    if presence.values().any(|presence| *presence == Presence::Locked) {
+    if looked.values().any(|read| *read == Err(Fault::Locked)) {
         return vec![faulty("the keyring", &Fault::Locked)];
     }
-    let mut found: Vec<_> =
-        entries.iter().filter_map(|(entry, what)| unreadable(subject, presence, entry, what)).collect();
+    let unreadable = entries.iter().filter_map(|(entry, what)| {
+        let fault = looked.get(entry)?.as_ref().err()?;
+        let wanted = what.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        Some(faulty(&format!("the keyring's {entry}"), fault).detail(format!("wanted for {wanted}")))
+    });
+    let mut found: Vec<_> = unreadable.collect();
     if found.is_empty() {
         found.push(Finding::ok(format!("the keyring has {}", listed(entries.keys()))));
     }
     found
-}
-
-fn unreadable(
-    subject: &Subject,
-    presence: &BTreeMap<String, Presence>,
-    entry: &str,
-    what: &BTreeSet<String>,
-) -> Option<Finding> {
-    let fault = match presence.get(entry) {
-        Some(Presence::Absent) => Fault::NoEntry(entry.to_owned()),
-        _ => keyring::get(entry, subject.ground()).err()?,
-    };
-    let wanted = what.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-    Some(faulty(&format!("the keyring's {entry}"), &fault).detail(format!("wanted for {wanted}")))
 }
 
 fn faulty(what: &str, fault: &Fault) -> Finding {

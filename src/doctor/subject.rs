@@ -28,8 +28,8 @@ const GRACE: Duration = Duration::from_millis(150);
 /// Headers by their names in lower case, or why there are none.
 type Headers = Result<BTreeMap<String, Fetched>, String>;
 
-/// What can be told of entries of the keyring, or why nothing can.
-type Entries = Result<BTreeMap<String, Presence>, Fault>;
+/// Whether each entry of the keyring can be read, or why none can be told of.
+type Entries = Result<BTreeMap<String, Result<(), Fault>>, Fault>;
 
 /// What is looked at.
 #[derive(Debug)]
@@ -157,18 +157,28 @@ impl Subject {
         Ok(headers)
     }
 
-    /// What can be told of the keyring's entries that the profile names, without asking anybody for a password.
-    pub(super) fn keyring(&self) -> Result<&BTreeMap<String, Presence>, &Fault> {
-        let look = || {
-            let names = self.meaning().map(super::credentials::entries).unwrap_or_default();
-            keyring::look(names, self.ground())
-        };
-        self.entries.get_or_init(look).as_ref()
+    /// Whether the keyring's entries that the profile names can be read, without asking anybody for a password.
+    pub(super) fn keyring(&self) -> Result<&BTreeMap<String, Result<(), Fault>>, &Fault> {
+        self.entries.get_or_init(|| self.look_into_keyring()).as_ref()
     }
 
-    /// Whether an entry of the keyring that the profile names cannot be read without its user, or at all.
+    fn look_into_keyring(&self) -> Entries {
+        let names = self.meaning().map(super::credentials::entries).unwrap_or_default();
+        let found = keyring::look(names, self.ground())?;
+        let read = found.into_iter().map(|(name, presence)| {
+            let read = match presence {
+                Presence::Absent => Err(Fault::NoEntry(name.clone())),
+                Presence::Locked => Err(Fault::Locked),
+                Presence::Readable => keyring::get(&name, self.ground()).map(drop),
+            };
+            (name, read)
+        });
+        Ok(read.collect())
+    }
+
+    /// Whether an entry of the keyring that the profile names cannot be read, without its user or at all.
     pub(super) fn lacks(&self, entry: &str) -> bool {
-        self.keyring().map_or(true, |entries| entries.get(entry) != Some(&Presence::Readable))
+        self.keyring().map_or(true, |entries| !matches!(entries.get(entry), Some(Ok(()))))
     }
 
     /// What each destination says, asked once however many checks want to know.

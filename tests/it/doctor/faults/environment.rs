@@ -1,0 +1,139 @@
+//! Faults of the environment, and of the process's limits.
+
+use super::{Fault, all_are_named, closed_port, user_settings};
+use crate::doctor::{diagnosed, healthy};
+
+const FAULTS: &[Fault] = &[
+    Fault {
+        name: "OLTP",
+        inject: |sandbox| {
+            sandbox.set("OTEL_EXPORTER_OLTP_PROTOCOL", "grpc");
+        },
+        options: &[],
+        id: "environment.typo",
+        level: "warning",
+        says: &["OTEL_EXPORTER_OLTP_PROTOCOL in the environment means nothing to anybody"],
+        fix: "did you mean OTEL_EXPORTER_OTLP_PROTOCOL?",
+    },
+    Fault {
+        name: "a letter too few, in Claude's settings",
+        inject: |sandbox| user_settings(sandbox, "{\"env\": {\"OTEL_METRIC_EXPORTER\": \"otlp\"}}"),
+        options: &[],
+        id: "environment.typo",
+        level: "warning",
+        says: &["OTEL_METRIC_EXPORTER in ~/.claude/settings.json:1 means nothing to anybody"],
+        fix: "did you mean OTEL_METRICS_EXPORTER?",
+    },
+    Fault {
+        name: "an endpoint that the profile passes over",
+        inject: |sandbox| {
+            sandbox.set("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "https://logs.example/v1/logs");
+        },
+        options: &["-p", "local"],
+        id: "environment.stray",
+        level: "warning",
+        says: &["OTEL_EXPORTER_OTLP_LOGS_ENDPOINT in the environment: the profile `local` says where telemetry goes"],
+        fix: "unset it",
+    },
+    Fault {
+        name: "http for a protocol",
+        inject: |sandbox| {
+            sandbox.set("OTEL_EXPORTER_OTLP_PROTOCOL", "http");
+        },
+        options: &[],
+        id: "environment.protocol",
+        level: "warning",
+        says: &["OTEL_EXPORTER_OTLP_PROTOCOL in the environment is `http`, which is no protocol"],
+        fix: "`http/protobuf`",
+    },
+    Fault {
+        name: "4317 spoken to as HTTP",
+        inject: |sandbox| {
+            let settings = "{\"env\": {\"OTEL_EXPORTER_OTLP_ENDPOINT\": \"https://h.invalid:4317\",\n\
+                    \"OTEL_EXPORTER_OTLP_PROTOCOL\": \"http/protobuf\"}}";
+            user_settings(sandbox, settings);
+        },
+        options: &["-p", "local"],
+        id: "environment.port",
+        level: "warning",
+        says: &["~/.claude/settings.json:1 is spoken to as HTTP, and its port is gRPC's", "settings.json:2 says so"],
+        fix: "port 4318",
+    },
+    Fault {
+        name: "4318 spoken to as gRPC",
+        inject: |sandbox| {
+            let settings = "{\"env\": {\"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT\": \"https://h.invalid:4318\",\n\
+                    \"OTEL_EXPORTER_OTLP_PROTOCOL\": \"grpc\"}}";
+            user_settings(sandbox, settings);
+        },
+        options: &["-p", "local"],
+        id: "environment.port",
+        level: "warning",
+        says: &["is spoken to as gRPC, and its port is HTTP's"],
+        fix: "port 4317",
+    },
+    Fault {
+        name: "the console exporter",
+        inject: |sandbox| {
+            sandbox.set("OTEL_LOGS_EXPORTER", "otlp,console");
+        },
+        options: &[],
+        id: "environment.console",
+        level: "warning",
+        says: &["OTEL_LOGS_EXPORTER in the environment has the `console` exporter, which writes over"],
+        fix: "`otlp` instead",
+    },
+    Fault {
+        name: "a proxy that catches loopback",
+        inject: |sandbox| {
+            sandbox.set("http_proxy", "http://me:hunter2@proxy.example:3128");
+        },
+        options: &[],
+        id: "environment.proxy",
+        level: "warning",
+        says: &["http_proxy would catch what is sent to 127.0.0.1, which NO_PROXY does not except"],
+        fix: "NO_PROXY=localhost,127.0.0.1",
+    },
+    Fault {
+        name: "the environment of a session that has ended",
+        inject: |sandbox| {
+            let endpoint = format!("http://127.0.0.1:{}/0123456789abcdef0123456789abcdef", closed_port());
+            sandbox.set("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint).set("CCRUN_SESSION", "0123456789abcdef");
+        },
+        options: &[],
+        id: "environment.stale",
+        level: "warning",
+        says: &["is that of a session of ccrun's which has ended"],
+        fix: "open a new terminal",
+    },
+    Fault {
+        name: "a collector of one's own that is down",
+        inject: |sandbox| {
+            let endpoint = format!("http://localhost:{}", closed_port());
+            user_settings(sandbox, &format!("{{\"env\": {{\"OTEL_EXPORTER_OTLP_ENDPOINT\": \"{endpoint}\"}}}}"));
+        },
+        options: &[],
+        id: "environment.stale",
+        level: "warning",
+        says: &["nobody listens at localhost:", "which OTEL_EXPORTER_OTLP_ENDPOINT in ~/.claude/settings.json:1 names"],
+        fix: "start what should listen there",
+    },
+];
+
+#[test]
+fn the_environment() {
+    all_are_named(FAULTS);
+}
+
+#[test]
+fn a_limit_of_open_files() {
+    let sandbox = healthy();
+    let output = sandbox.command("sh").args(["-c", "ulimit -n 64; exec ccrun doctor --json"]).output().unwrap();
+    diagnosed(
+        &output,
+        "machine.files",
+        "warning",
+        &["a process may open 64 files only"],
+        "have the limit raised from 64",
+    );
+}

@@ -2,7 +2,9 @@
 
 use super::environment::crossed;
 use super::{Check, Finding, Group, Subject, names};
+use crate::launch::direct::HEADERS;
 use crate::profile::{DEFAULT, Diagnostic, Faults, INHERITED};
+use crate::{claude, launch};
 
 pub(super) const CHECKS: &[Check] = &[
     Check { id: "profile.valid", group: Group::Profile, look: valid },
@@ -11,6 +13,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check { id: "profile.inherited", group: Group::Profile, look: inherited },
     Check { id: "profile.typo", group: Group::Profile, look: typo },
     Check { id: "profile.port", group: Group::Profile, look: port },
+    Check { id: "profile.direct", group: Group::Profile, look: direct },
 ];
 
 /// Every fault of what was chosen, or what it is.
@@ -106,4 +109,28 @@ fn port(subject: &Subject) -> Vec<Finding> {
         Some(Finding::warning(what).detail(place).fix(format!("port {other}, or `protocol = \"{protocol}\"`")))
     };
     resolved.profile.destinations.iter().filter_map(finding).collect()
+}
+
+/// Without a collector not everything can be done that a profile may want.
+fn direct(subject: &Subject) -> Vec<Finding> {
+    let Some(profile) = subject.meaning().filter(|profile| profile.collector.direct) else { return Vec::new() };
+    let stay = "`mode = \"session\"` in `[collector]` does with a collector what cannot be done without";
+    if claude::user_telemetry(&subject.setting.places.claude).contains_key(HEADERS) {
+        let what =
+            format!("telemetry is off: without a collector {HEADERS} in Claude Code's user settings would be sent");
+        return vec![Finding::failed(what).fix("take it out of them")];
+    }
+    if profile.destinations.is_empty() {
+        let what = "without a collector nothing is recorded, and there is no destination: telemetry is off";
+        return vec![Finding::warning(what).fix("name a destination, or take `mode = \"direct\"` out")];
+    }
+    let headers = profile.destinations.first().and_then(|destination| subject.headers(destination).ok());
+    let headers = headers.into_iter().flatten().map(|(name, value)| (name, value.0)).collect();
+    match launch::direct::telemetry(profile, &headers, &subject.setting) {
+        Ok(_) => vec![
+            Finding::ok("the program exports by itself, without a collector")
+                .detail("its environment holds the headers, and what the backend does not take at once is lost"),
+        ],
+        Err(reason) => vec![Finding::failed(format!("telemetry is off: {reason}")).fix(stay)],
+    }
 }

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::destination::{self, Asked};
-use super::mask::is_secret_name;
 use crate::credential::keyring::{self, Fault, Presence};
 use crate::credential::{self, Fetched, Secret, Source, answer};
 use crate::helper::Ground;
@@ -208,6 +207,6 @@ impl Subject {
         let mut destinations = self.meaning().into_iter().flat_map(|profile| &profile.destinations);
         let sources = destinations.find(|one| one.name == destination).and_then(|one| one.headers.get(header));
         let is_written = sources.is_some_and(|sources| sources.iter().all(|source| source.literal().is_some()));
-        is_written && !is_secret_name(header)
+        is_written && !super::mask::is_secret_name(header)
     }
 }

@@ -39,6 +39,11 @@ fn all_are_named(faults: &[Fault]) {
     }
 }
 
+/// A profile `team` with a destination to which nothing is sent, and this besides.
+fn team(sandbox: &Sandbox, rest: &str) {
+    sandbox.profile("team", format!("[destination.backend]\nendpoint = \"http://127.0.0.1:9\"\n{rest}"));
+}
+
 fn user_settings(sandbox: &Sandbox, json: &str) {
     sandbox.write("home/.claude/settings.json", json);
 }

@@ -2,13 +2,8 @@
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 
-use super::{Fault, all_are_named};
+use super::{Fault, all_are_named, team};
 use crate::support::sandbox::Sandbox;
-
-/// A profile `team` with a destination to which nothing is sent, and this besides.
-fn team(sandbox: &Sandbox, rest: &str) {
-    sandbox.profile("team", format!("[destination.backend]\nendpoint = \"http://127.0.0.1:9\"\n{rest}"));
-}
 
 fn header(sandbox: &Sandbox, source: &str) {
     team(sandbox, &format!("headers.Authorization = {source}\n"));

@@ -1,6 +1,6 @@
 //! Faults of the profile.
 
-use super::{Fault, all_are_named};
+use super::{Fault, all_are_named, team};
 
 const FAULTS: &[Fault] = &[
     Fault {
@@ -111,6 +111,18 @@ const FAULTS: &[Fault] = &[
         level: "warning",
         says: &["`backend` is spoken to as HTTP, and its port is gRPC's by custom", "team.toml:2:12"],
         fix: "port 4318, or `protocol = \"grpc\"`",
+    },
+    Fault {
+        name: "no collector, and what only a collector does",
+        inject: |sandbox| {
+            let rest = "[collector]\nmode = \"direct\"\n[redact]\ndrop = [\"user.email\"]\n";
+            team(sandbox, rest);
+        },
+        options: &["-p", "team"],
+        id: "profile.direct",
+        level: "failed",
+        says: &["telemetry is off: without a collector "],
+        fix: "`mode = \"session\"`",
     },
     Fault {
         name: "what was set up before cannot all be taken over",

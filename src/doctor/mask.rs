@@ -127,7 +127,7 @@ impl Mask {
         if !self.home.is_empty() {
             text = replace_word(&text, &self.home, "~", |c| c.is_alphanumeric() || "_-.".contains(c));
         }
-        text = addresses(&text);
+        text = addresses(&without_user_information(&text));
         text = tokens(&text);
         let is_word = |c: char| c.is_alphanumeric() || "_-".contains(c);
         for host in &self.hosts {
@@ -163,9 +163,29 @@ fn replace_word(text: &str, word: &str, by: &str, is_word: impl Fn(char) -> bool
     out + rest
 }
 
-/// Without addresses of e-mail, and without what stands before the `@` of a URL.
+/// Without what stands before the `@` of a URL's host, where people write passwords.
+fn without_user_information(text: &str) -> String {
+    const START: &str = "://";
+    let is_end = |c: char| c.is_whitespace() || "/?#`\"'<>".contains(c);
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find(START) {
+        let (before, after) = rest.split_at(at + START.len());
+        out.push_str(before);
+        let authority = &after[..after.find(is_end).unwrap_or(after.len())];
+        rest = match authority.rfind('@') {
+            Some(at) => {
+                out.push_str(HIDDEN);
+                &after[at..]
+            }
+            None => after,
+        };
+    }
+    out + rest
+}
+
+/// Without addresses of e-mail.
 fn addresses(text: &str) -> String {
-    let is_local = |c: char| c.is_alphanumeric() || "._%+-:".contains(c);
+    let is_local = |c: char| c.is_alphanumeric() || "._%+-".contains(c);
     let is_domain = |c: char| c.is_alphanumeric() || ".-".contains(c);
     let (mut out, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(at) = rest.find('@') {
@@ -238,7 +258,10 @@ mod tests {
             ("key sk-secret, dTpwOnB3", "key <hidden>, <hidden>"),
             ("maxine@blackbird is maxine on blackbird.corp.example", "<user>@<host> is <user> on <host>"),
             ("write to max.ine+a@mail.example.org.", "write to <e-mail>."),
-            ("https://me:hunter2@h.example/x", "https://<e-mail>/x"),
+            (
+                "https://me:hunter2@h.example/x http://a:b!c@litellm:4000",
+                "https://<hidden>@h.example/x http://<hidden>@litellm:4000",
+            ),
             ("got Bearer abcdefgh and basic YTpi, no more", "got Bearer <hidden> and basic YTpi, no more"),
             ("a JWT eyJhbGciOi.eyJzdWIi.c2ln.", "a JWT <hidden>"),
             ("key=0123456789abcdef0123456789abcdef!", "<hidden>!"),

@@ -320,6 +320,8 @@ fn a_value_that_cannot_be_had_is_named_with_its_place() {
       |
     2 | id = { env = "UNSET" }
       |      ^^^^^^^^^^^^^^^^^
+      |
+      = help: set UNSET
 
     error: `vars.x` says no source for its value
      --> p.toml:4:5

@@ -34,18 +34,21 @@ pub(super) fn fetch(root: &mut Node, ground: Ground<'_>, faults: &mut Vec<Diagno
                 Ok(text) => node.value = Value::Text(text),
                 Err(reason) => {
                     let fault = Diagnostic::at(&node.origin, format!("`{table}.{name}`: {reason}"));
-                    let option = if table == "vars" { "--var" } else { "--resource" };
-                    let is_said = table != "team";
-                    let otherwise = format!("or say it by `{option} {name}=VALUE`");
-                    let mend = if let Some(env) = node.get("env").and_then(Node::text) {
-                        format!("set {env}")
-                    } else {
-                        "mend that".to_owned()
-                    };
-                    faults.push(fault.help(if is_said { format!("{mend}, {otherwise}") } else { mend }));
+                    faults.push(fault.help(remedy(table, name, node)));
                 }
             }
         }
+    }
+}
+
+/// What to do about a value that cannot be had.
+fn remedy(table: &str, name: &str, node: &Node) -> String {
+    let env = node.get("env").and_then(Node::text);
+    let mend = env.map_or_else(|| "mend that".to_owned(), |env| format!("set {env}"));
+    match table {
+        "vars" => format!("{mend}, or say it by `--var {name}=VALUE`"),
+        "resource" => format!("{mend}, or say it by `--resource {name}=VALUE`"),
+        _ => mend,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::unistd::{AccessFlags, access};
 
@@ -26,6 +27,9 @@ const BEFORE: [([u64; 3], Level, &str); 4] = [
     ([2, 1, 161], Level::Warning, "loses the events of a session's first moments, in silence"),
     ([2, 1, 214], Level::Warning, "counts the cost and the tokens of some answers twice"),
 ];
+
+/// The least time that a program gets to say its version.
+const LEAST: Duration = Duration::from_secs(1);
 
 /// How much of a program is read to see what runs it, in bytes.
 const FIRST_LINE: u64 = 256;
@@ -72,7 +76,8 @@ fn found(subject: &Subject) -> Vec<Finding> {
 
 fn version(subject: &Subject) -> Vec<Finding> {
     let Ok(path) = program(subject) else { return Vec::new() };
-    if is_without_node(&path, subject) {
+    // With hardly any time left, for something else took it, nothing can be said against the program.
+    if is_without_node(&path, subject) || subject.patience() < LEAST {
         return Vec::new();
     }
     let argv = [path.to_string_lossy().into_owned(), "--version".to_owned()];

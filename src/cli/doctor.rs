@@ -11,12 +11,14 @@ use super::Launch;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ccrun doctor -p team                  what a launch here with this profile would run into
-  ccrun doctor --live                   and the whole way, tried
+  ccrun doctor --live                   and the whole way, tried; asks before a model is asked
+  ccrun doctor --live --offline         the same without a model, and with nothing of yours
   ccrun doctor --report report.txt      for an issue or a colleague
   ccrun doctor --json | jq '.findings[] | select(.level != \"ok\")'
 
-It changes nothing. What it says holds no secret: home directory, user, host, e-mail addresses and whatever looks
-like a token are masked. It exits 1 where something fails, and with --strict for warnings too.")]
+It changes nothing here, and sends each destination one record of each signal, marked with `ccrun.doctor`. What it says
+holds no secret: home directory, user, host, e-mail addresses and whatever looks like a token are masked. It exits 1 where
+something fails, and with --strict for warnings too.")]
 #[expect(clippy::struct_excessive_bools, reason = "independent switches, as on the command line")]
 pub struct Doctor {
     /// What a launch would be given.

@@ -47,24 +47,19 @@ mod tests {
 
     #[test]
     fn what_differs_by_minutes_is_said() {
-        let cases: [(&[i64], Option<(Level, &str)>); 7] = [
-            (&[], None),
-            (&[0], Some((Level::Ok, "agrees"))),
-            (&[-59], Some((Level::Ok, "agrees"))),
-            (&[60], Some((Level::Warning, "1 minute behind"))),
-            (&[-240], Some((Level::Warning, "4 minutes ahead of"))),
-            (&[-900], Some((Level::Failed, "15 minutes ahead"))),
-            (&[7200, 3], Some((Level::Ok, "agrees"))),
+        let said = |ahead: &[i64]| finding(ahead.iter().copied()).map(|found| (found.level, found.summary));
+        assert_eq!(said(&[]), None);
+        let cases = [
+            (&[0][..], Level::Ok, "agrees"),
+            (&[-59], Level::Ok, "agrees"),
+            (&[60], Level::Warning, "1 minute behind"),
+            (&[-240], Level::Warning, "4 minutes ahead of"),
+            (&[-900], Level::Failed, "15 minutes ahead of"),
+            (&[7200, 3], Level::Ok, "agrees"),
         ];
-        for (ahead, expected) in cases {
-            let found = finding(ahead.iter().copied());
-            match expected {
-                None => assert_eq!(found, None),
-                Some((level, words)) => {
-                    let found = found.unwrap();
-                    assert!(found.level == level && found.summary.contains(words), "{ahead:?} {found:?}");
-                }
-            }
+        for (ahead, expected, words) in cases {
+            let (level, summary) = said(ahead).unwrap();
+            assert!(level == expected && summary.contains(words), "{ahead:?} {summary}");
         }
     }
 }

@@ -45,7 +45,7 @@ pub enum Client {
 impl Client {
     /// The one there is. Without one that is logged in, and without a program at all, it is our own.
     pub fn choose(subject: &Subject, is_offline: bool) -> Self {
-        let Ok(path) = launch::find(OsStr::new("claude"), &subject.surroundings, |path| launch::is_shim(path)) else {
+        let Ok(path) = launch::find(OsStr::new("claude"), &subject.surroundings, launch::is_shim) else {
             return Self::Own("there is no Claude Code here");
         };
         match is_offline {

@@ -10,8 +10,8 @@ mod content;
 mod demo;
 #[path = "needs_claude/direct.rs"]
 mod direct;
-#[path = "needs_claude/doctor.rs"]
-mod doctor;
+#[path = "needs_claude/doctor_live.rs"]
+mod doctor_live;
 #[path = "needs_claude/doctor_program.rs"]
 mod doctor_program;
 #[path = "needs_claude/endings.rs"]

@@ -4,7 +4,7 @@ use crate::support::backend::Backend;
 use crate::support::sandbox::{Sandbox, text};
 
 /// Commands that are not run here, each with who runs it.
-const ELSEWHERE: [(&str, &str); 9] = [
+const ELSEWHERE: [(&str, &str); 10] = [
     ("scripts/demo.sh", "needs_claude::demo"),
     ("scripts/test.sh", "whoever runs this"),
     ("ccrun secret set otlp/token", "needs_keyring"),
@@ -13,6 +13,7 @@ const ELSEWHERE: [(&str, &str); 9] = [
     ("ccrun secret remove otlp/token", "needs_keyring"),
     ("./install.sh", "install"),
     ("./install.sh --uninstall", "install"),
+    ("ccrun doctor -p team --live --offline", "needs_claude::doctor_live"),
     ("alias claude='ccrun claude'", "an alias lasts no longer than its shell"),
 ];
 

@@ -77,7 +77,6 @@ pub(super) fn cause(answer: &Answer, outcome: &Outcome) -> Cause {
         415 => Cause::Encoding,
         429 => Cause::Throttled,
         _ if is_of_temporality(reason) => Cause::Temporality,
-        200..=299 if answer.is_html() => Cause::Page,
         400 if matches!(outcome, Outcome::Refused { .. }) => Cause::Refused,
         500..=599 => Cause::Fault,
         _ if answer.is_html() => Cause::Page,
@@ -120,7 +119,7 @@ mod tests {
         cause(&answer, &outcome)
     }
 
-    fn over_grpc(code: u8, message: &str) -> Cause {
+    fn over_grpc(code: u16, message: &str) -> Cause {
         let mut answer = Answer::default();
         answer.headers.insert("content-type", "application/grpc".parse().unwrap());
         answer.trailers.insert("grpc-status", u64::from(code).into());

@@ -16,8 +16,8 @@ use crate::forward::Transport;
 use crate::otlp::Signal;
 use crate::profile::{Destination, Protocol};
 
-/// What stands between a host and `/v1/SIGNAL`: Grafana's, Prometheus', Dynatrace's, VictoriaMetrics', Langfuse's, and
-/// what most have.
+/// What stands between a host and `/v1/SIGNAL`: Grafana's, Prometheus', Dynatrace's, those of `VictoriaMetrics`,
+/// Langfuse's, and what most have.
 const PREFIXES: [&str; 7] =
     ["/otlp", "/api/v1/otlp", "/api/v2/otlp", "/opentelemetry", "/insert/opentelemetry", "/api/public/otel", ""];
 

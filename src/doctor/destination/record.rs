@@ -48,8 +48,8 @@ fn logs(id: &str, now: u64) -> Vec<u8> {
         attributes: marked(id),
         ..LogRecord::default()
     };
-    let scope_logs = vec![ScopeLogs { scope: scope(), log_records: vec![record], ..ScopeLogs::default() }];
-    let resource_logs = vec![ResourceLogs { resource: resource(), scope_logs, ..ResourceLogs::default() }];
+    let scope_logs = vec![ScopeLogs { scope: Some(scope()), log_records: vec![record], ..ScopeLogs::default() }];
+    let resource_logs = vec![ResourceLogs { resource: Some(resource()), scope_logs, ..ResourceLogs::default() }];
     ExportLogsServiceRequest { resource_logs }.encode_to_vec()
 }
 
@@ -69,8 +69,9 @@ fn metrics(id: &str, temporality: AggregationTemporality, now: u64) -> Vec<u8> {
         data: Some(Data::Sum(sum)),
         ..Metric::default()
     };
-    let scope_metrics = vec![ScopeMetrics { scope: scope(), metrics: vec![metric], ..ScopeMetrics::default() }];
-    let resource_metrics = vec![ResourceMetrics { resource: resource(), scope_metrics, ..ResourceMetrics::default() }];
+    let scope_metrics = vec![ScopeMetrics { scope: Some(scope()), metrics: vec![metric], ..ScopeMetrics::default() }];
+    let resource_metrics =
+        vec![ResourceMetrics { resource: Some(resource()), scope_metrics, ..ResourceMetrics::default() }];
     ExportMetricsServiceRequest { resource_metrics }.encode_to_vec()
 }
 
@@ -87,19 +88,19 @@ fn traces(id: &str, now: u64) -> Vec<u8> {
         attributes: marked(id),
         ..Span::default()
     };
-    let scope_spans = vec![ScopeSpans { scope: scope(), spans: vec![span], ..ScopeSpans::default() }];
-    let resource_spans = vec![ResourceSpans { resource: resource(), scope_spans, ..ResourceSpans::default() }];
+    let scope_spans = vec![ScopeSpans { scope: Some(scope()), spans: vec![span], ..ScopeSpans::default() }];
+    let resource_spans = vec![ResourceSpans { resource: Some(resource()), scope_spans, ..ResourceSpans::default() }];
     ExportTraceServiceRequest { resource_spans }.encode_to_vec()
 }
 
-fn resource() -> Option<Resource> {
+fn resource() -> Resource {
     let attributes = vec![pair("service.name", "ccrun"), pair("service.version", env!("CARGO_PKG_VERSION"))];
-    Some(Resource { attributes, ..Resource::default() })
+    Resource { attributes, ..Resource::default() }
 }
 
-fn scope() -> Option<InstrumentationScope> {
+fn scope() -> InstrumentationScope {
     let (name, version) = ("ccrun".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-    Some(InstrumentationScope { name, version, ..InstrumentationScope::default() })
+    InstrumentationScope { name, version, ..InstrumentationScope::default() }
 }
 
 fn marked(id: &str) -> Vec<KeyValue> {

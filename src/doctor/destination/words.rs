@@ -21,24 +21,14 @@ pub(super) fn findings(asked: &Asked) -> Vec<Finding> {
         }
     }
     let is_all = groups.len() == 1;
-    let mut findings: Vec<_> = groups
+    groups
         .into_iter()
         .map(|(signals, reply)| {
             let which = if is_all { String::new() } else { format!(", {}", names(&signals)) };
             let of = format!("`{}`{which}", printable(&asked.destination.name));
             finding(asked, &of, &signals, reply)
         })
-        .collect();
-    if let Given::Missing(reason) = &asked.credentials {
-        findings.insert(0, without_credentials(asked, reason));
-    }
-    findings
-}
-
-fn without_credentials(asked: &Asked, reason: &str) -> Finding {
-    let name = printable(&asked.destination.name);
-    Finding::failed(format!("`{name}`: nothing can be sent to it, for its credentials are not to be had: {reason}"))
-        .fix("provide what its headers are taken from; what is received waits on disk meanwhile")
+        .collect()
 }
 
 /// What is said of the answer to some signals. `of` names destination and signals.
@@ -49,7 +39,11 @@ fn finding(asked: &Asked, of: &str, signals: &[Signal], reply: &Reply) -> Findin
             let summary = format!("{of}: {} is reached; its credentials were not tried", asked.way);
             return Finding::ok(summary).detail(format!("{command} talks to you, and is asked at a launch alone"));
         }
-        Given::Missing(_) if is_reached => return Finding::ok(format!("{of}: {} is reached", asked.way)),
+        Given::Missing(reason) if is_reached => {
+            // That they are missing is told of under `credentials`.
+            let finding = Finding::ok(format!("{of}: {} is reached; nothing was sent", asked.way));
+            return finding.detail(format!("its credentials are not to be had: {reason}"));
+        }
         _ => {}
     }
     if reply.cause == Cause::Accepted {

@@ -80,7 +80,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
         ("POST", "/v1/messages") if body["stream"] == true => {
             respond(StatusCode::OK, "text/event-stream", events(&body["model"]))
         }
-        ("POST", "/v1/messages") => json_with(StatusCode::OK, &message(&body["model"], &[text()], "end_turn".into())),
+        ("POST", "/v1/messages") => json_with(StatusCode::OK, &message(&body["model"], &[text()], &"end_turn".into())),
         ("POST", "/v1/messages/count_tokens") => json_with(StatusCode::OK, &json!({ "input_tokens": 1 })),
         ("GET" | "HEAD", "/" | "/api/hello") => json_with(StatusCode::OK, &json!({})),
         (_, path) => {
@@ -94,7 +94,7 @@ fn text() -> Value {
     json!({ "type": "text", "text": ANSWER })
 }
 
-fn message(model: &Value, content: &[Value], stop_reason: Value) -> Value {
+fn message(model: &Value, content: &[Value], stop_reason: &Value) -> Value {
     json!({
         "id": "msg_ccrun_doctor", "type": "message", "role": "assistant", "model": model, "content": content,
         "stop_reason": stop_reason, "stop_sequence": null, "usage": { "input_tokens": 1, "output_tokens": 1 },
@@ -106,7 +106,7 @@ fn events(model: &Value) -> String {
     let delta = json!({ "type": "text_delta", "text": ANSWER });
     let end = json!({ "stop_reason": "end_turn", "stop_sequence": null });
     let events = [
-        json!({ "type": "message_start", "message": message(model, &[], Value::Null) }),
+        json!({ "type": "message_start", "message": message(model, &[], &Value::Null) }),
         json!({ "type": "content_block_start", "index": 0, "content_block": { "type": "text", "text": "" } }),
         json!({ "type": "content_block_delta", "index": 0, "delta": delta }),
         json!({ "type": "content_block_stop", "index": 0 }),

@@ -75,12 +75,11 @@ pub(super) fn run(subject: &Subject, client: &Client, end: Instant) -> Result<Ra
     }
     let mut child = command.spawn().context("cannot run ccrun")?;
     let errors = lines_of(child.stderr.take());
-    let refused = match client {
-        Client::Own(_) => emit(subject, &mut child, end),
-        _ => {
-            drop(lines_of_stdout(child.stdout.take()));
-            Ok(())
-        }
+    let refused = if matches!(client, Client::Own(_)) {
+        emit(subject, &mut child, end)
+    } else {
+        drop(first_line_of(child.stdout.take()));
+        Ok(())
     };
     // What our own program waits for.
     drop(child.stdin.take());
@@ -132,7 +131,7 @@ fn of_nobody(home: &TempDir, model: &Model) -> Vec<String> {
 
 /// Sends a marked record of each signal to the session's endpoint.
 fn emit(subject: &Subject, child: &mut Child, end: Instant) -> Result<()> {
-    let endpoint = lines_of_stdout(child.stdout.take());
+    let endpoint = first_line_of(child.stdout.take());
     let left = end.saturating_duration_since(Instant::now());
     let endpoint = endpoint.recv_timeout(left).unwrap_or_default();
     if endpoint.is_empty() {
@@ -217,7 +216,7 @@ fn lines_of(stream: Option<ChildStderr>) -> Receiver<Vec<String>> {
 }
 
 /// The first line; the rest is read and forgotten, so that nobody waits for room in the pipe.
-fn lines_of_stdout(stream: Option<ChildStdout>) -> Receiver<String> {
+fn first_line_of(stream: Option<ChildStdout>) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     let read = move || {
         let Some(stream) = stream else { return };

@@ -85,11 +85,15 @@ pub(super) fn reason(error: &(dyn Error + 'static), host: &str, timeout: Duratio
     Failure::new(FailureKind::Other, format!("the request to {host} failed: {}", printable(&last)))
 }
 
-/// hyper-util and h2 keep these errors' types to themselves; tests guard that they still say so.
+/// hyper, hyper-util and h2 keep these errors' types to themselves; tests guard that they still say so.
 fn reason_by_words(error: &str, host: &str) -> Option<Failure> {
     if error == "dns error" {
         let words = format!("cannot find the address of {host}: is the name right, and the network up?");
         return Some(Failure::new(FailureKind::Name, words));
+    }
+    if error.starts_with("received unexpected message from connection") {
+        // A server of gRPC's speaks first.
+        return Some(no_http1(host));
     }
     error.ends_with("frame with invalid size").then(|| {
         let words = format!(
@@ -168,13 +172,15 @@ fn http_reason(error: &hyper::Error, host: &str) -> Option<Failure> {
     if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
         return Some(closed(host));
     }
-    error.is_parse().then(|| {
-        let words = format!(
-            "{host} answered with something that is no http/1.1: should the protocol be `grpc`, or the endpoint begin \
-             with `https://`?"
-        );
-        Failure::new(FailureKind::Language, words)
-    })
+    error.is_parse().then(|| no_http1(host))
+}
+
+fn no_http1(host: &str) -> Failure {
+    let words = format!(
+        "{host} answered with something that is no http/1.1: should the protocol be `grpc`, or the endpoint begin with \
+         `https://`?"
+    );
+    Failure::new(FailureKind::Language, words)
 }
 
 fn closed(host: &str) -> Failure {

@@ -36,7 +36,7 @@ fn session(sandbox: &Sandbox, backend: &Backend) {
     let session = Session::to(sandbox, &backend.endpoint());
     session.client().export(&ids("record", 1));
     wait_until("the backend to be asked", || !backend.received().is_empty());
-    session.end();
+    session.end_saying();
     sandbox.wait_for_end();
 }
 

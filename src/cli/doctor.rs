@@ -30,8 +30,8 @@ pub struct Doctor {
     /// Ask no model for that, which would cost tokens: a stand-in on this machine answers
     #[arg(long, requires = "live")]
     pub offline: bool,
-    /// How long to look (10s): on a slow network more is heard in more time. The default and what starting takes are
-    /// less than three seconds
+    /// How long to look (10s), and as long to try: on a slow network more is heard in more time. The default and what
+    /// starting takes are less than three seconds; trying has nine at least
     #[arg(long, value_name = "DURATION", default_value = "2700ms", value_parser = super::queue::duration)]
     pub timeout: Duration,
     /// Exit 1 for warnings, too

@@ -19,7 +19,7 @@ pub(super) fn run(options: cli::Doctor, surroundings: &Surroundings) -> Result<E
     let subject = Arc::new(Subject::gather(selection, options.timeout, surroundings)?);
     let mut found = doctor::examine(&subject, doctor::checks());
     if options.live {
-        found.extend(doctor::live::run(&subject, &client(&subject, options.offline)?));
+        found.extend(doctor::live::run(&subject, &client(&subject, options.offline)?, options.timeout));
     }
     // Last, for by now it is known what the secrets are.
     let found = doctor::masked(&found, &Mask::of(&subject));

@@ -15,8 +15,11 @@ use std::time::{Duration, Instant};
 use super::{Finding, Group, Reported, Subject};
 use crate::launch;
 
-/// How long everything may take; the rest of fifteen seconds is for starting and for the checks before.
-const ALL: Duration = Duration::from_secs(11);
+/// How long a session may take at least; the rest of fifteen seconds is for the checks before, and for stopping it.
+const SHORTEST: Duration = Duration::from_secs(9);
+
+/// The longest that a session may take. Beyond it a clock may overflow.
+const LONGEST: Duration = Duration::from_hours(1);
 
 /// How long Claude Code may take to say whether somebody is logged in.
 const LOGIN: Duration = Duration::from_secs(5);
@@ -72,8 +75,8 @@ fn is_logged_in(claude: PathBuf) -> bool {
     status.is_some_and(|status| status.success())
 }
 
-/// Tries it. Takes at most eleven seconds, or so much longer as stopping takes.
-pub fn run(subject: &Subject, client: &Client) -> Vec<Reported> {
+/// Tries it. The session may take nine seconds, or `time` if that is more; stopping one that takes longer takes two.
+pub fn run(subject: &Subject, client: &Client, time: Duration) -> Vec<Reported> {
     let findings = match &subject.profile {
         Err(_) => vec![Finding::failed("there is no session to try: the profile is not valid")],
         Ok(resolved) if resolved.profile.collector.direct => vec![
@@ -82,15 +85,15 @@ pub fn run(subject: &Subject, client: &Client) -> Vec<Reported> {
             )
             .detail("what the destination itself says is under `destination`"),
         ],
-        Ok(_) => tried(subject, client),
+        Ok(_) => tried(subject, client, time.clamp(SHORTEST, LONGEST)),
     };
     let report = |finding| Reported { id: "live.way", group: Group::Live, finding };
     findings.into_iter().map(report).collect()
 }
 
-fn tried(subject: &Subject, client: &Client) -> Vec<Finding> {
+fn tried(subject: &Subject, client: &Client, time: Duration) -> Vec<Finding> {
     let begun = Instant::now();
-    match session::run(subject, client, begun + ALL) {
+    match session::run(subject, client, begun + time) {
         Ok(ran) => verdict::findings(subject, client, &ran, begun.elapsed()),
         Err(error) => vec![Finding::failed(format!("no session could be tried: {error:#}"))],
     }

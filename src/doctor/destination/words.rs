@@ -1,5 +1,7 @@
 //! What is said of a destination: the cause first, in the profile's own words for what to change. Pure.
 
+use hyper::Uri;
+
 use super::ask::{Asked, Given, Reply};
 use super::cause::Cause;
 use super::elsewhere::Elsewhere;
@@ -9,7 +11,7 @@ use crate::credential::Source;
 use crate::doctor::Finding;
 use crate::otlp::Signal;
 use crate::printable::printable;
-use crate::profile::{Destination, Protocol};
+use crate::profile::{Destination, Protocol, is_this_machine};
 
 /// All that is to be said of a destination: once where its answers to all signals come from the same.
 pub(super) fn findings(asked: &Asked) -> Vec<Finding> {
@@ -157,9 +159,12 @@ fn fix_of_failure(asked: &Asked, kind: Kind) -> String {
         Kind::Unreached if asked.leads_home => {
             "take the name out of /etc/hosts, or out of the filter of names that this network has"
         }
+        Kind::Unreached if is_here(destination) => {
+            "start what should listen there, or correct the port in `endpoint` (usually 4317 is gRPC's and 4318 HTTP's)"
+        }
         Kind::Unreached => {
-            "start what should listen there, or correct host and port in `endpoint` (usually 4317 is gRPC's and 4318 \
-             HTTP's); elsewhere than on this machine a firewall may be in between, or a proxy wanted in HTTPS_PROXY"
+            "correct host and port in `endpoint` (usually 4317 is gRPC's and 4318 HTTP's); if they are right, a firewall \
+             is in between, a VPN is down, or this network wants a proxy, which HTTPS_PROXY names"
         }
         Kind::Silent => {
             "look whether that is the right port, and what is behind it; a session waits longer, up to the destination's \
@@ -236,6 +241,11 @@ fn redirect_fix(asked: &Asked, target: Option<&str>) -> String {
     }
     "set `endpoint` to the address at which that ends: redirects are never followed, for they would take the key along"
         .to_owned()
+}
+
+/// Whether it is on this machine.
+fn is_here(destination: &Destination) -> bool {
+    destination.endpoint.parse::<Uri>().is_ok_and(|endpoint| is_this_machine(endpoint.host().unwrap_or_default()))
 }
 
 fn endpoint(asked: &Asked) -> String {

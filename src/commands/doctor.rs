@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -19,7 +20,8 @@ pub(super) fn run(options: cli::Doctor, surroundings: &Surroundings) -> Result<E
     let subject = Arc::new(Subject::gather(selection, options.timeout, surroundings)?);
     let mut found = doctor::examine(&subject, doctor::checks());
     if options.live {
-        found.extend(doctor::live::run(&subject, &client(&subject, options.offline)?, options.timeout));
+        let client = client(&subject, options.offline, options.timeout)?;
+        found.extend(doctor::live::run(&subject, &client, options.timeout));
     }
     // Last, for by now it is known what the secrets are.
     let found = doctor::masked(&found, &Mask::of(&subject));
@@ -34,13 +36,15 @@ pub(super) fn run(options: cli::Doctor, surroundings: &Surroundings) -> Result<E
 }
 
 /// Whose telemetry is tried. A model's answer costs something, so somebody has to say yes to that.
-fn client(subject: &Subject, is_offline: bool) -> Result<Client> {
-    let client = Client::choose(subject, is_offline);
+fn client(subject: &Subject, is_offline: bool, time: Duration) -> Result<Client> {
+    if !is_offline && !ask::is_possible() {
+        return Ok(Client::Own(
+            "nobody can be asked whether a model may be, which costs tokens; `--offline` asks none",
+        ));
+    }
+    let client = Client::choose(subject, is_offline, time);
     if client != Client::Claude {
         return Ok(client);
-    }
-    if !ask::is_possible() {
-        return Ok(Client::Own("nobody could be asked whether a model may be, which costs tokens"));
     }
     let question = "ccrun: ask the model for one word, by the real Claude Code? That costs some tokens [y/N] ";
     Ok(if ask::ask(question)? { client } else { Client::Own("you did not want to ask a model") })

@@ -46,14 +46,15 @@ pub enum Client {
 }
 
 impl Client {
-    /// The one there is. Without one that is logged in, and without a program at all, it is our own.
-    pub fn choose(subject: &Subject, is_offline: bool) -> Self {
+    /// The one there is. Without one that is logged in, and without a program at all, it is our own. Asking Claude Code
+    /// for its login may take five seconds, or `time` if that is more.
+    pub fn choose(subject: &Subject, is_offline: bool, time: Duration) -> Self {
         let Ok(path) = launch::find(OsStr::new("claude"), &subject.surroundings, launch::is_shim) else {
             return Self::Own("there is no Claude Code here");
         };
         match is_offline {
             true => Self::StandIn,
-            false if brings_a_model(subject) || is_logged_in(path) => Self::Claude,
+            false if brings_a_model(subject) || is_logged_in(path, time.clamp(LOGIN, LONGEST)) => Self::Claude,
             false => Self::Own("Claude Code is not logged in; with `--offline` a stand-in answers it"),
         }
     }
@@ -63,11 +64,11 @@ fn brings_a_model(subject: &Subject) -> bool {
     subject.meaning().is_some_and(|profile| GATEWAYS.iter().any(|name| profile.env.contains_key(*name)))
 }
 
-fn is_logged_in(claude: PathBuf) -> bool {
+fn is_logged_in(claude: PathBuf, time: Duration) -> bool {
     let mut command = Command::new(claude);
     command.args(["auth", "status"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let Ok(mut child) = command.spawn() else { return false };
-    let status = session::wait(&mut child, Instant::now() + LOGIN);
+    let status = session::wait(&mut child, Instant::now() + time);
     if status.is_none() {
         drop(child.kill());
         drop(child.wait());

@@ -35,7 +35,7 @@ fn a_healthy_way_is_acknowledged_by_its_end() {
     profile(&sandbox, &backend, "");
     let found = look(&sandbox, &["-p", "p"]);
     assert_eq!(found.len(), 2, "{found:#?}");
-    says(&found, 0, "ok", &["a session of a program of ours handed over 2 records", "there is no Claude Code here"]);
+    says(&found, 0, "ok", &["a session of a program of ours handed over 2 records", "nobody can be asked"]);
     says(&found, 1, "ok", &["`d` has acknowledged 2 records"]);
     let through_a_session =
         everything(&backend.received()).into_iter().filter(|item| item.resource.contains_key("ccrun.session"));

@@ -35,7 +35,7 @@ fn a_model_is_asked_only_after_a_yes() {
     let (backend, client) = (Backend::start(), Client::new(Script::text("ok")));
     client.profile("team", profile(&backend, "http/protobuf"));
     let without_a_terminal = look(&client, &["-p", "team"]);
-    says(&without_a_terminal, 0, "ok", &["a session of a program of ours", "nobody could be asked"]);
+    says(&without_a_terminal, 0, "ok", &["a session of a program of ours", "nobody can be asked"]);
     for (answer, asked) in [("n", 0), ("y", 1)] {
         let terminal = Terminal::start(&client, "ccrun doctor --live --timeout 1m -p team --report report.txt");
         terminal.wait_for("costs some tokens");

@@ -316,10 +316,10 @@ impl Forwarder {
         let (recipients, fingerprint) = (Arc::clone(&self.recipients), self.fingerprint.clone());
         let (bytes, batches) = (self.gathering.bytes(), self.gathering.batches());
         let signals = self.signals.clone();
-        let metrics_up_to = self.totals.as_ref().map_or(i64::MAX, |totals| totals.looked_at);
+        let without_deltas = self.totals.is_some();
         let put_off_for = self.put_off.until.map(|until| until.saturating_duration_since(Instant::now()));
         let look = move |connection: &Connection| {
-            let which = Which { signals: signals.as_deref(), metrics_up_to, ..Which::in_turn(bytes, batches) };
+            let which = Which { signals: signals.as_deref(), without_deltas, ..Which::in_turn(bytes, batches) };
             let in_turn = deliveries::next(connection, &recipients, which)?;
             let is_in_turn = in_turn.is_some();
             // One at a time: most of what was put off together may be without fault.

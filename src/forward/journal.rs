@@ -44,6 +44,13 @@ impl Journal {
         }
     }
 
+    /// So many series of totals were forgotten: unchanged for too long, or too many.
+    pub(super) fn forgotten(&self, series: u64) {
+        if let Some(log) = &self.log {
+            log.note(&format!("series of `{}` are forgotten that did not change for long: {series}", self.destination));
+        }
+    }
+
     /// The destination has dealt with what it was given.
     pub(super) fn passing(&mut self) {
         self.change(State::Passing, "pass again");

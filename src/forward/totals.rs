@@ -34,8 +34,8 @@ pub(super) struct Totals {
     ttl: Duration,
     /// Held by whoever sends a snapshot.
     pub(super) lock: PathBuf,
-    /// Batches of metrics up to this number hold no deltas.
-    pub(super) looked_at: i64,
+    /// How many series were forgotten by the time that was said last, if it is known.
+    pub(super) forgotten: Option<u64>,
     /// The one that is under way.
     pub(super) snapshot: Option<Snapshot>,
     /// Whether all was sent after the session's end.
@@ -82,7 +82,7 @@ impl Totals {
                 installation: installation(places),
                 ttl: destination.series_ttl,
                 lock: places.totals_lock(&hex(name)),
-                looked_at: i64::MIN,
+                forgotten: None,
                 snapshot: None,
                 is_last_sent: false,
                 said: None,

@@ -66,21 +66,22 @@ pub struct Which<'a> {
     pub after: Option<&'a Part>,
     /// Only these signals; all if there is no list.
     pub signals: Option<&'a [Signal]>,
-    /// Metrics only of batches up to this number: those behind it may hold deltas that are to become totals.
-    pub metrics_up_to: i64,
+    /// Metrics only of batches that hold no deltas, for these are to become totals.
+    pub without_deltas: bool,
 }
 
 impl Which<'_> {
     /// Those that have their turn.
     pub fn in_turn(bytes: usize, batches: usize) -> Self {
-        Self { bytes, batches, put_off: false, after: None, signals: None, metrics_up_to: i64::MAX }
+        Self { bytes, batches, put_off: false, after: None, signals: None, without_deltas: false }
     }
 }
 
 /// What goes into the next request: of the recipients, who share a destination, one after the other; of one signal.
 pub fn next(connection: &Connection, recipients: &[Recipient], which: Which<'_>) -> rusqlite::Result<Option<Request>> {
     let mut statement = connection.prepare_cached(
-        "SELECT turn, batch.id, signal, size, attempts FROM delivery JOIN batch ON batch.id = delivery.batch
+        "SELECT turn, batch.id, signal, size, attempts, EXISTS (SELECT 1 FROM sifted WHERE sifted.batch = batch.id)
+         FROM delivery JOIN batch ON batch.id = delivery.batch
          WHERE delivery.session = ?1 AND destination = ?2 AND fingerprint = ?3
          AND (turn, delivery.batch) > (?4, ?5) AND (turn > delivery.batch) = ?6 ORDER BY turn, delivery.batch",
     )?;
@@ -98,7 +99,7 @@ pub fn next(connection: &Connection, recipients: &[Recipient], which: Which<'_>)
             seen += 1;
             let signal = batches::signal(&row.get::<_, String>(2)?);
             let is_wanted = which.signals.is_none_or(|signals| signals.contains(&signal))
-                && (signal != Signal::Metrics || row.get::<_, i64>(1)? <= which.metrics_up_to);
+                && (!which.without_deltas || signal != Signal::Metrics || row.get(5)?);
             if !is_wanted || found.as_ref().is_some_and(|found| found.signal != signal) {
                 if seen >= SIGHT && found.is_some() {
                     return Ok(found);

@@ -2,7 +2,8 @@
 //!
 //! A batch for such a destination waits like any other, until it is folded: in one commit its deltas are added to the
 //! totals of their series and the batch goes, or what of it is no delta takes its place. So whatever happens each delta
-//! is in exactly one of the two. From then on a row in `awaited` says that its session waits for a snapshot with what it
+//! is in exactly one of the two. What is left, and any other batch without deltas, is noted in `sifted`, and goes the
+//! way of all others. From then on a row in `awaited` says that its session waits for a snapshot with what it
 //! brought: one of this generation of the totals, or of a later one.
 //!
 //! Totals belong to a profile's destination, never to a session: all sessions add to the same, and each may send all.
@@ -17,8 +18,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 pub use awaited::{acknowledge, failed};
 pub(super) use awaited::{count, purge};
-pub use fold::{Batch, Folded, body, count_in, fold, next};
-pub use send::{Chunk, Wanted, begun, passed, refused, take};
+pub use fold::{Batch, Folded, body, count_in, fold, next, sifted};
+pub use send::{Chunk, Wanted, begun, passed, refused, take, without_zero};
 
 /// The most series of a destination.
 pub const MAXIMUM_SERIES: u64 = 20_000;
@@ -75,7 +76,7 @@ pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
             body BLOB NOT NULL,                        -- a `ResourceMetrics` with the one point
             start INTEGER NOT NULL,                    -- in Unix nanoseconds
             zero_at INTEGER NOT NULL DEFAULT 0,        -- the time of the zero that was sent last, if one was
-            begun INTEGER NOT NULL DEFAULT 0,          -- whether the destination has its zero
+            begun INTEGER NOT NULL DEFAULT 0,          -- 1 if the destination has its zero, 2 if it goes without
             generation INTEGER NOT NULL,
             changed_at INTEGER NOT NULL,
             refusals INTEGER NOT NULL DEFAULT 0,       -- in a row
@@ -97,6 +98,8 @@ pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
             PRIMARY KEY (session, destination, fingerprint, totals)
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX awaited_totals ON awaited (totals, generation);
+        CREATE TABLE sifted (batch INTEGER PRIMARY KEY) STRICT;
+        CREATE TRIGGER sifted_gone AFTER DELETE ON batch BEGIN DELETE FROM sifted WHERE batch = old.id; END;
         CREATE TABLE counted (
             id INTEGER PRIMARY KEY,
             session TEXT NOT NULL,

@@ -23,8 +23,8 @@ fn profile(backend: &Backend) -> String {
 }
 
 /// Whether the backend has so many input tokens.
-fn has(tokens: f64) -> impl Fn(&[Received]) -> bool {
-    move |received| (sum_of(&series(received), "claude_code.token.usage") - tokens).abs() < 0.5
+fn has(tokens: i64) -> impl Fn(&[Received]) -> bool {
+    move |received| sum_of(&series(received), "claude_code.token.usage") == tokens
 }
 
 /// The one series of a metric.
@@ -39,7 +39,7 @@ fn only_series(backend: &Backend, metric: &str) -> Vec<Point> {
 #[test]
 fn a_series_begins_with_nothing_and_goes_on_from_session_to_session() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
-    for (tokens, sum) in [(5, 5.0), (7, 12.0)] {
+    for (tokens, sum) in [(5, 5), (7, 12)] {
         let session = start(&sandbox, &backend);
         let mut client = session.client();
         export(&mut client, &[("opus", tokens)], 0);
@@ -52,11 +52,11 @@ fn a_series_begins_with_nothing_and_goes_on_from_session_to_session() {
     }
     let points = only_series(&backend, "claude_code.token.usage");
     assert!(points.iter().all(|point| point.0 == points[0].0), "one start: {points:?}");
-    assert_eq!((points[0].2, points.last().unwrap().2), (0.0, 12.0));
-    assert_eq!(tokens_at(&backend), 12.0);
+    assert_eq!((points[0].2, points.last().unwrap().2), (0, 12));
+    assert_eq!(tokens_at(&backend), 12);
     assert!(sandbox.queue().is_empty());
     let counters = series(&backend.received());
-    assert!(sum_of(&counters, "ccrun.export.received") > 0.0, "{counters:?}");
+    assert!(sum_of(&counters, "ccrun.export.received") > 0, "{counters:?}");
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn two_sessions_kills_and_an_outage_leave_exactly_the_sum() {
     let mut clients = [one.client(), two.client()];
     export(&mut clients[0], &[("opus", 1), ("haiku", 2)], 0);
     export(&mut clients[1], &[("opus", 4)], 0);
-    backend.wait_for(has(7.0), DEADLINE);
+    backend.wait_for(has(7), DEADLINE);
     // A worker dies with something on its way, and its successor finds it.
     backend.stop();
     export(&mut clients[0], &[("opus", 8)], 1);
@@ -76,7 +76,7 @@ fn two_sessions_kills_and_an_outage_leave_exactly_the_sum() {
     export(&mut clients[1], &[("haiku", 32)], 1);
     wait_until("both wait", || sandbox.queue().len() == 2);
     backend.restart();
-    backend.wait_for(has(63.0), DEADLINE);
+    backend.wait_for(has(63), DEADLINE);
     // Keeper and worker die, and nobody comes after them but the other session.
     backend.reply_always(Reply::http(503, "busy"));
     export(&mut again, &[("opus", 64)], 3);
@@ -90,7 +90,7 @@ fn two_sessions_kills_and_an_outage_leave_exactly_the_sum() {
     sandbox.wait_for_end();
     let flushed = sandbox.run(["queue", "flush"]);
     assert!(flushed.status.success(), "{flushed:?}");
-    assert_eq!(tokens_at(&backend), 255.0);
+    assert_eq!(tokens_at(&backend), 255);
     assert_eq!(sandbox.report()["total"]["input_tokens"], 255);
     assert!(sandbox.queue().is_empty());
 }
@@ -112,7 +112,7 @@ fn what_a_session_left_in_an_outage_is_one_snapshot_of_the_next() {
     backend.restart();
     assert!(sandbox.run(["queue", "flush"]).status.success());
     let points = only_series(&backend, "claude_code.token.usage");
-    assert_eq!(points.iter().map(|point| point.2).collect::<Vec<_>>(), [0.0, 50.0], "no backlog of old points");
+    assert_eq!(points.iter().map(|point| point.2).collect::<Vec<_>>(), [0, 50], "no backlog of old points");
 }
 
 #[test]
@@ -130,8 +130,8 @@ fn beside_totals_another_destination_gets_deltas() {
     drop(client);
     session.end();
     sandbox.wait_for_end();
-    assert_eq!(tokens_at(&totals), 30.0);
-    assert_eq!(deltas_at(&deltas), [10.0, 10.0, 10.0]);
+    assert_eq!(tokens_at(&totals), 30);
+    assert_eq!(deltas_at(&deltas), [10, 10, 10]);
     for backend in [&totals, &deltas] {
         assert_eq!(crate::support::emitter::ids_of(&backend.received()), record, "logs go to both as they are");
     }
@@ -149,7 +149,7 @@ fn what_a_client_repeats_counts_once() {
     drop(client);
     session.end();
     sandbox.wait_for_end();
-    assert_eq!(tokens_at(&backend), 5.0);
+    assert_eq!(tokens_at(&backend), 5);
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn a_series_that_is_refused_is_told_and_holds_up_no_other() {
     let good = |received: &[Received]| {
         let all =
             series(received.iter().filter(|received| series([*received]).keys().all(|name| !name.contains("bad"))));
-        (sum_of(&all, "claude_code.token.usage") - 11.0).abs() < 0.5
+        sum_of(&all, "claude_code.token.usage") == 11
     };
     backend.wait_for(good, DEADLINE);
     drop(client);
@@ -178,6 +178,6 @@ fn a_series_that_is_refused_is_told_and_holds_up_no_other() {
     backend.reply_always(Reply::accept());
     backend.clear();
     let session = start(&sandbox, &backend);
-    backend.wait_for(|received| series(received).values().flatten().map(|point| point.2).sum::<f64>() > 0.0, DEADLINE);
+    backend.wait_for(|received| series(received).values().flatten().map(|point| point.2).sum::<i64>() > 0, DEADLINE);
     session.end_saying();
 }

@@ -18,7 +18,7 @@ use super::backend::{Backend, Export, Received};
 use super::emitter::Emitter;
 
 /// A point of a series: since when it counts, when it was true, and how much.
-pub type Point = (u64, u64, f64);
+pub type Point = (u64, u64, i64);
 
 pub fn attribute(key: &str, value: &str) -> KeyValue {
     let value = Some(AnyValue { value: Some(Any::StringValue(value.to_owned())) });
@@ -91,12 +91,12 @@ pub fn series<'a>(received: impl IntoIterator<Item = &'a Received>) -> BTreeMap<
 
 /// Checks what must hold of every series, and gives the sum of their last points, of the metric of that name.
 #[track_caller]
-pub fn sum_of(series: &BTreeMap<String, Vec<Point>>, metric: &str) -> f64 {
+pub fn sum_of(series: &BTreeMap<String, Vec<Point>>, metric: &str) -> i64 {
     for (name, points) in series {
-        assert_eq!(points[0].2, 0.0, "{name} begins with nothing: {points:?}");
+        assert_eq!(points[0].2, 0, "{name} begins with nothing: {points:?}");
         for pair in points.windows(2) {
             let [(_, before, one), (_, after, other)] = pair else { unreachable!() };
-            assert!(after > before || (*one == 0.0 && *other == 0.0), "the time of {name} goes on: {points:?}");
+            assert!(after > before || (*one == 0 && *other == 0), "the time of {name} goes on: {points:?}");
             assert!(other >= one, "{name} grows: {points:?}");
         }
         assert!(points.iter().all(|(start, time, _)| *start > 0 && start <= time), "{name}: {points:?}");
@@ -107,7 +107,7 @@ pub fn sum_of(series: &BTreeMap<String, Vec<Point>>, metric: &str) -> f64 {
 
 /// The input tokens that a backend knows of.
 #[track_caller]
-pub fn tokens_at(backend: &Backend) -> f64 {
+pub fn tokens_at(backend: &Backend) -> i64 {
     sum_of(&series(&backend.received()), "claude_code.token.usage")
 }
 
@@ -126,16 +126,15 @@ fn string(attribute: &KeyValue) -> Option<String> {
     }
 }
 
-fn number(point: &NumberDataPoint) -> f64 {
+fn number(point: &NumberDataPoint) -> i64 {
     match point.value {
-        Some(Value::AsInt(number)) => f64::from(i32::try_from(number).unwrap()),
-        Some(Value::AsDouble(number)) => number,
-        None => f64::NAN,
+        Some(Value::AsInt(number)) => number,
+        other => panic!("no integer: {other:?}"),
     }
 }
 
 /// The values of the delta points of tokens that a backend was given.
-pub fn deltas_at(backend: &Backend) -> Vec<f64> {
+pub fn deltas_at(backend: &Backend) -> Vec<i64> {
     let mut found = Vec::new();
     for received in backend.received() {
         let Some(Export::Metrics(request)) = &received.export else { continue };

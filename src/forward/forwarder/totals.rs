@@ -32,10 +32,10 @@ impl Forwarder {
     /// Makes totals of the deltas in all batches that came since.
     pub(super) async fn fold(&mut self) -> Result<(), StoreError> {
         while let Some(totals) = &self.totals {
-            let (recipients, after) = (Arc::clone(&self.recipients), totals.looked_at);
+            let recipients = Arc::clone(&self.recipients);
             let (whose, installation) = (totals.whose.clone(), totals.installation);
             let look = move |connection: &Connection| {
-                let Some(batch) = totals::next(connection, &recipients, after)? else { return Ok(None) };
+                let Some(batch) = totals::next(connection, &recipients)? else { return Ok(None) };
                 let body = totals::body(connection, &batch)?;
                 Ok(body.map(|body| (batch, body)))
             };
@@ -46,18 +46,12 @@ impl Forwarder {
             // One that cannot be read was never acknowledged; one of a single point that is so large goes as it is.
             let sifted = if body.len() > AT_ONCE { None } else { sift(&body, installation).ok() };
             let Some(sifted) = sifted.filter(|sifted| !sifted.deltas.is_empty()) else {
-                self.looked_at(batch.id);
+                self.store.commit(move |connection| totals::sifted(connection, batch.id)).await?;
                 continue;
             };
             self.count(whose, batch, sifted).await?;
         }
         Ok(())
-    }
-
-    fn looked_at(&mut self, batch: i64) {
-        if let Some(totals) = &mut self.totals {
-            totals.looked_at = batch;
-        }
     }
 
     /// Parts a batch in two, and says whether that could be done.
@@ -116,6 +110,7 @@ impl Forwarder {
             Ok((totals::state(connection, &whose)?, store::backoff::find(connection, &key)?))
         };
         let (state, made) = self.store.read(look).await?;
+        self.say_what_is_forgotten(state);
         if !is_begun {
             let Some(state) = state.filter(|state| self.is_due(*state)) else { return Ok(Step::Empty) };
             if !urgent && let Verdict::Wait(pause) = backoff::verdict(made, now()) {
@@ -148,6 +143,14 @@ impl Forwarder {
         let delivery = Delivery { signal: Signal::Metrics, parts: Vec::new(), body };
         let outcome = self.send(&delivery, headers).await;
         self.told(chunk, outcome, made).await
+    }
+
+    fn say_what_is_forgotten(&mut self, state: Option<totals::State>) {
+        let Some((totals, state)) = self.totals.as_mut().zip(state) else { return };
+        let before = totals.forgotten.replace(state.forgotten).unwrap_or(state.forgotten);
+        if state.forgotten > before {
+            self.journal.forgotten(state.forgotten - before);
+        }
     }
 
     fn is_due(&self, state: totals::State) -> bool {
@@ -281,7 +284,7 @@ impl Forwarder {
             }
             match chunk.places.first() {
                 // The totals alone may pass.
-                Some(_) if chunk.is_zero => totals::begun(connection, id, &chunk.places),
+                Some(place) if chunk.is_zero => totals::without_zero(connection, id, place),
                 Some(place) => totals::refused(connection, id, place, now()),
                 None => Ok(()),
             }

@@ -42,16 +42,16 @@ pub struct Folded {
     pub reason: Option<Unfit>,
 }
 
-/// The first batch of metrics behind number `after` that waits for any of the recipients.
-pub fn next(connection: &Connection, recipients: &[Recipient], after: i64) -> rusqlite::Result<Option<Batch>> {
+/// The first batch of metrics that waits for any of the recipients and may hold deltas.
+pub fn next(connection: &Connection, recipients: &[Recipient]) -> rusqlite::Result<Option<Batch>> {
     let mut statement = connection.prepare_cached(
         "SELECT batch.id, turn, size FROM delivery JOIN batch ON batch.id = delivery.batch
-         WHERE delivery.session = ?1 AND destination = ?2 AND fingerprint = ?3 AND batch.id > ?4
-            AND signal = 'metrics' ORDER BY batch.id LIMIT 1",
+         WHERE delivery.session = ?1 AND destination = ?2 AND fingerprint = ?3 AND signal = 'metrics'
+            AND NOT EXISTS (SELECT 1 FROM sifted WHERE sifted.batch = batch.id) ORDER BY batch.id LIMIT 1",
     )?;
     let mut first: Option<Batch> = None;
     for (recipient, to) in recipients.iter().enumerate() {
-        let found = statement.query_row(params![to.session, to.destination, to.fingerprint, after], |row| {
+        let found = statement.query_row(params![to.session, to.destination, to.fingerprint], |row| {
             let size = usize::try_from(row.get::<_, i64>(2)?).unwrap_or(0);
             Ok(Batch { recipient, id: row.get(0)?, turn: row.get(1)?, size })
         });
@@ -64,6 +64,12 @@ pub fn next(connection: &Connection, recipients: &[Recipient], after: i64) -> ru
 /// What a batch holds, if it is still there.
 pub fn body(connection: &Connection, batch: &Batch) -> rusqlite::Result<Option<Vec<u8>>> {
     Ok(batches::body(connection, batch.id)?.map(|(_, body)| body))
+}
+
+/// Notes that a batch holds no deltas, or none that can become totals: it is delivered as it is, whoever it is for.
+pub fn sifted(connection: &Connection, batch: i64) -> rusqlite::Result<()> {
+    connection.prepare_cached("INSERT OR IGNORE INTO sifted VALUES (?1)")?.execute([batch])?;
+    Ok(())
 }
 
 /// Adds deltas that wait in no batch and that nobody waits for. `now` is in Unix milliseconds.
@@ -111,6 +117,7 @@ pub fn fold(
     if !sifted.rest.is_empty() {
         let rest = batches::insert_body(connection, &to.session, Signal::Metrics, &sifted.rest, received_at)?;
         batches::insert_delivery(connection, to, batch.turn.min(rest), rest)?;
+        self::sifted(connection, rest)?;
     }
     forget_points(connection, &to.session, totals)?;
     limit(connection, totals)?;

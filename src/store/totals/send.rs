@@ -89,9 +89,10 @@ fn zeros(
 ) -> rusqlite::Result<(Gathered, i64)> {
     let mut statement = connection.prepare_cached(
         "SELECT place, body, start, zero_at FROM series INDEXED BY series_new
-         WHERE totals = ?1 AND begun = 0 ORDER BY place",
+         WHERE totals = ?1 AND begun = 0 AND (not_before <= ?2 OR not_before > ?3) ORDER BY place",
     )?;
-    let mut rows = statement.query([totals])?;
+    let (milliseconds, latest_rest) = rest(now);
+    let mut rows = statement.query(params![totals, milliseconds, latest_rest])?;
     let (mut gathered, mut latest, mut times) = (Gathered::default(), 0, Vec::new());
     while let Some(row) = rows.next()? {
         let (place, mut series) = (place(row.get(0)?), series(row)?);
@@ -115,14 +116,12 @@ fn zeros(
 
 /// The totals at a time. One that was refused the last time stands alone: it would take others with it.
 fn values(connection: &Connection, totals: i64, wanted: Wanted, now: i64, time: i64) -> rusqlite::Result<Gathered> {
-    let now = now / MILLISECOND;
+    let (milliseconds, latest_rest) = rest(now);
     let mut statement = connection.prepare_cached(
-        "SELECT place, body, start, refusals FROM series WHERE totals = ?1 AND place > ?2 AND begun = 1
+        "SELECT place, body, start, refusals FROM series WHERE totals = ?1 AND place > ?2 AND begun > 0
             AND generation > ?3 AND (not_before <= ?4 OR not_before > ?5) ORDER BY place",
     )?;
-    // A rest that ends later than any may is one of a clock that was wrong.
-    let mut rows =
-        statement.query(params![totals, wanted.after, wanted.above, now, now.saturating_add(LONGEST_REST)])?;
+    let mut rows = statement.query(params![totals, wanted.after, wanted.above, milliseconds, latest_rest])?;
     let mut gathered = Gathered::default();
     while let Some(row) = rows.next()? {
         let is_alone = row.get::<_, i64>(3)? > 0;
@@ -138,6 +137,13 @@ fn values(connection: &Connection, totals: i64, wanted: Wanted, now: i64, time: 
     Ok(gathered)
 }
 
+/// At a moment in Unix nanoseconds: now, and when the longest rest ends that can have begun, in Unix milliseconds. A
+/// later one is of a clock that was wrong.
+fn rest(now: i64) -> (i64, i64) {
+    let now = now / MILLISECOND;
+    (now, now.saturating_add(LONGEST_REST))
+}
+
 /// What was written here can be read here.
 fn series(row: &rusqlite::Row<'_>) -> rusqlite::Result<ResourceMetrics> {
     Ok(ResourceMetrics::decode(row.get_ref(1)?.as_blob()?).unwrap_or_default())
@@ -147,7 +153,7 @@ fn place(bytes: Vec<u8>) -> Place {
     bytes.try_into().unwrap_or([0; PLACE])
 }
 
-/// The destination has the zeros of these series, or will never have them.
+/// The destination has the zeros of these series.
 pub fn begun(connection: &Connection, totals: i64, places: &[Place]) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached("UPDATE series SET begun = 1 WHERE totals = ?1 AND place = ?2")?;
     for place in places {
@@ -156,22 +162,32 @@ pub fn begun(connection: &Connection, totals: i64, places: &[Place]) -> rusqlite
     Ok(())
 }
 
+/// The destination refused the zero of this series for itself: its total may pass, alone.
+pub fn without_zero(connection: &Connection, totals: i64, place: &Place) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE series SET begun = 2, refusals = max(refusals, 1), not_before = 0 WHERE totals = ?1 AND place = ?2",
+    )?;
+    statement.execute(params![totals, place])?;
+    Ok(())
+}
+
 /// The destination has these series, whatever it had against any of them.
 pub fn passed(connection: &Connection, totals: i64, places: &[Place]) -> rusqlite::Result<()> {
     // Only one that stood alone may have been refused before.
     let [place] = places else { return Ok(()) };
     let mut statement = connection.prepare_cached(
-        "UPDATE series SET refusals = 0, not_before = 0 WHERE totals = ?1 AND place = ?2 AND refusals > 0",
+        "UPDATE series SET begun = 1, refusals = 0, not_before = 0 WHERE totals = ?1 AND place = ?2 AND refusals > 0",
     )?;
     statement.execute(params![totals, place])?;
     Ok(())
 }
 
 /// The destination refused this series for itself: it is left out for a while, longer each time. Its total stays, and is
-/// sent then. `now` is in Unix milliseconds.
+/// sent then, after its zero if the destination has not even that. `now` is in Unix milliseconds.
 pub fn refused(connection: &Connection, totals: i64, place: &Place, now: i64) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
-        "UPDATE series SET refusals = min(refusals + 1, 16), not_before = ?3 + min(?4 << min(refusals, 16), ?5)
+        "UPDATE series SET refusals = min(refusals + 1, 16), not_before = ?3 + min(?4 << min(refusals, 16), ?5),
+            begun = begun % 2
          WHERE totals = ?1 AND place = ?2",
     )?;
     statement.execute(params![totals, place, now, FIRST_REST, LONGEST_REST])?;

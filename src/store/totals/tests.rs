@@ -13,6 +13,7 @@ use super::*;
 use crate::otlp::Signal;
 use crate::store::batches::{self, Recipient};
 use crate::store::deliveries::tests::{recipient, store};
+use crate::store::deliveries::{self, Which};
 use crate::store::sessions;
 use crate::store::tally;
 use crate::totals::{Installation, PLACE, Place, sift};
@@ -43,7 +44,7 @@ fn deltas(by_name: &[(&str, i64)], now: i64, nth: u64) -> Vec<u8> {
 /// Folds whatever waits for a recipient.
 fn fold_all(connection: &Connection, to: &Recipient, now: i64) -> u64 {
     let mut points = 0;
-    while let Some(batch) = next(connection, std::slice::from_ref(to), i64::MIN).unwrap() {
+    while let Some(batch) = next(connection, std::slice::from_ref(to)).unwrap() {
         let sifted = sift(&body(connection, &batch).unwrap().unwrap(), INSTALLATION).unwrap();
         points += fold(connection, &whose(), to, &batch, &sifted, now).unwrap().points;
     }
@@ -174,8 +175,8 @@ impl World {
         }
     }
 
-    fn happen(&mut self, event: Event) -> Result<(), TestCaseError> {
-        match event {
+    fn happen(&mut self, event: &Event) -> Result<(), TestCaseError> {
+        match *event {
             Event::Export { session, name, value } => {
                 self.exports += 1;
                 let body = deltas(&[(NAMES[name], value)], self.now, self.exports);
@@ -235,10 +236,10 @@ impl World {
     /// Lets everybody do what is left to do.
     fn settle(&mut self) -> Result<(), TestCaseError> {
         for session in 0..3 {
-            self.happen(Event::Fold { session })?;
+            self.happen(&Event::Fold { session })?;
         }
         while state(&self.connection, &whose()).unwrap().is_some_and(|state| state.is_awaited) {
-            self.happen(Event::Send { is_full: false, fate: Fate::Acknowledged })?;
+            self.happen(&Event::Send { is_full: false, fate: Fate::Acknowledged })?;
         }
         Ok(())
     }
@@ -251,7 +252,7 @@ proptest! {
     fn whatever_happens_the_last_snapshot_is_the_sum_of_the_deltas(events in prop::collection::vec(event(), 0..80)) {
         let mut world = World::new();
         for event in events {
-            world.happen(event)?;
+            world.happen(&event)?;
         }
         world.settle()?;
         prop_assert_eq!(world.backend.last(), world.sent);
@@ -369,6 +370,24 @@ fn a_series_that_is_refused_stands_alone_and_is_left_out_for_a_while() {
 }
 
 #[test]
+fn a_zero_that_is_refused_is_done_without_unless_the_total_is_refused_as_well() {
+    let (connection, state) = folded(&[("one", NOON, deltas(&[("a", 5)], NOON, 0))]);
+    let wanted = Wanted { after: [0; PLACE], above: 0, series: 1000, bytes: 1 << 20 };
+    let next = |now| take(&connection, state.id, wanted, now, 0).unwrap();
+    let zero = next(NOON).unwrap();
+    assert!(zero.is_zero);
+    without_zero(&connection, state.id, &zero.places[0]).unwrap();
+    assert!(!next(NOON).unwrap().is_zero);
+    refused(&connection, state.id, &zero.places[0], NOON).unwrap();
+    assert_eq!(next(NOON), None);
+    let again = next(NOON + 4 * FIRST_REST).unwrap();
+    assert!(again.is_zero, "whoever refuses everything has no zero yet");
+    without_zero(&connection, state.id, &zero.places[0]).unwrap();
+    passed(&connection, state.id, &zero.places).unwrap();
+    assert!(!next(NOON + 4 * FIRST_REST).unwrap().is_zero);
+}
+
+#[test]
 fn the_series_that_changed_least_recently_go_above_the_limit() {
     let connection = store();
     let names: Vec<_> = (0..MAXIMUM_SERIES + 2).map(|number| number.to_string()).collect();
@@ -389,13 +408,21 @@ fn what_is_no_delta_takes_the_place_of_its_batch() {
     let with_points = deltas(&[("a", 5)], NOON, 0);
     let body = [with_points.clone(), metrics(vec![delta, cumulative.clone()])].concat();
     bring(&connection, &recipient("one"), &body, NOON);
-    let batch = next(&connection, &[recipient("one")], 0).unwrap().unwrap();
+    let batch = next(&connection, &[recipient("one")]).unwrap().unwrap();
     let sifted = sift(&body, INSTALLATION).unwrap();
     fold(&connection, &whose(), &recipient("one"), &batch, &sifted, NOON).unwrap();
-    assert_eq!(next(&connection, &[recipient("one")], batch.id - 1).unwrap().map(|batch| batch.id), Some(batch.id + 1));
+    assert_eq!(next(&connection, &[recipient("one")]).unwrap(), None, "it was looked at");
+    let which = Which { without_deltas: true, ..Which::in_turn(1 << 20, 10) };
+    let found = deliveries::next(&connection, &[recipient("one")], which).unwrap().unwrap();
+    assert_eq!(found.parts[0].batch, batch.id + 1);
     let left = batches::body(&connection, batch.id + 1).unwrap().unwrap().1;
     assert_eq!(left, metrics(vec![cumulative]));
-    assert!(fold(&connection, &whose(), &recipient("one"), &batch, &sifted, NOON).unwrap().points == 0, "done already");
+    assert_eq!(fold(&connection, &whose(), &recipient("one"), &batch, &sifted, NOON).unwrap().points, 0, "done");
+    bring(&connection, &recipient("one"), &body, NOON);
+    assert!(deliveries::next(&connection, &[recipient("one")], which).unwrap().unwrap().parts.len() == 1, "no deltas");
+    batches::purge(&connection, &recipient("one"), NOON).unwrap();
+    let left: i64 = connection.query_row("SELECT count(*) FROM sifted", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0);
 }
 
 #[test]

@@ -84,7 +84,8 @@ main() {
   if [ "$all" = yes ]; then
     ! counterpart needs_otelcol TEST_OTELCOL otelcol || group needs_otelcol "$group_limit"
     if counterpart needs_prometheus TEST_PROMETHEUS prometheus; then
-      group needs_prometheus "$group_limit" needs_prometheus::claude::
+      # They, too, wait for sessions to end.
+      RUST_TEST_THREADS=${RUST_TEST_THREADS-6} group needs_prometheus "$group_limit" needs_prometheus::claude::
       ! counterpart needs_prometheus::claude TEST_CLAUDE claude || group needs_prometheus::claude "$group_limit"
     fi
     ! counterpart needs_victoriametrics TEST_VICTORIAMETRICS victoriametrics ||

@@ -73,13 +73,16 @@ impl Totals {
             destination.temporality == Temporality::Cumulative && destination.signals.contains(&Signal::Metrics);
         is_given.then(|| {
             let name = digest(&[fingerprint, profile.as_bytes(), destination.name.as_bytes()]);
+            // Two totals of ours are never one series, even if both end up at the same backend.
+            let Installation(here) = installation(places);
+            let sender = digest(&[&here, fingerprint, destination.name.as_bytes()]);
             Self {
                 whose: Whose {
                     fingerprint: fingerprint.to_owned(),
                     profile: profile.to_owned(),
                     destination: destination.name.clone(),
                 },
-                installation: installation(places),
+                installation: Installation(sender),
                 ttl: destination.series_ttl,
                 lock: places.totals_lock(&hex(name)),
                 forgotten: None,

@@ -16,7 +16,8 @@ pub const PLACE: usize = 4 * size_of::<Digest>();
 /// other, so that in their order those which share a resource, a scope or a metric stand together.
 pub type Place = [u8; PLACE];
 
-/// What tells this machine, user and store from others that may send to the same destination.
+/// What tells this machine, user and state from others that may send to the same destination, as whoever keeps totals
+/// for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Installation(pub Digest);
 

@@ -181,3 +181,53 @@ fn a_series_that_is_refused_is_told_and_holds_up_no_other() {
     backend.wait_for(|received| series(received).values().flatten().map(|point| point.2).sum::<i64>() > 0, DEADLINE);
     session.end_saying();
 }
+
+#[test]
+fn whoever_dies_while_sending_is_followed_by_another() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let (mut one, two) = (start(&sandbox, &backend), start(&sandbox, &backend));
+    backend.reply_always(Reply::accept().held());
+    export(&mut one.client(), &[("opus", 1)], 0);
+    backend.wait_for(|received| !received.is_empty(), DEADLINE);
+    let mut client = two.client();
+    export(&mut client, &[("opus", 2)], 0);
+    one.kill_both();
+    backend.reply_always(Reply::accept());
+    backend.wait_for(has(3), DEADLINE);
+    drop(client);
+    one.end();
+    two.end();
+    sandbox.wait_for_end();
+    assert_eq!((tokens_at(&backend), sandbox.queue().len()), (3, 0));
+}
+
+#[test]
+fn whatever_a_backend_answers_nothing_is_lost_or_counted_twice() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let hard = [
+        Reply::http(401, "who?"),
+        Reply::http(429, "slowly").header("retry-after", "1"),
+        Reply::close(),
+        Reply::http(413, "too large"),
+        Reply::http(400, "no"),
+        Reply::accept(),
+        Reply::http(413, "too large"),
+        Reply::partial(1, "one was odd"),
+    ];
+    hard.into_iter().for_each(|reply| backend.reply(reply));
+    let session = start(&sandbox, &backend);
+    let id = session.id.clone();
+    let mut client = session.client();
+    export(&mut client, &[("opus", 1), ("haiku", 2), ("sonnet", 4), ("other", 8)], 0);
+    wait_until("all is taken", || sandbox.queue().is_empty());
+    drop(client);
+    session.end();
+    sandbox.wait_for_end();
+    let all = series(&backend.received()[backend.received().len() - 1..]);
+    let tokens = all.iter().filter(|(name, _)| name.starts_with("claude_code."));
+    assert_eq!(tokens.map(|(_, points)| points[0].2).sum::<i64>(), 15, "the end's snapshot has all");
+    let shown = sandbox.run(["sessions", &id, "--json"]);
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    let counts = &shown["destinations"][0];
+    assert_eq!((&counts["received"], &counts["delivered"], &counts["dropped"]), (&4.into(), &4.into(), &0.into()));
+}

@@ -170,3 +170,102 @@ impl Snapshot {
         self.refusals >= REFUSALS
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use super::*;
+    use crate::profile::{Protocol, Tls};
+
+    fn destination(temporality: Temporality, signal: Signal) -> Destination {
+        Destination {
+            name: "own".to_owned(),
+            endpoint: "http://localhost:1".to_owned(),
+            protocol: Protocol::HttpProtobuf,
+            signals: [signal].into(),
+            temporality,
+            series_ttl: Duration::from_secs(60),
+            gzip: false,
+            timeout: Duration::from_secs(10),
+            headers: BTreeMap::new(),
+            headers_helper: None,
+            batch: Duration::from_secs(5),
+            tls: Tls::default(),
+            verify: None,
+        }
+    }
+
+    fn totals(fingerprint: &[u8]) -> Totals {
+        let destination = destination(Temporality::Cumulative, Signal::Metrics);
+        Totals::of(&Places::below(Path::new("/state")), "team", &destination, fingerprint).unwrap()
+    }
+
+    #[test]
+    fn only_metrics_for_whom_wants_it_become_totals() {
+        let of = |temporality, signal| {
+            Totals::of(&Places::below(Path::new("/state")), "team", &destination(temporality, signal), &[1]).is_some()
+        };
+        assert!(of(Temporality::Cumulative, Signal::Metrics));
+        assert!(!of(Temporality::Cumulative, Signal::Logs) && !of(Temporality::Delta, Signal::Metrics));
+        assert_eq!(totals(&[1]).lock, totals(&[1]).lock);
+        assert_ne!(totals(&[1]).lock, totals(&[2]).lock);
+        assert_ne!(totals(&[1]).installation, totals(&[2]).installation);
+        assert_eq!(totals(&[1]).oldest(100_000), 40_000);
+    }
+
+    #[test]
+    fn totals_are_due_when_anybody_waits_every_fifteen_seconds_of_a_session_and_at_its_end() {
+        let mut totals = totals(&[1]);
+        let state = State {
+            id: 1,
+            generation: 7,
+            acknowledged: 5,
+            sent_at: 100_000,
+            series: 1,
+            forgotten: 0,
+            is_awaited: false,
+        };
+        let awaited = State { is_awaited: true, ..state };
+        let empty = State { series: 0, sent_at: 0, ..state };
+        let (live, over, neither) = ((true, false), (false, true), (false, false));
+        #[rustfmt::skip]
+        let cases = [
+            ("nothing is new", state, live, 100_001, None),
+            ("something is", awaited, live, 100_001, Some(5)),
+            ("it is time", state, live, 115_000, Some(0)),
+            ("it is time, and something is new", awaited, live, 115_000, Some(0)),
+            ("the clock was set back", state, live, 99_999, Some(0)),
+            ("there is no series", empty, live, 200_000, None),
+            ("the end of a session", state, over, 100_001, Some(0)),
+            ("the end of one without a series", empty, over, 100_001, None),
+            ("what ended sessions left", awaited, neither, 200_000, Some(5)),
+            ("they left nothing", state, neither, 200_000, None),
+        ];
+        for (case, state, (is_live, is_over), now, expected) in cases {
+            assert_eq!(totals.due(state, is_live, is_over, now), expected, "{case}");
+        }
+        totals.is_last_sent = true;
+        assert_eq!(totals.due(state, false, true, 200_000), None, "an end is told once");
+        assert_eq!(until_repeat(state, 110_000), Duration::from_secs(5));
+    }
+
+    #[test]
+    fn one_bad_series_is_found_and_many_are_somebody_elses_fault() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = SessionLock::take(&directory.path().join("lock")).unwrap().unwrap();
+        let state =
+            State { id: 1, generation: 7, acknowledged: 0, sent_at: 0, series: 1, forgotten: 0, is_awaited: true };
+        let mut snapshot = Snapshot::begin(state, 5, false, lock);
+        assert!(!snapshot.is_full());
+        snapshot.fewer(9);
+        assert_eq!(snapshot.wanted().series, 4);
+        snapshot.fewer(1);
+        assert_eq!(snapshot.wanted().series, 1);
+        let verdicts: Vec<_> = (0..REFUSALS).map(|_| snapshot.is_hopeless()).collect();
+        assert_eq!(verdicts.iter().filter(|is_hopeless| **is_hopeless).count(), 1);
+        snapshot.passed();
+        assert!(!snapshot.is_hopeless() && snapshot.wanted().series == 2);
+    }
+}

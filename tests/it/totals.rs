@@ -231,3 +231,18 @@ fn whatever_a_backend_answers_nothing_is_lost_or_counted_twice() {
     let counts = &shown["destinations"][0];
     assert_eq!((&counts["received"], &counts["delivered"], &counts["dropped"]), (&4.into(), &4.into(), &0.into()));
 }
+
+#[test]
+fn unchanged_totals_are_told_again_while_a_session_lives() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let session = start(&sandbox, &backend);
+    let mut client = session.client();
+    export(&mut client, &[("opus", 5)], 0);
+    let is_again = |received: &[Received]| {
+        let all = series(received);
+        let tokens = all.iter().find(|(name, _)| name.starts_with("claude_code."));
+        tokens.is_some_and(|(_, points)| points.iter().filter(|point| point.2 == 5).count() >= 2)
+    };
+    backend.wait_for(is_again, DEADLINE);
+    assert_eq!(tokens_at(&backend), 5);
+}

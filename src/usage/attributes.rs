@@ -3,6 +3,9 @@
 use jiff::Timestamp;
 use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue, any_value::Value};
 
+use super::fact::Identity;
+use crate::digest::digest;
+
 /// Billionths in one: costs are kept as billionths of a US dollar.
 pub(super) const BILLION: f64 = 1e9;
 
@@ -86,4 +89,15 @@ pub(super) fn timestamp(nanoseconds: u64) -> Option<Timestamp> {
         return None;
     }
     Timestamp::from_millisecond(i64::try_from(nanoseconds / 1_000_000).ok()?).ok()
+}
+
+/// The second of a time in nanoseconds since 1970, and behind it the digest of some parts, cut short. The store keeps
+/// identities in their order: those that come together stand together and are written as one page, where digests alone
+/// would take one each.
+pub(super) fn identity(nanoseconds: u64, parts: &[&[u8]]) -> Identity {
+    let mut identity = Identity::default();
+    let (second, rest) = identity.split_at_mut(size_of::<u32>());
+    second.copy_from_slice(&u32::try_from(nanoseconds / 1_000_000_000).unwrap_or(u32::MAX).to_be_bytes());
+    rest.copy_from_slice(&digest(parts)[..rest.len()]);
+    identity
 }

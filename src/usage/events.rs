@@ -6,9 +6,8 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use prost::Message;
 
-use super::attributes::{Attributes, BILLION, is_claude_code, timestamp};
+use super::attributes::{Attributes, BILLION, identity, is_claude_code, timestamp};
 use super::fact::{Extract, Identity, Measure, Source, Usage};
-use crate::digest::digest;
 
 /// The tools whose decisions the metric `code_edit_tool.decision` counts, too.
 const EDIT_TOOLS: [&str; 4] = ["Edit", "MultiEdit", "Write", "NotebookEdit"];
@@ -96,15 +95,12 @@ pub(super) fn decision(decision: &str) -> Option<Measure> {
 
 /// `event.sequence` counts within a session; without either, only the whole record tells.
 fn record_identity(record: &LogRecord, event: &str) -> Identity {
-    let attributes = Attributes(&record.attributes);
+    let (attributes, time) = (Attributes(&record.attributes), record.time_unix_nano);
     match (attributes.text(&["session.id"]), attributes.is_there("event.sequence")) {
-        (Some(session), true) => digest(&[
-            b"event",
-            session.as_bytes(),
-            &attributes.amount(&["event.sequence"], 1.0).to_le_bytes(),
-            event.as_bytes(),
-            &record.time_unix_nano.to_le_bytes(),
-        ]),
-        _ => digest(&[b"record", &record.encode_to_vec()]),
+        (Some(session), true) => {
+            let sequence = attributes.amount(&["event.sequence"], 1.0).to_le_bytes();
+            identity(time, &[b"event", session.as_bytes(), &sequence, event.as_bytes(), &time.to_le_bytes()])
+        }
+        _ => identity(time, &[b"record", &record.encode_to_vec()]),
     }
 }

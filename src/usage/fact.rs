@@ -112,7 +112,7 @@ impl Measure {
     }
 }
 
-/// The first sixteen bytes of a SHA-256: what tells one record or point of a session from all others.
+/// What tells one record or point of a session from all others: its second, and twelve bytes of a SHA-256.
 pub type Identity = [u8; 16];
 
 /// What one log record or one data point says was used.

@@ -7,10 +7,9 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use prost::Message;
 
-use super::attributes::{Attributes, BILLION, is_claude_code, timestamp, to_double, whole};
+use super::attributes::{Attributes, BILLION, identity, is_claude_code, timestamp, to_double, whole};
 use super::events::decision;
 use super::fact::{Extract, Identity, Measure, Source, Usage};
-use crate::digest::digest;
 
 pub(super) fn extract(request: &ExportMetricsServiceRequest, received: Timestamp) -> Extract {
     let mut extract = Extract::default();
@@ -96,10 +95,11 @@ fn point_identity(metric: &str, point: &NumberDataPoint, cumulative: bool) -> Id
     let mut attributes: Vec<Vec<u8>> = point.attributes.iter().map(Message::encode_to_vec).collect();
     attributes.sort_unstable();
     let attributes = attributes.concat();
-    let start = point.start_time_unix_nano.to_le_bytes();
+    let (start, time) = (point.start_time_unix_nano, point.time_unix_nano);
     if cumulative {
-        return digest(&[b"series", metric.as_bytes(), &attributes, &start]);
+        return identity(start, &[b"series", metric.as_bytes(), &attributes, &start.to_le_bytes()]);
     }
     let value = number(point).unwrap_or_default().to_le_bytes();
-    digest(&[b"delta", metric.as_bytes(), &attributes, &start, &point.time_unix_nano.to_le_bytes(), &value])
+    let (start, at) = (start.to_le_bytes(), time.to_le_bytes());
+    identity(time, &[b"delta", metric.as_bytes(), &attributes, &start, &at, &value])
 }

@@ -26,6 +26,10 @@ pub use writer::{Store, StoreError};
 /// How long a read waits for another process's checkpoint. Writers queue on a lock of their own and do not meet it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How large the log grows before it is written back into the database, and how much of its file is kept to be written
+/// over, in bytes: a sync of what does not grow spares the file system an entry in its own log.
+const LOG: i64 = 4 << 20;
+
 /// Opens the store, creating what is missing.
 pub fn open(path: &Path) -> rusqlite::Result<Connection> {
     // SQLite gives its other files the mode of this one.
@@ -43,6 +47,7 @@ pub fn open(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     // Checkpoints come between commits, see `writer`, never within one that somebody waits for.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "journal_size_limit", LOG)?;
     connection.pragma_update(None, "cache_size", -512)?;
     Ok(connection)
 }

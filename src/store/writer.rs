@@ -19,10 +19,10 @@ const GROUP: usize = 64;
 /// How many pieces of work may wait; whoever brings more waits with them.
 const QUEUE: usize = 256;
 
-/// How large the log may grow before it is written back into the database, in bytes.
-const CHECKPOINT: u64 = 4 << 20;
+/// The size of a page, in bytes.
+const PAGE: i64 = 4096;
 
-/// How many free pages the file keeps, of four KiB each: what comes and goes should not make it grow and shrink.
+/// How many free pages the file keeps: what comes and goes should not make it grow and shrink.
 const SPARE_PAGES: i64 = 4096;
 
 /// How many pages are given back at once: moving them is a commit of its own.
@@ -322,15 +322,23 @@ impl Writer {
     /// Writes the log back into the database once it has grown, while nobody here waits and nobody else writes.
     fn checkpoint(&mut self) {
         let Some(Opened { connection, lock, .. }) = &self.opened else { return };
-        let log = std::fs::metadata(with_suffix(&self.path, "-wal")).map_or(0, |log| log.len());
-        if log >= CHECKPOINT && lock.try_lock().is_ok() {
-            // One that a reader holds up is tried again after the next commit.
-            drop(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)));
-            // One that fails is tried again then, too.
-            drop(give_back(connection));
+        if is_due(connection).unwrap_or(false) && lock.try_lock().is_ok() {
+            // One that a reader holds up, or that fails, is tried again after the next commit.
+            drop(write_back(connection).and_then(|()| give_back(connection)));
             drop(lock.unlock());
         }
     }
+}
+
+/// Whether so much of the log is not in the database yet.
+fn is_due(connection: &Connection) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
+    statement.query_row([], |row| Ok(PAGE * (row.get::<_, i64>(1)? - row.get::<_, i64>(2)?) >= super::LOG))
+}
+
+/// Writes the log back into the database. Whoever writes next begins it anew.
+fn write_back(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
 
 /// The file that `SQLite` keeps beside a database.
@@ -367,6 +375,25 @@ mod tests {
         assert_eq!(free(), before - PAGES_AT_ONCE);
         (0..10).for_each(|_| give_back(&connection).unwrap());
         assert_eq!(free(), SPARE_PAGES);
+    }
+
+    #[test]
+    fn the_log_is_written_over_once_it_is_in_the_database() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store-1.db");
+        let connection = crate::store::open(&path).unwrap();
+        connection.execute_batch("CREATE TABLE blob (bytes BLOB)").unwrap();
+        let grow = || connection.execute("INSERT INTO blob VALUES (zeroblob(1000000))", []).unwrap();
+        let length = || std::fs::metadata(with_suffix(&path, "-wal")).unwrap().len().cast_signed();
+        while !is_due(&connection).unwrap() {
+            assert!(length() < crate::store::LOG);
+            grow();
+        }
+        write_back(&connection).unwrap();
+        assert!(!is_due(&connection).unwrap());
+        grow();
+        assert!(!is_due(&connection).unwrap());
+        assert_eq!(length(), crate::store::LOG, "no more of it is kept");
     }
 
     #[tokio::test]

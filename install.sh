@@ -117,7 +117,9 @@ build() {
   command -v cargo >/dev/null || fail "cargo is not installed: get Rust with rustup, then run this again, or use --from"
   built=${CARGO_TARGET_DIR:-$here/target}
   echo "building ccrun (the release build takes some minutes)"
-  cargo build --release --locked --manifest-path "$here/Cargo.toml" --target-dir "$built" --bin ccrun ||
+  # Named, because cargo looks for it from the working directory up.
+  cargo build --release --locked --config "$here/.cargo/config.toml" --manifest-path "$here/Cargo.toml" \
+    --target-dir "$built" --bin ccrun ||
     fail "the build failed: nothing has been installed"
   program=$built/release/ccrun
 }

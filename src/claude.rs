@@ -210,7 +210,8 @@ pub fn running(user: &Map<String, Value>, changes: &Changes, inherited: &BTreeMa
 /// telemetry.
 pub fn ended(running: &Map<String, Value>) -> Value {
     let mut variables = user_variables(running);
-    variables.retain(|name, _| !name.starts_with("OTEL_") && !OURS.contains(&name.as_str()));
+    let is_ours = |name: &str| name.starts_with("OTEL_") || OURS.contains(&name) || environment::keeps(name);
+    variables.retain(|name, _| !is_ours(name));
     variables.insert("CLAUDE_CODE_ENABLE_TELEMETRY".into(), json!("0"));
     let mut settings = running.clone();
     settings.remove("otelHeadersHelper");
@@ -296,6 +297,7 @@ mod tests {
             set: BTreeMap::from([
                 ("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), "http://127.0.0.1:1/t".to_owned()),
                 ("OTEL_RESOURCE_ATTRIBUTES".to_owned(), "team.id=platform".to_owned()),
+                ("CCRUN_OWN_RESOURCE_ATTRIBUTES".to_owned(), "a=1".to_owned()),
             ]),
             ..Changes::default()
         };

@@ -129,7 +129,10 @@ const KEPT: [(&str, &str); 2] =
 /// That may have ended long ago: an editor hands its first launch's environment to every later window.
 #[must_use]
 pub fn before_sessions(mut variables: BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let is_of_a_session = is_of_a_session(&variables);
+    // A user's shell may have put another endpoint over the session's, in an editor's windows for example.
+    let has_token =
+        variables.get("OTEL_EXPORTER_OTLP_HEADERS").is_some_and(|headers| headers.starts_with(TOKEN_HEADER));
+    let is_of_a_session = has_token || is_of_a_session(&variables);
     for (name, kept) in KEPT {
         let own = variables.remove(kept);
         if is_of_a_session {
@@ -138,6 +141,11 @@ pub fn before_sessions(mut variables: BTreeMap<String, String>) -> BTreeMap<Stri
         }
     }
     variables
+}
+
+/// Whether the user's own word stays readable there.
+pub fn keeps(variable: &str) -> bool {
+    KEPT.iter().any(|(_, kept)| *kept == variable)
 }
 
 /// The profile's key that decides a variable's value, if a single one does.
@@ -364,6 +372,10 @@ mod tests {
             assert_eq!(before["OTEL_RESOURCE_ATTRIBUTES"], "mine=1");
             assert!(!before.contains_key("OTEL_SERVICE_NAME") && !before.contains_key("CCRUN_OWN_RESOURCE_ATTRIBUTES"));
         }
+        let elsewhere =
+            [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://h"), ("OTEL_EXPORTER_OTLP_HEADERS", "x-ccrun-token=0")];
+        let before = before_sessions(inherited(&[&ours[1..], &elsewhere].concat()));
+        assert_eq!(before["OTEL_RESOURCE_ATTRIBUTES"], "mine=1");
         // What nobody of ours has set is the user's, and what claims to be kept is not.
         let before = before_sessions(inherited(&ours[1..]));
         assert_eq!(

@@ -27,7 +27,7 @@ pub use queue::{Queue, QueueCommand, QueueFlush, QueuePurge};
 pub use report::{Report, Sessions};
 pub use secret::{Secret, SecretCommand};
 pub use trust::{Trust, Untrust};
-pub use wire::{EditorFiles, Unwire, UnwireCode, UnwireTarget, Wire, WireCode, WireTarget};
+pub use wire::{EditorFiles, Unwire, UnwireClaude, UnwireCode, UnwireTarget, Wire, WireClaude, WireCode, WireTarget};
 pub use wrap::{LINK, Wrap};
 
 /// Launches Claude Code with its OpenTelemetry switched on and delivered.
@@ -149,7 +149,7 @@ pub enum Command {
     Trust(Trust),
     /// Let a project's `.ccrun.toml` do nothing any more
     Untrust(Untrust),
-    /// Let an editor's settings start Claude by `ccrun`
+    /// Write us into an editor's settings, or a profile into Claude Code's own
     Wire(Wire),
     /// Take that out of them again
     Unwire(Unwire),

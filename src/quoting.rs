@@ -7,11 +7,15 @@ pub type Inexpressible = String;
 pub fn shell(name: &str, value: Option<&str>) -> Result<String, Inexpressible> {
     check(name)?;
     let Some(value) = value else { return Ok(format!("unset {name};\n")) };
+    Ok(format!("export {name}={};\n", word(value)))
+}
+
+/// A word for sh, bash and zsh.
+pub fn word(value: &str) -> String {
     // Between single quotes nothing means anything, and a single quote stands outside of them. An empty pair is not
     // written but for an empty value: zsh's `RC_QUOTES` could take it for a quote.
     let parts: Vec<_> = value.split('\'').map(|part| wrap(part, "'", part)).collect();
-    let quoted = if value.is_empty() { "''".to_owned() } else { parts.join("\\'") };
-    Ok(format!("export {name}={quoted};\n"))
+    if value.is_empty() { "''".to_owned() } else { parts.join("\\'") }
 }
 
 /// A word of a command line for sh, as it is where nothing in it could act.

@@ -19,6 +19,32 @@ pub struct Wire {
 pub enum WireTarget {
     /// An editor's: every window's Claude has a session of its own, with its project's profile
     Code(WireCode),
+    /// Claude Code's own: it exports by itself, without `ccrun` and its collector
+    Claude(WireClaude),
+}
+
+/// `ccrun wire claude`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ccrun wire claude -p team              and every claude of yours exports by itself
+  ccrun wire claude -p team --dry-run    the names of what would be written
+
+It puts what the profile comes to into the `env` of ~/.claude/settings.json,
+and `ccrun headers` for `otelHeadersHelper`, which fetches the headers anew. A
+project's file takes no part. What only a collector does is lost: nothing is
+kept on disk while the backend is away, nothing is redacted or recorded for
+`ccrun report`, and there is one destination, over http. Where claude can be
+started by ccrun, that is better. `ccrun unwire claude` takes it out again.")]
+pub struct WireClaude {
+    /// The profile; further ones are laid over it
+    #[arg(short, long = "profile", value_name = "NAME", required = true)]
+    pub profiles: Vec<String>,
+    /// Claude Code's settings [default: its user settings]
+    #[arg(long, value_name = "FILE")]
+    pub settings: Option<PathBuf>,
+    /// Print what would be changed, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `ccrun wire code`.
@@ -73,6 +99,19 @@ pub struct Unwire {
 pub enum UnwireTarget {
     /// An editor's
     Code(UnwireCode),
+    /// Claude Code's own
+    Claude(UnwireClaude),
+}
+
+/// `ccrun unwire claude`.
+#[derive(Debug, Args)]
+pub struct UnwireClaude {
+    /// Claude Code's settings [default: all that are wired]
+    #[arg(long, value_name = "FILE")]
+    pub settings: Option<PathBuf>,
+    /// Print what would be changed, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `ccrun unwire code`.

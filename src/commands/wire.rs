@@ -1,5 +1,7 @@
 //! `ccrun wire` and `ccrun unwire`: settings of others that name us.
 
+mod claude;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -25,16 +27,22 @@ pub(super) fn wire(options: cli::Wire, surroundings: &Surroundings) -> Result<Ex
     if let Some(refusal) = refuse_inside_claude("wire", surroundings) {
         return Ok(refusal);
     }
-    let WireTarget::Code(options) = options.target;
-    let places = Setting::gather(surroundings)?.0.places;
-    let files = chosen(&options.files, &places, surroundings)?;
-    let records = records(&places, options.dry_run)?;
-    let entries = entries(&options, &records);
+    let (setting, _) = Setting::gather(surroundings)?;
+    match options.target {
+        WireTarget::Code(options) => code(&options, &setting.places, surroundings),
+        WireTarget::Claude(options) => claude::wire(options, &setting, surroundings),
+    }
+}
+
+fn code(options: &cli::WireCode, places: &Places, surroundings: &Surroundings) -> Result<ExitCode> {
+    let files = chosen(&options.files, places, surroundings)?;
+    let records = records(places, options.dry_run)?;
+    let entries = entries(options, &records);
     if !options.dry_run {
         // First, for a wrapper that is not there keeps Claude from starting.
         records.set_link(&surroundings.called())?;
     }
-    let done = each(&files, |path| wire_file(path, &entries, &records, options.dry_run));
+    let done = each(&files, |path| wire_file(path, &entries, Target::Code, &records, options.dry_run));
     tidy(&records, options.dry_run);
     Ok(done)
 }
@@ -43,19 +51,25 @@ pub(super) fn unwire(options: cli::Unwire, surroundings: &Surroundings) -> Resul
     if let Some(refusal) = refuse_inside_claude("unwire", surroundings) {
         return Ok(refusal);
     }
-    let UnwireTarget::Code(options) = options.target;
     let places = Setting::gather(surroundings)?.0.places;
-    let records = records(&places, options.dry_run)?;
-    let files = if options.files.editors.is_empty() && options.files.settings.is_none() {
-        records.all(Target::Code)
-    } else {
-        chosen(&options.files, &places, surroundings)?
+    let (target, files, dry_run) = match options.target {
+        UnwireTarget::Code(options) => {
+            let all = options.files.editors.is_empty() && options.files.settings.is_none();
+            let files = if all { None } else { Some(chosen(&options.files, &places, surroundings)?) };
+            (Target::Code, files, options.dry_run)
+        }
+        UnwireTarget::Claude(options) => {
+            let file = options.settings.map(|path| vec![surroundings.directory.join(path)]);
+            (Target::Claude, file, options.dry_run)
+        }
     };
+    let records = records(&places, dry_run)?;
+    let files = files.unwrap_or_else(|| records.all(target));
     if files.is_empty() {
-        print("no editor's settings are wired\n")?;
+        print("nothing is wired\n")?;
     }
-    let done = each(&files, |path| unwire_file(path, &records, options.dry_run));
-    tidy(&records, options.dry_run);
+    let done = each(&files, |path| unwire_file(path, &records, dry_run));
+    tidy(&records, dry_run);
     Ok(done)
 }
 
@@ -112,8 +126,8 @@ fn entries(options: &cli::WireCode, records: &Records) -> Vec<Entry> {
     std::iter::once(Entry { spot: Spot::Key(WRAPPER.to_owned()), value: wrapper }).chain(variables).collect()
 }
 
-fn wire_file(path: &Path, entries: &[Entry], records: &Records, dry_run: bool) -> Result<()> {
-    let plan = Plan::wire(path, entries, Target::Code, records)?;
+fn wire_file(path: &Path, entries: &[Entry], target: Target, records: &Records, dry_run: bool) -> Result<()> {
+    let plan = Plan::wire(path, entries, target, records)?;
     let (shown, what) = (shown(path), what(entries));
     if !plan.changes() {
         return print(&format!("`{shown}` is wired already: {what}\n"));
@@ -123,14 +137,12 @@ fn wire_file(path: &Path, entries: &[Entry], records: &Records, dry_run: bool) -
     }
     plan.carry_out(records)?;
     let backup = printable(&Places::shortened(&records.backup(plan.path())));
-    print(&format!(
-        "`{shown}` was given {what}\n  as it was before it is kept in `{backup}`; reload the editor's windows\n"
-    ))
+    print(&format!("`{shown}` was given {what}\n  as it was before it is kept in `{backup}`; {}\n", target.advice()))
 }
 
 fn unwire_file(path: &Path, records: &Records, dry_run: bool) -> Result<()> {
     let shown = shown(path);
-    let Some(plan) = Plan::unwire(path, records)? else {
+    let Some((plan, target)) = Plan::unwire(path, records)? else {
         return print(&format!("`{shown}` was not wired by ccrun, and is left as it is\n"));
     };
     for spot in &plan.left {
@@ -140,7 +152,7 @@ fn unwire_file(path: &Path, records: &Records, dry_run: bool) -> Result<()> {
         return print(&format!("`{shown}` would be without ccrun again\n"));
     }
     plan.carry_out(records)?;
-    print(&format!("`{shown}` is without ccrun again; reload the editor's windows\n"))
+    print(&format!("`{shown}` is without ccrun again; {}\n", target.advice()))
 }
 
 /// The entries by their names; the values of variables are nobody's business.

@@ -36,10 +36,11 @@ impl Plan {
         Ok(Self { after: Some(after), record: Some(record), ..plan })
     }
 
-    /// A file with nothing of ours in it; none if nothing of ours is.
-    pub fn unwire(path: &Path, records: &Records) -> Result<Option<Self>> {
+    /// A file with nothing of ours in it, and whose it is; nothing if nothing of ours is.
+    pub fn unwire(path: &Path, records: &Records) -> Result<Option<(Self, Target)>> {
         let file = SettingsFile::read(path)?;
-        if records.of(&file.path).is_none() { Ok(None) } else { Self::out(file, records).map(Some) }
+        let Some(record) = records.of(&file.path) else { return Ok(None) };
+        Ok(Some((Self::out(file, records)?, record.target)))
     }
 
     fn out(file: SettingsFile, records: &Records) -> Result<Self> {

@@ -32,6 +32,16 @@ pub enum Target {
     Claude,
 }
 
+impl Target {
+    /// What has to be done for a change to be seen.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Code => "reload the editor's windows",
+            Self::Claude => "it holds for what is started from now on",
+        }
+    }
+}
+
 /// What is wired in a file.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Record {

@@ -36,6 +36,8 @@ mod settings;
 mod subcommands;
 #[path = "needs_claude/tmux.rs"]
 mod tmux;
+#[path = "needs_claude/wired.rs"]
+mod wired;
 #[path = "needs_claude/wrap.rs"]
 mod wrap;
 

@@ -32,6 +32,9 @@ fn the_readmes_commands_run() {
     }
     let endpoint = backend.endpoint();
     sandbox.profile("team", format!("extends = \"otlp\"\n[vars]\nendpoint = \"{endpoint}\"\n"));
+    for path in ["home/.config/Code/User/settings.json", "home/.claude/settings.json"] {
+        sandbox.write(path, "{}\n");
+    }
     sandbox.write("project/.ccrun.toml", "[team]\nid = \"platform\"\n");
     // A project that nobody has said yes to is told of with every launch.
     sandbox.run(["trust", "--yes"]);

@@ -1,4 +1,4 @@
-//! `ccrun wire code` and `ccrun unwire code`: an editor's settings name `ccrun`, and are as they were afterwards.
+//! `ccrun wire` and `ccrun unwire`: settings of others name `ccrun`, and are as they were afterwards.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ fn it_is_wired_once_and_unwired_to_the_byte() {
     printed(&sandbox.run(["unwire", "code"]), 0);
     assert_eq!(read(&path), MINE);
     assert_eq!(kept(&sandbox), Vec::<String>::new());
-    assert_eq!(printed(&sandbox.run(["unwire", "code"]), 0).0, "no editor's settings are wired\n");
+    assert_eq!(printed(&sandbox.run(["unwire", "code"]), 0).0, "nothing is wired\n");
 }
 
 #[test]
@@ -196,4 +196,58 @@ fn a_session_of_claudes_gets_no_help() {
         assert!(said.is_empty() && why.contains("inside a session of Claude's"));
     }
     assert_eq!(read(&path), MINE);
+}
+
+#[test]
+fn a_profile_goes_into_claudes_own_settings_and_out_again() {
+    let sandbox = Sandbox::new();
+    let mine = "{\n  \"model\": \"opus\",\n  \"env\": {\n    \"MINE\": \"1\"\n  }\n}\n";
+    let path = sandbox.write("home/.claude/settings.json", mine);
+    sandbox.profile(
+        "team",
+        "team.id = \"platform\"\n[env]\nA = \"b\"\n[destination.d]\nendpoint = \"https://h\"\n\
+         headers.Authorization = { env = \"TEAM_TOKEN\", format = \"Bearer {}\" }\n",
+    );
+    // A project's file would be written down for all projects.
+    sandbox.write("project/.ccrun.toml", "[team]\nid = \"one\"\n");
+    printed(&sandbox.run(["trust", "--yes"]), 0);
+    let (said, _) = printed(&sandbox.run(["wire", "claude", "-p", "team"]), 0);
+    assert!(said.contains("`otelHeadersHelper`") && said.contains("`OTEL_EXPORTER_OTLP_ENDPOINT`"), "{said}");
+    let wired: Value = serde_json::from_str(&read(&path)).unwrap();
+    let ccrun = sandbox.home().with_file_name("bin/ccrun");
+    assert_eq!(wired["otelHeadersHelper"], format!("'{}' headers -p 'team'", ccrun.display()));
+    for (name, value) in [
+        ("MINE", "1"),
+        ("A", "b"),
+        ("CLAUDE_CODE_ENABLE_TELEMETRY", "1"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://h"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "team.id=platform"),
+    ] {
+        assert_eq!(wired["env"][name], value, "{name}");
+    }
+    assert!(wired["env"].get("OTEL_EXPORTER_OTLP_HEADERS").is_none() && wired["model"] == "opus");
+    assert!(printed(&sandbox.run(["unwire", "code"]), 0).0.contains("nothing is wired"));
+    printed(&sandbox.run(["unwire", "claude"]), 0);
+    assert_eq!(read(&path), mine);
+}
+
+#[test]
+fn what_claudes_settings_cannot_say_is_refused() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.write("home/.claude/settings.json", "{\"env\": {\"OTEL_METRICS_EXPORTER\": \"none\"}}");
+    let before = read(&path);
+    let destination = "[destination.d]\nendpoint = \"https://h\"\n";
+    for (profile, reason) in [
+        (String::new(), "sends nothing anywhere"),
+        (format!("[redact]\ndrop = [\"x\"]\n{destination}"), "nothing is redacted"),
+        (format!("[env]\nKEY = {{ env = \"HOME\" }}\n{destination}"), "`KEY` of `[env]` would have to be fetched"),
+        (format!("{destination}protocol = \"grpc\"\nheaders.K = \"v\"\n"), "asks no helper for headers"),
+        (destination.to_owned(), "has `OTEL_METRICS_EXPORTER` already, `none`, which is not ours"),
+    ] {
+        sandbox.profile("team", profile);
+        let (_, why) = printed(&sandbox.run(["wire", "claude", "-p", "team"]), 1);
+        assert!(why.contains(reason), "{why}");
+        assert_eq!(read(&path), before);
+    }
+    printed(&sandbox.run(["wire", "claude"]), 2);
 }

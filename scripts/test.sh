@@ -17,9 +17,9 @@ Usage: scripts/test.sh           all tests, but those that take long
        scripts/test.sh --help
 
 The plain tests need Rust and a C compiler. The others need programs that scripts/counterparts.sh takes into a cache
-outside the repository, with npm, python3 and go; and tmux, gnome-keyring, secret-tool and keyctl, as the machine has
-them. TEST_CLAUDE, TEST_PYTHON, TEST_NODE, TEST_GO_SDK, TEST_OTELCOL, TEST_PROMETHEUS and
-TEST_VICTORIAMETRICS name other counterparts.
+outside the repository, with npm, python3 and go; and tmux, gnome-keyring, secret-tool, keyctl, zsh, fish and chromium,
+as the machine has them. TEST_CLAUDE, TEST_PYTHON, TEST_NODE, TEST_GO_SDK, TEST_OTELCOL, TEST_PROMETHEUS,
+TEST_VICTORIAMETRICS and TEST_VSCODE name other counterparts.
 TEXT
 }
 
@@ -81,6 +81,13 @@ main() {
   ! counterpart needs_python TEST_PYTHON python-sdk || group needs_python "$group_limit"
   ! counterpart needs_go TEST_GO_SDK go-sdk || group needs_go "$group_limit"
   ! counterpart needs_node TEST_NODE js-sdk || group needs_node "$group_limit"
+  if reason=$(missing chromium bash); then
+    note skipped "needs_vscode: $reason"
+  elif counterpart needs_vscode TEST_CLAUDE claude && counterpart needs_vscode TEST_PYTHON python-sdk &&
+    counterpart needs_vscode TEST_VSCODE code-server; then
+    # A window takes half a gigabyte, and where much else goes on a minute.
+    RUST_TEST_THREADS=1 group needs_vscode "$long_limit"
+  fi
   if [ "$all" = yes ]; then
     ! counterpart needs_otelcol TEST_OTELCOL otelcol || group needs_otelcol "$group_limit"
     if counterpart needs_prometheus TEST_PROMETHEUS prometheus; then
@@ -102,7 +109,7 @@ main() {
 
 # An ignored test that no group takes would never run.
 list_ignored() {
-  local stray groups='claude|python|go|node|keyring|keyutils|otelcol|prometheus|root|shells|victoriametrics'
+  local stray groups='claude|python|go|node|keyring|keyutils|otelcol|prometheus|root|shells|victoriametrics|vscode'
   ignored=$(cargo test --quiet --locked --test it -- --ignored --list --format terse </dev/null |
     sed -n 's/: test$//p')
   stray=$(grep -v -E "^(needs_($groups)|long)::" <<<"$ignored" | grep .) || return 0

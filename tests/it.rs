@@ -78,6 +78,8 @@ mod needs_root;
 mod needs_shells;
 #[path = "it/needs_victoriametrics.rs"]
 mod needs_victoriametrics;
+#[path = "it/needs_vscode.rs"]
+mod needs_vscode;
 #[path = "it/parent.rs"]
 mod parent;
 #[path = "it/pass_through.rs"]

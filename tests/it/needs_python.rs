@@ -11,7 +11,7 @@ use crate::support::session::Session;
 
 /// Emits so many records of each signal over the protocol that its first argument names, in several batches, and ends
 /// as Python programs do.
-const EMIT: &str = r#"
+pub const EMIT: &str = r#"
 import logging, sys
 from opentelemetry import metrics, trace
 if sys.argv[1] == "grpc":

@@ -20,3 +20,4 @@ pub mod series;
 pub mod session;
 pub mod telemetry;
 pub mod terminal;
+pub mod vscode;

@@ -216,8 +216,14 @@ pub fn kill(pid: i32, signal: &str) {
 
 /// Looks until it is so, or fails with what was waited for.
 #[track_caller]
-pub fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
+pub fn wait_until(what: &str, so: impl FnMut() -> bool) {
+    wait_within(DEADLINE, what, so);
+}
+
+/// The same for what may take another time.
+#[track_caller]
+pub fn wait_within(limit: Duration, what: &str, mut so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + limit;
     while !so() {
         assert!(Instant::now() < deadline, "waited too long for {what}");
         std::thread::sleep(Duration::from_millis(20));

@@ -7,24 +7,20 @@ pub type Inexpressible = String;
 pub fn shell(name: &str, value: Option<&str>) -> Result<String, Inexpressible> {
     check(name)?;
     let Some(value) = value else { return Ok(format!("unset {name};\n")) };
-    Ok(format!("export {name}={};\n", word(value)))
+    Ok(format!("export {name}={};\n", quoted(value)))
 }
 
-/// A word for sh, bash and zsh.
-pub fn word(value: &str) -> String {
-    // Between single quotes nothing means anything, and a single quote stands outside of them. An empty pair is not
-    // written but for an empty value: zsh's `RC_QUOTES` could take it for a quote.
-    let parts: Vec<_> = value.split('\'').map(|part| wrap(part, "'", part)).collect();
-    if value.is_empty() { "''".to_owned() } else { parts.join("\\'") }
-}
-
-/// A word of a command line for sh, as it is where nothing in it could act.
+/// A word of a command line for sh, bash and zsh, as it is where nothing in it could act.
 pub fn word(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,=".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
+    if !text.is_empty() && text.chars().all(is_plain) { text.to_owned() } else { quoted(text) }
+}
+
+/// A value between quotes. Between single ones nothing means anything, and a single quote stands outside of them. An
+/// empty pair is not written but for an empty value: zsh's `RC_QUOTES` could take it for a quote.
+fn quoted(value: &str) -> String {
+    let parts: Vec<_> = value.split('\'').map(|part| wrap(part, "'", part)).collect();
+    if value.is_empty() { "''".to_owned() } else { parts.join("\\'") }
 }
 
 /// `set -gx NAME 'value'` for fish. A line break is written as its escape, for `eval (…)` would lose it.

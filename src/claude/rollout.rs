@@ -1,5 +1,5 @@
-//! Settings of Claude Code's for an administrator to hand out: what a profile says without a launcher, and what keeps
-//! Claude from a launcher's dangerous verbs.
+//! Settings of Claude Code's for those who start it without us, a user's or what an administrator hands out: what a
+//! profile says without a launcher, and what keeps Claude from a launcher's dangerous verbs.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -40,11 +40,11 @@ const DANGEROUS: [&str; 13] = [
 /// at `ccrun` on those machines and is given what was selected here.
 ///
 /// Errors are whole sentences: what cannot be said in a file that is the same everywhere.
-pub fn without_launcher(profile: &Profile, selection: &Selection, ccrun: &Path) -> Result<Value, String> {
+pub fn without_launcher(profile: &Profile, selection: &Selection, ccrun: &Path) -> Result<Map<String, Value>, String> {
     let Some(destination) =
-        environment::only_destination(profile).map_err(|reason| format!("without ccrun {reason}"))?
+        environment::only_destination(profile).map_err(|reason| format!("without a collector {reason}"))?
     else {
-        return Err(format!("the profile `{}` sends nothing anywhere: there is nothing to manage", profile.name));
+        return Err(format!("the profile `{}` sends nothing anywhere: there is nothing to write down", profile.name));
     };
     let literals = destination.headers.iter().filter_map(|(name, sources)| match sources.as_slice() {
         [Source::Literal(value), ..] => Some((name.clone(), value.clone())),
@@ -55,17 +55,19 @@ pub fn without_launcher(profile: &Profile, selection: &Selection, ccrun: &Path) 
     if asks && destination.protocol == Protocol::Grpc {
         return Err(format!(
             "destination `{}` speaks grpc, over which Claude Code asks nobody for headers: its secrets would have to \
-             stand in the file; use `protocol = \"http/protobuf\"`, or `--with-launcher`",
+             stand in the settings; use `protocol = \"http/protobuf\"`, or `ccrun claude`",
             destination.name
         ));
     }
     // What the helper prints is all of them.
     let headers = if asks { BTreeMap::new() } else { literals };
     let telemetry = environment::direct(profile, &headers, &BTreeMap::new());
-    let telemetry = telemetry.map_err(|reason| format!("without ccrun {reason}"))?;
+    let telemetry = telemetry.map_err(|reason| format!("without a collector {reason}"))?;
     let own = environment::own(profile, |name, sources| match sources {
         [Source::Literal(value), ..] => Ok(value.clone()),
-        _ => Err(format!("`env.{name}` is fetched on each machine, which a file cannot do: use `--with-launcher`")),
+        _ => {
+            Err(format!("`env.{name}` is fetched at each launch, which settings cannot do: that wants `ccrun claude`"))
+        }
     })?;
     let variables: Map<_, _> = own.and(telemetry).set.into_iter().map(|(name, value)| (name, json!(value))).collect();
     let mut settings = profile.settings.clone();
@@ -73,11 +75,11 @@ pub fn without_launcher(profile: &Profile, selection: &Selection, ccrun: &Path) 
     if asks {
         settings.insert(HELPER.to_owned(), json!(helper(selection, ccrun)));
     }
-    Ok(Value::Object(settings))
+    Ok(settings)
 }
 
 /// The command, as a shell takes it, that prints the headers of what was selected.
-pub fn helper(selection: &Selection, ccrun: &Path) -> String {
+fn helper(selection: &Selection, ccrun: &Path) -> String {
     let mut words = vec![ccrun.display().to_string(), "headers".to_owned()];
     words.extend(selection.profiles.iter().flat_map(|name| ["-p".to_owned(), name.clone()]));
     let variables = selection.variables.iter();

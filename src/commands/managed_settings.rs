@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow, bail};
+use serde_json::Value;
 
 use super::{complain, print, profile, run};
 use crate::claude::rollout;
@@ -36,7 +37,7 @@ pub(super) fn run(options: cli::ManagedSettings, surroundings: &Surroundings) ->
             selection.profiles.push(resolved.profile.name.clone());
         }
         let settings = rollout::without_launcher(&resolved.profile, &selection, &options.ccrun);
-        settings.map_err(|reason| anyhow!(visible(&reason)))?
+        Value::Object(settings.map_err(|reason| anyhow!(visible(&reason)))?)
     };
     print(&format!("{}\n", serde_json::to_string_pretty(&settings)?))?;
     complain("this is the whole file; its places, root's or an administrator's to write, are");

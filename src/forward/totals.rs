@@ -186,7 +186,7 @@ mod tests {
             protocol: Protocol::HttpProtobuf,
             signals: [signal].into(),
             temporality,
-            series_ttl: Duration::from_secs(60),
+            series_ttl: Duration::from_mins(1),
             gzip: false,
             timeout: Duration::from_secs(10),
             headers: BTreeMap::new(),

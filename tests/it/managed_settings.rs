@@ -46,9 +46,9 @@ fn what_a_file_cannot_say_is_an_error() {
     let secret = "headers.x-key = { env = \"KEY\" }\n";
     let cases = [
         (format!("{ENDPOINT}protocol = \"grpc\"\n{secret}"), "speaks grpc, over which Claude Code asks nobody"),
-        (format!("{ENDPOINT}[env]\nKEY = {{ keyring = \"k\" }}\n"), "`env.KEY` is fetched on each machine"),
+        (format!("{ENDPOINT}[env]\nKEY = {{ keyring = \"k\" }}\n"), "`env.KEY` is fetched at each launch"),
         (format!("{ENDPOINT}[resource]\n\"enduser.id\" = {{ env = \"USER\" }}\n"), "`resource.enduser.id` is fetched"),
-        (format!("{ENDPOINT}[redact]\ndrop = [\"x\"]\n"), "without ccrun nothing is redacted"),
+        (format!("{ENDPOINT}[redact]\ndrop = [\"x\"]\n"), "without a collector nothing is redacted"),
         (format!("{ENDPOINT}[destination.b]\nendpoint = \"https://b\"\n"), "`b`, `own`"),
         ("description = \"nothing\"\n".to_owned(), "sends nothing anywhere"),
     ];

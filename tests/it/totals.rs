@@ -214,7 +214,9 @@ fn whatever_a_backend_answers_nothing_is_lost_or_counted_twice() {
         Reply::http(413, "too large"),
         Reply::partial(1, "one was odd"),
     ];
-    hard.into_iter().for_each(|reply| backend.reply(reply));
+    for reply in hard {
+        backend.reply(reply);
+    }
     let session = start(&sandbox, &backend);
     let id = session.id.clone();
     let mut client = session.client();

@@ -47,8 +47,8 @@ fn it_is_wired_once_and_unwired_to_the_byte() {
     assert_eq!(read(&backup), MINE);
     let wired = read(&path);
     let link = sandbox.state().join("wired/ccrun-wrap");
-    let line = format!("{{\n  \"claudeCode.claudeProcessWrapper\": \"{}\",\n  \"editor", link.display());
-    assert_eq!(wired, MINE.replace("{\n  \"editor", &line));
+    let expected = format!("{{\n  \"claudeCode.claudeProcessWrapper\": \"{}\",\n  \"editor", link.display());
+    assert_eq!(wired, MINE.replace("{\n  \"editor", &expected));
     assert_eq!(std::fs::read_link(&link).unwrap(), sandbox.home().with_file_name("bin/ccrun"));
 
     let (said, _) = printed(&sandbox.run(["wire", "code"]), 0);
@@ -215,7 +215,7 @@ fn a_profile_goes_into_claudes_own_settings_and_out_again() {
     assert!(said.contains("`otelHeadersHelper`") && said.contains("`OTEL_EXPORTER_OTLP_ENDPOINT`"), "{said}");
     let wired: Value = serde_json::from_str(&read(&path)).unwrap();
     let ccrun = sandbox.home().with_file_name("bin/ccrun");
-    assert_eq!(wired["otelHeadersHelper"], format!("'{}' headers -p 'team'", ccrun.display()));
+    assert_eq!(wired["otelHeadersHelper"], format!("{} headers -p team", ccrun.display()));
     for (name, value) in [
         ("MINE", "1"),
         ("A", "b"),
@@ -240,8 +240,8 @@ fn what_claudes_settings_cannot_say_is_refused() {
     for (profile, reason) in [
         (String::new(), "sends nothing anywhere"),
         (format!("[redact]\ndrop = [\"x\"]\n{destination}"), "nothing is redacted"),
-        (format!("[env]\nKEY = {{ env = \"HOME\" }}\n{destination}"), "`KEY` of `[env]` would have to be fetched"),
-        (format!("{destination}protocol = \"grpc\"\nheaders.K = \"v\"\n"), "asks no helper for headers"),
+        (format!("[env]\nKEY = {{ env = \"HOME\" }}\n{destination}"), "`env.KEY` is fetched at each launch"),
+        (format!("{destination}protocol = \"grpc\"\nheaders.K = {{ env = \"V\" }}\n"), "asks nobody for headers"),
         (destination.to_owned(), "has `OTEL_METRICS_EXPORTER` already, `none`, which is not ours"),
     ] {
         sandbox.profile("team", profile);

@@ -8,6 +8,7 @@ mod profile;
 mod queue;
 mod report;
 mod secret;
+mod setup;
 mod trust;
 mod wire;
 mod wrap;
@@ -26,6 +27,7 @@ pub use profile::{Profile, ProfileCommand};
 pub use queue::{Queue, QueueCommand, QueueFlush, QueuePurge};
 pub use report::{Report, Sessions};
 pub use secret::{Secret, SecretCommand};
+pub use setup::{Choices, Setup};
 pub use trust::{Trust, Untrust};
 pub use wire::{EditorFiles, Unwire, UnwireClaude, UnwireCode, UnwireTarget, Wire, WireClaude, WireCode, WireTarget};
 pub use wrap::{LINK, Wrap};
@@ -127,6 +129,8 @@ impl fmt::Debug for Launch {
 pub enum Command {
     /// Run a program, whatever its name
     Run(Run),
+    /// Set a backend up: ask what it needs, store its key, try it
+    Setup(Setup),
     /// See, check and make profiles
     Profile(Profile),
     /// Show what a program would be given, and from which layer

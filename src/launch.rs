@@ -32,6 +32,7 @@ use crate::{git, random, state};
 
 pub use find::{find, is_on_windows, is_shim, is_wsl};
 pub use parent::{Drain, supervise};
+pub use signals::Interrupts;
 pub use wrapped::words_before;
 
 /// A program to run.

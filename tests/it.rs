@@ -106,6 +106,8 @@ mod secret;
 mod sending;
 #[path = "it/sessions.rs"]
 mod sessions;
+#[path = "it/setup.rs"]
+mod setup;
 #[path = "support/mod.rs"]
 mod support;
 #[path = "it/totals.rs"]

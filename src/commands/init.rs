@@ -43,7 +43,12 @@ fn own_name(surroundings: &Surroundings) -> String {
     let path = surroundings.variable("PATH");
     let found = which::which_in("ccrun", path, Path::new("/")).ok();
     let is_us = found.is_some_and(|found| identity(&found) == identity(&surroundings.executable));
-    if is_us { "ccrun".to_owned() } else { surroundings.executable.display().to_string() }
+    if is_us { "ccrun".to_owned() } else { own_path(surroundings) }
+}
+
+/// The path by which this binary was called, which an upgrade keeps; where that is not known, the binary itself.
+pub(super) fn own_path(surroundings: &Surroundings) -> String {
+    surroundings.called().display().to_string()
 }
 
 /// A line for each offer: `program AT`, `programs`, or `word WORD<TAB>MEANING`.

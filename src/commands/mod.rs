@@ -14,6 +14,7 @@ mod report;
 mod run;
 mod secret;
 mod sessions;
+mod setup;
 mod trust;
 mod wire;
 mod wrap;
@@ -37,6 +38,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Collector => Ok(exit_code(crate::collector::run())),
         Command::Program(words) => Ok(run::run(cli.start, words, &Surroundings::gather()?)),
         Command::Run(run) => Ok(run::run(run.start, run.program, &Surroundings::gather()?)),
+        Command::Setup(options) => setup::run(&options, &Surroundings::gather()?),
         Command::Profile(profile) => profile::run(profile.command, &Surroundings::gather()?),
         Command::Env(env) => env::run(env, &Surroundings::gather()?),
         Command::Headers(headers) => headers::run(headers, &Surroundings::gather()?),

@@ -57,17 +57,22 @@ fn mentioned(setting: &Setting, config: &Config, surroundings: &Surroundings) ->
 
 fn set(name: &str, setting: &Setting, mentioned: &Mentioned) -> Result<ExitCode> {
     let shown = printable(name);
+    let secret = read(&format!("Secret for `{shown}` (it is not shown): "))?;
+    keyring::set(name, secret, setting.ground()).map_err(|fault| failure(name, &fault))?;
+    let unused = if mentioned.contains_key(name) { "" } else { "; no profile mentions it yet" };
+    print(&format!("stored `{shown}`{unused}\n"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A secret, asked for on the terminal without showing it, or one line of stdin.
+pub(super) fn read(question: &str) -> Result<Secret> {
     let secret = if io::stdin().is_terminal() {
-        let asked = rpassword::prompt_password(format!("Secret for `{shown}` (it is not shown): "));
-        asked.context("cannot read the terminal")?
+        rpassword::prompt_password(question).context("cannot read the terminal")?
     } else {
         one_line(io::stdin().lock())?
     };
     check(&secret)?;
-    keyring::set(name, Secret(secret), setting.ground()).map_err(|fault| failure(name, &fault))?;
-    let unused = if mentioned.contains_key(name) { "" } else { "; no profile mentions it yet" };
-    print(&format!("stored `{shown}`{unused}\n"))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Secret(secret))
 }
 
 /// What is on stdin, without the line break at its end.

@@ -26,6 +26,31 @@ impl Caught {
     }
 }
 
+/// Signals held back, so that what has been begun can be taken back. They act again once this is dropped.
+pub struct Interrupts {
+    signals: Signals,
+    before: SigSet,
+}
+
+impl Interrupts {
+    /// Holds them back from now on, in this thread and in those that it starts.
+    pub fn hold() -> nix::Result<Self> {
+        let (signals, before) = Signals::block()?;
+        Ok(Self { signals, before })
+    }
+
+    /// Whether somebody has asked us to end since.
+    pub fn came(&mut self) -> bool {
+        self.signals.take().iter().any(|caught| caught.asks_to_end())
+    }
+}
+
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        let _kept_back = self.before.thread_set_mask();
+    }
+}
+
 fn caught() -> SigSet {
     let mut signals = SigSet::all();
     for fault in FAULTS {

@@ -1,8 +1,10 @@
 //! `config.toml`: what a user, or a machine's administrator, sets once for all profiles.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Faults};
+use super::document::Document;
 use super::schema::{self, Key, Kind};
 use super::sources;
 use super::tree::{self, Node, Value};
@@ -65,16 +67,31 @@ pub fn read(user: &Path, system: &Path) -> Result<Config, Faults> {
     })
 }
 
+/// The text of a user's file with another default profile, everything else as it is. Fails where the file is wrong.
+pub fn with_default(path: &Path, text: &str, profile: &str) -> Result<String, Faults> {
+    let document = Arc::new(Document { label: path.display().to_string(), text: text.to_owned() });
+    let root = checked(&document)?;
+    let quoted = serde_json::Value::from(profile).to_string();
+    let Some(node) = root.get("profile") else { return Ok(format!("profile = {quoted}\n{text}")) };
+    let mut changed = text.to_owned();
+    changed.replace_range(node.origin.span.clone(), &quoted);
+    Ok(changed)
+}
+
 fn texts(list: &Node) -> Vec<String> {
     list.texts().map(|(text, _)| text.to_owned()).collect()
 }
 
 fn file(path: &Path) -> Result<Option<Node>, Faults> {
     let Some(document) = sources::document(path)? else { return Ok(None) };
-    let root = tree::parse(&document)?;
+    checked(&document).map(Some)
+}
+
+fn checked(document: &Arc<Document>) -> Result<Node, Faults> {
+    let root = tree::parse(document)?;
     let mut faults = Vec::new();
     schema::check(root.entries().unwrap_or(&tree::Entries::new()), CONFIG, "", &mut faults);
-    if faults.is_empty() { Ok(Some(root)) } else { Err(Faults(faults)) }
+    if faults.is_empty() { Ok(root) } else { Err(Faults(faults)) }
 }
 
 #[cfg(test)]
@@ -101,6 +118,17 @@ mod tests {
         assert_eq!(config.keyring, Keyring::Desktop);
         assert_eq!(read_texts("", "keyring = \"keyutils\"\n").unwrap().keyring, Keyring::Keyutils);
         assert_eq!(read_texts("", system).unwrap().profile.as_deref(), Some("team"));
+    }
+
+    #[test]
+    fn another_default_changes_nothing_else() {
+        let write = |text: &str| with_default(Path::new("config.toml"), text, "te\"am");
+        assert_eq!(write("").unwrap(), "profile = \"te\\\"am\"\n");
+        assert_eq!(write("# mine\noff = false").unwrap(), "profile = \"te\\\"am\"\n# mine\noff = false");
+        let text = "off = false # so\n\"profile\"  =  'other'   # why\neditors = []\n";
+        let expected = "off = false # so\n\"profile\"  =  \"te\\\"am\"   # why\neditors = []\n";
+        assert_eq!(write(text).unwrap(), expected);
+        assert!(write("profil = 1").is_err());
     }
 
     #[test]

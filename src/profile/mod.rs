@@ -15,6 +15,7 @@ mod json_schema;
 mod merge_tests;
 mod model;
 mod named;
+mod needs;
 mod plan;
 pub mod project;
 mod read;
@@ -27,13 +28,14 @@ mod tests;
 mod tree;
 mod values;
 
-pub use config::{Config, read as read_config};
+pub use config::{Config, read as read_config, with_default};
 pub use diagnostic::{Diagnostic, Faults};
 pub use document::{Document, Origin};
 pub use inherited::{HELPER, Inherited, NAME as INHERITED, Variables};
 pub use json_schema::json_schema;
 pub use model::{Cardinality, Collector, Content, Destination, Profile, Protocol, Redact, Signals, Temporality, Tls};
 pub use named::{Search, named_files};
+pub use needs::{Need, backends, needs};
 pub use plan::Plan;
 pub use read::{SHORTHAND, attribute_key, is_this_machine};
 pub use resolve::{

@@ -4,11 +4,12 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
 use crate::doctor::{diagnosed, findings, troubles};
-use crate::support::backend::Backend;
+use crate::support::backend::{Backend, Reply};
 use crate::support::emitter::ids;
 use crate::support::keyring::{Bus, Keyring};
 use crate::support::sandbox::{DEADLINE, Sandbox, cmdline, environ, text, wait_until};
 use crate::support::session::Session;
+use crate::support::terminal::Terminal;
 
 /// The unlock command that a message names.
 const UNLOCK: &str = "`gnome-keyring-daemon --replace --unlock`";
@@ -238,4 +239,43 @@ fn a_header_from_the_keyring_reaches_the_backend_and_nobody_else() {
     }
     session.end();
     sandbox.wait_for_end();
+}
+
+#[test]
+#[ignore = "needs gnome-keyring, a session bus and tmux; scripts/test.sh runs it"]
+fn whoever_sets_a_backend_up_is_asked_for_what_it_needs() {
+    let (mut sandbox, backend) = (Sandbox::new(), Backend::start());
+    let _bus = Bus::start(&mut sandbox);
+    let keyring = Keyring::start(&sandbox);
+    sandbox.set("SHELL", "/bin/zsh");
+    let terminal = Terminal::start(&sandbox, "ccrun setup honeycomb --name work");
+    terminal.wait_for("endpoint (https://api.honeycomb.io for the US");
+    terminal.enter(&backend.endpoint());
+    terminal.wait_for("an ingest key that may create datasets");
+    terminal.wait_for("it is not shown");
+    terminal.enter_hidden("sk-setup-7391");
+    terminal.wait_for("use `work` where none is chosen? [y/N]");
+    terminal.enter("y");
+    terminal.wait_for("by a line in ~/.zshrc? [y/N]");
+    terminal.enter("n");
+    assert_eq!(terminal.end(), 0);
+    let screen = terminal.screen();
+    assert!(screen.contains("stored the key as `honeycomb/api-key`") && screen.contains("now: `ccrun claude`"));
+    assert!(!screen.contains("7391") && !sandbox.home().join(".zshrc").exists());
+    assert_eq!(keyring.looked_up("honeycomb/api-key"), "sk-setup-7391");
+    let received = backend.received();
+    assert!(!received.is_empty());
+    assert!(received.iter().all(|request| request.header("x-honeycomb-team") == "sk-setup-7391"));
+
+    // A key that the backend does not take is not kept, and the one that was there is there again.
+    for _ in 0..16 {
+        backend.reply(Reply::http(401, "unknown API key"));
+    }
+    let endpoint = format!("endpoint={}", backend.endpoint());
+    let words = ["setup", "honeycomb", "--name", "other", "--var", &endpoint, "--replace"];
+    let output = run_with(&sandbox, &words, "sk-mistyped\n");
+    let shown = text(&output.stdout);
+    assert!(!output.status.success() && shown.contains("unknown API key"), "{shown}");
+    assert_eq!(keyring.looked_up("honeycomb/api-key"), "sk-setup-7391");
+    assert!(!sandbox.home().join(".config/ccrun/profiles/other.toml").exists());
 }

@@ -54,6 +54,12 @@ impl<'a> Terminal<'a> {
         self.press("Enter");
     }
 
+    /// Types a line that is not shown, and ends it.
+    pub fn enter_hidden(&self, line: &str) {
+        self.tmux(&["send-keys", "-l", line]);
+        self.press("Enter");
+    }
+
     /// Presses a key, by tmux's name for it.
     pub fn press(&self, key: &str) {
         self.tmux(&["send-keys", key]);

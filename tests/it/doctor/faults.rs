@@ -11,10 +11,8 @@ mod program;
 #[path = "faults/settings.rs"]
 mod settings;
 
-use std::net::TcpListener;
-
 use super::{diagnosed, healthy};
-use crate::support::sandbox::Sandbox;
+use crate::support::sandbox::{Sandbox, closed_port};
 
 /// A fault: its name for whoever reads a failure, what makes it, the options that doctor gets, and what it has to say.
 struct Fault {
@@ -46,9 +44,4 @@ fn team(sandbox: &Sandbox, rest: &str) {
 
 fn user_settings(sandbox: &Sandbox, json: &str) {
     sandbox.write("home/.claude/settings.json", json);
-}
-
-/// A port of this machine at which nobody listens.
-fn closed_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

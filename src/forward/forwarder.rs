@@ -242,8 +242,18 @@ impl Forwarder {
         }
     }
 
-    /// Takes the request whose turn it is as far as it gets.
+    /// Takes the request whose turn it is as far as it gets. Nobody rests who keeps others from sending.
     async fn step(&mut self, urgent: bool) -> Result<Step, StoreError> {
+        let step = self.step_on(urgent).await;
+        if !matches!(step, Ok(Step::Sent))
+            && let Some(totals) = &mut self.totals
+        {
+            totals.abandon();
+        }
+        step
+    }
+
+    async fn step_on(&mut self, urgent: bool) -> Result<Step, StoreError> {
         if let Some(receipt) = self.receipt.clone() {
             return self.note(receipt).await;
         }

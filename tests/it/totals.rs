@@ -248,3 +248,25 @@ fn unchanged_totals_are_told_again_while_a_session_lives() {
     backend.wait_for(is_again, DEADLINE);
     assert_eq!(tokens_at(&backend), 5);
 }
+
+#[test]
+fn deltas_of_a_profile_that_wants_totals_now_become_totals_where_somebody_says_so() {
+    let (sandbox, mut backend) = (Sandbox::new(), Backend::start());
+    backend.stop();
+    let wants_totals = profile(&backend);
+    sandbox.profile("totals", wants_totals.replace("temporality = \"cumulative\"\n", ""));
+    let session = Session::start(&sandbox, &["-p", "totals"]);
+    let mut client = session.client();
+    for nth in 0..3 {
+        export(&mut client, &[("opus", 10)], nth);
+    }
+    drop(client);
+    session.end();
+    sandbox.wait_for_end();
+    sandbox.profile("totals", wants_totals);
+    backend.restart();
+    assert_eq!(sandbox.queue()[0]["state"], "orphaned");
+    let flushed = sandbox.run(["queue", "flush", "-p", "totals", "--to", "own"]);
+    assert!(flushed.status.success(), "{flushed:?}");
+    assert_eq!((tokens_at(&backend), sandbox.queue().len()), (30, 0));
+}

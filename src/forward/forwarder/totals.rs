@@ -94,16 +94,6 @@ impl Forwarder {
 
     /// Sends the next request of the snapshot that is under way, or begins one if it is time for it.
     pub(super) async fn tell(&mut self, urgent: bool) -> Result<Step, StoreError> {
-        let step = self.tell_next(urgent).await;
-        if !matches!(step, Ok(Step::Sent))
-            && let Some(totals) = &mut self.totals
-        {
-            totals.abandon();
-        }
-        step
-    }
-
-    async fn tell_next(&mut self, urgent: bool) -> Result<Step, StoreError> {
         let Some(totals) = &self.totals else { return Ok(Step::Empty) };
         let (is_begun, whose, key) = (totals.snapshot.is_some(), totals.whose.clone(), self.fingerprint.clone());
         let look = move |connection: &Connection| {

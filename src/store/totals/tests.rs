@@ -13,7 +13,7 @@ use crate::otlp::Signal;
 use crate::store::batches::{self, Recipient};
 use crate::store::deliveries::tests::{recipient, store};
 use crate::store::deliveries::{self, Which};
-use crate::store::sessions;
+use crate::store::{sessions, tally};
 use crate::totals::{Installation, PLACE, sift};
 use crate::usage::samples::{metrics, sum, text};
 
@@ -125,6 +125,17 @@ fn sessions_add_up_and_each_waits_until_a_snapshot_has_what_it_brought() {
     bring(&connection, &recipient("one"), &one, NOON);
     assert_eq!(fold_all(&connection, &recipient("one"), NOON), 1);
     assert_eq!(values(&snapshot(&connection, NOON + 1, 0)), [13]);
+}
+
+#[test]
+fn whoever_is_purged_waits_no_longer_and_its_part_stays_in_the_total() {
+    let (connection, _) = folded(&[("one", NOON, deltas(&[("a", 5)], NOON, 0))]);
+    assert_eq!((batches::count(&connection).unwrap(), batches::waiting(&connection).unwrap().len()), (1, 1));
+    assert_eq!(batches::purge(&connection, &recipient("one"), NOON).unwrap(), 1);
+    assert_eq!((batches::count(&connection).unwrap(), batches::waiting(&connection).unwrap().len()), (0, 0));
+    let counts = tally::claim(&connection, &recipient("one")).unwrap()[0].counts;
+    assert_eq!((counts.received, counts.delivered, counts.dropped), (1, 0, 1));
+    assert_eq!(values(&snapshot(&connection, NOON, 0)), [0, 5]);
 }
 
 #[test]

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::tally;
 use crate::totals::Place;
 
 /// What a backend knows of each series: its points, and what it makes of them.

@@ -17,6 +17,8 @@ pub struct Plan {
     /// What it was before anything of ours was in it, as far as that can be told.
     before: Option<Vec<u8>>,
     after: Option<Vec<u8>>,
+    /// What is ours in it so far.
+    old: Option<Record>,
     /// What is ours in it from then on.
     record: Option<Record>,
     /// Where somebody else has put something else in place of ours.
@@ -38,14 +40,20 @@ impl Plan {
 
     /// A file with nothing of ours in it, and whose it is; nothing if nothing of ours is.
     pub fn unwire(path: &Path, records: &Records) -> Result<Option<(Self, Target)>> {
-        let file = SettingsFile::read(path)?;
-        let Some(record) = records.of(&file.path) else { return Ok(None) };
-        Ok(Some((Self::out(file, records)?, record.target)))
+        let file = match SettingsFile::read(path) {
+            // Whoever has removed the editor has removed ours, too.
+            Err(_) if !path.parent().is_some_and(Path::exists) => SettingsFile::gone(path),
+            read => read?,
+        };
+        let plan = Self::out(file, records)?;
+        let target = plan.old.as_ref().map(|record| record.target);
+        Ok(target.map(|target| (plan, target)))
     }
 
     fn out(file: SettingsFile, records: &Records) -> Result<Self> {
-        let (before, left) = without(&file, records)?;
-        Ok(Self { after: before.clone(), before, record: None, left, file })
+        let old = records.of(&file.path);
+        let (before, left) = without(&file, old.as_ref(), records)?;
+        Ok(Self { after: before.clone(), before, old, record: None, left, file })
     }
 
     /// Whether the file would be another.
@@ -55,13 +63,23 @@ impl Plan {
 
     /// Does it. Nothing of ours ever stands in a file without a record of it.
     pub fn carry_out(&self, records: &Records) -> Result<()> {
-        if let Some(record) = &self.record {
-            records.keep(record, self.before.as_deref().unwrap_or_default())?;
+        if self.record.is_some() {
+            self.note(self.record.as_ref(), records)?;
         }
-        if self.changes() {
-            self.file.replace(self.after.as_deref())?;
+        if self.changes()
+            && let Err(error) = self.file.replace(self.after.as_deref())
+        {
+            self.note(self.old.as_ref(), records)?;
+            return Err(error);
         }
-        if self.record.is_none() { records.forget(&self.file.path) } else { Ok(()) }
+        if self.record.is_none() { self.note(None, records) } else { Ok(()) }
+    }
+
+    fn note(&self, record: Option<&Record>, records: &Records) -> Result<()> {
+        match record {
+            Some(record) => records.keep(record, self.before.as_deref().unwrap_or_default()),
+            None => records.forget(&self.file.path),
+        }
     }
 
     /// The file without its links.
@@ -71,12 +89,12 @@ impl Plan {
 }
 
 /// What a file is without us: as it was if nobody has touched it since, else without what is still as we put it in.
-fn without(file: &SettingsFile, records: &Records) -> Result<(Option<Vec<u8>>, Vec<Spot>)> {
-    let (Some(record), Some(bytes)) = (records.of(&file.path), &file.bytes) else {
+fn without(file: &SettingsFile, record: Option<&Record>, records: &Records) -> Result<(Option<Vec<u8>>, Vec<Spot>)> {
+    let (Some(record), Some(bytes)) = (record, &file.bytes) else {
         return Ok((file.bytes.clone(), Vec::new()));
     };
     if record.left(bytes)
-        && let Ok(before) = records.before(&record)
+        && let Ok(before) = records.before(record)
     {
         return Ok((record.existed.then_some(before), Vec::new()));
     }

@@ -32,6 +32,11 @@ impl SettingsFile {
         Self::read_as_it_is(path).with_context(|| format!("`{}`", path.display()))
     }
 
+    /// One that is not there, and whose directory is not either.
+    pub(super) fn gone(path: &Path) -> Self {
+        Self { path: path.to_owned(), bytes: None, mode: 0o600 }
+    }
+
     fn read_as_it_is(path: &Path) -> Result<Self> {
         let path = match path.canonicalize() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

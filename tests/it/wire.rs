@@ -47,8 +47,8 @@ fn it_is_wired_once_and_unwired_to_the_byte() {
     assert_eq!(read(&backup), MINE);
     let wired = read(&path);
     let link = sandbox.state().join("wired/ccrun-wrap");
-    let expected = format!("{{\n  \"claudeCode.claudeProcessWrapper\": \"{}\",\n  \"editor", link.display());
-    assert_eq!(wired, MINE.replace("{\n  \"editor", &expected));
+    let entry = format!("{{\n  \"claudeCode.claudeProcessWrapper\": \"{}\",\n  \"editor", link.display());
+    assert_eq!(wired, MINE.replace("{\n  \"editor", &entry));
     assert_eq!(std::fs::read_link(&link).unwrap(), sandbox.home().with_file_name("bin/ccrun"));
 
     let (said, _) = printed(&sandbox.run(["wire", "code"]), 0);
@@ -143,6 +143,15 @@ fn a_file_that_was_not_there_goes_again() {
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     printed(&sandbox.run(["unwire", "code"]), 0);
     assert!(!path.exists());
+}
+
+#[test]
+fn an_editor_that_was_removed_is_not_wired_any_more() {
+    let (sandbox, path) = sandbox(MINE);
+    printed(&sandbox.run(["wire", "code"]), 0);
+    std::fs::remove_dir_all(sandbox.home().join(".config/Code")).unwrap();
+    printed(&sandbox.run(["unwire", "code"]), 0);
+    assert!(kept(&sandbox).is_empty() && !path.exists());
 }
 
 #[test]

@@ -47,6 +47,7 @@ main() {
     note FAILED "the plain tests"
   fi
   unset RUST_TEST_THREADS
+  benchmarks
   list_ignored
   if counterpart needs_claude TEST_CLAUDE claude; then
     group needs_claude "$group_limit" needs_claude::tmux::
@@ -105,6 +106,15 @@ main() {
   echo
   printf '%s\n' "${summary[@]}"
   [ "$failed" = no ]
+}
+
+# Timing decides nothing here: that they run is all. But what takes many more instructions than it did is a failure.
+benchmarks() {
+  if bounded "$group_limit" scripts/bench/all.sh --smoke </dev/null; then
+    note passed "the benchmarks' smoke run"
+  else
+    note FAILED "the benchmarks' smoke run"
+  fi
 }
 
 # An ignored test that no group takes would never run.

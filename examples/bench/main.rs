@@ -3,11 +3,13 @@
 
 mod alternate;
 mod backend;
+mod batches;
 mod bodies;
 mod first;
 mod floor;
 mod ledger;
 mod load;
+mod rules;
 mod serve;
 mod writers;
 
@@ -20,6 +22,7 @@ use clap::Parser;
 enum Command {
     Alternate(alternate::Options),
     Backend(backend::Options),
+    Batches(batches::Options),
     First(first::Options),
     Floor(floor::Options),
     Ledger(ledger::Options),
@@ -31,6 +34,7 @@ fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Alternate(options) => alternate::run(&options),
         Command::Backend(options) => backend::run(options),
+        Command::Batches(options) => batches::run(&options),
         Command::First(options) => first::run(&options),
         Command::Floor(options) => floor::run(options),
         Command::Ledger(options) => ledger::run(&options),

@@ -55,8 +55,8 @@ choose() {
     esac
   done
   [ ${#formats[@]} -gt 0 ] || formats=(protobuf json grpc)
-  [ ${#sizes[@]} -gt 0 ] || sizes=(small usual large)
-  [ ${#counts[@]} -gt 0 ] || counts=(1 8)
+  [ ${#sizes[@]} -gt 0 ] || read -r -a sizes <<<"$(usually "small usual large" small)"
+  [ ${#counts[@]} -gt 0 ] || read -r -a counts <<<"$(usually "1 8" 8)"
   [ ${#receivers[@]} -gt 0 ] ||
     receivers=(ccrun otelcol-memory otelcol-disk otelcol-fsync floor-read floor-one floor-eight)
 }

@@ -6,8 +6,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=scripts/common.sh
 . "$here/scripts/common.sh"
 
-# Reads the arguments, builds what is needed and makes a home of its own: sets runs, smoke, words, bench, scratch and
-# HOME, with `ccrun` on the PATH.
+# Reads the arguments, builds what is needed and makes a home of its own: sets runs, smoke, words, scratch, state, said
+# and HOME, with `ccrun` and `bench` on the PATH. BENCH_BUILT names a directory with other builds to measure.
 begin() {
   local built argument profile=(--release)
   runs='' smoke=no words=()
@@ -26,10 +26,14 @@ begin() {
   unset RUST_BACKTRACE
   # Of a smoke run only the end counts, and the tests have built that already.
   [ "$smoke" = no ] || profile=()
-  cargo build --quiet "${profile[@]}" --locked --manifest-path "$here/Cargo.toml" --bin ccrun \
-    --example bench --example stand_in_model </dev/null
-  built=${CARGO_TARGET_DIR:-$here/target}/release
-  [ "$smoke" = no ] || built=${CARGO_TARGET_DIR:-$here/target}/debug
+  built=${CARGO_TARGET_DIR:-$here/target}/${profile[0]+release}
+  [ "$smoke" = no ] || built+=debug
+  if [ -n "${BENCH_BUILT-}" ]; then
+    built=$BENCH_BUILT
+  else
+    cargo build --quiet "${profile[@]}" --locked --manifest-path "$here/Cargo.toml" --bin ccrun \
+      --example bench --example stand_in_model </dev/null
+  fi
   scratch=$(cd "$(mktemp -d)" && pwd -P)
   trap clean_up EXIT
   model_program=$built/examples/stand_in_model

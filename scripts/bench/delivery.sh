@@ -27,6 +27,7 @@ main() {
       drain) everyone=(ccrun ccrun-plain otelcol-disk otelcol-plain otelcol-fsync) ;;
       *) misuse "there is no part \`$part\`" ;;
     esac
+    [ "$smoke" = no ] || everyone=(ccrun otelcol-disk)
     measure "$part"
     "table_$part"
   done

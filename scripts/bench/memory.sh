@@ -51,9 +51,10 @@ at_rest() {
   local who=$1 name=$2 seconds used woken
   seconds=$(usually 10 1)
   receive "$who" "$3"
-  # What is done once after the start is no matter of rest; a destination is met by what is sent.
+  # What is done once after the start is no matter of rest; a destination is met by what is sent, and threads that were
+  # needed for that go ten seconds later.
   bench load "$url" --requests 3 --mixed >/dev/null
-  sleep "$(usually 8 0)"
+  sleep "$(usually 15 0)"
   used=$(processor) woken=$(wakeups)
   sleep "$seconds"
   record "rest cpu" "$name" "$(per_second "$(processor)" "$used" "$seconds")"

@@ -110,7 +110,8 @@ main() {
 
 # Timing decides nothing here: that they run is all. But what takes many more instructions than it did is a failure.
 benchmarks() {
-  if bounded "$group_limit" scripts/bench/all.sh --smoke </dev/null; then
+  if cargo test --quiet --locked --bench pure </dev/null &&
+    bounded "$group_limit" scripts/bench/all.sh --smoke </dev/null; then
     note passed "the benchmarks' smoke run"
   else
     note FAILED "the benchmarks' smoke run"

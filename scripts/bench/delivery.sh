@@ -20,7 +20,7 @@ main() {
   find_otelcol
   local part
   [ ${#words[@]} -gt 0 ] || words=(through drain)
-  requests=$(usually 20000 10)
+  requests=$(usually 10000 10)
   for part in "${words[@]}"; do
     case $part in
       through) everyone=(ccrun ccrun-plain otelcol-memory otelcol-disk otelcol-plain otelcol-fsync) ;;

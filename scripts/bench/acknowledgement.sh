@@ -75,7 +75,7 @@ measure() {
   if [ -z "$answer" ]; then
     # What becomes of another's receiver must not end the run.
     [ "$who" != ccrun ] || fail "ccrun acknowledges nothing"
-    progress "$who acknowledges nothing in round $round"
+    progress "$who acknowledges nothing in round $round: $(tail -n 1 "$said")"
     return 0
   fi
   local count refused seconds p50 p99 p999 what="$format $size $connections"

@@ -88,11 +88,23 @@ start_otelcol() {
     configure_otelcol "$1" "$2" "$scratch/otelcol"
     close_all "$otelcol" --config "$scratch/otelcol.yaml" </dev/null >>"$said" 2>&1 &
     pids=($!)
-    ! bench first --endpoint "$url" 2>>"$said" || return 0
+    if bench first --endpoint "$url" 2>>"$said"; then
+      until_otelcol_takes
+      return
+    fi
     # Somebody else may have taken a port between its choice and its use.
     wait "${pids[0]}" 2>/dev/null || progress "otelcol did not start (attempt $attempt)"
   done
   fail "otelcol does not start: $(tail -n 1 "$said")"
+}
+
+# It listens a moment before all of its queues are there, and a request that needs one of them fails.
+until_otelcol_takes() {
+  local waited=0
+  until bench load "$url" --size small --requests 3 --mixed >/dev/null 2>&1; do
+    [ $((waited += 1)) -le 100 ] || fail "otelcol takes nothing: $(tail -n 1 "$said")"
+    sleep 0.05
+  done
 }
 
 # Writes a configuration beside that directory, which is for what is stored. Sets url and grpc_url.

@@ -63,7 +63,7 @@ pub fn take(
     let mut statement = connection.prepare_cached("SELECT latest, floor FROM totals WHERE id = ?1")?;
     let (latest, floor): (i64, i64) = statement.query_row([totals], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let latest = if latest.saturating_sub(now) > CREDIBLE { now - MILLISECOND } else { latest };
-    let (gathered, time) = zeros(connection, totals, wanted, now, floor)?;
+    let (gathered, time) = zeros(connection, totals, wanted, now, floor.max(latest))?;
     let (gathered, time, is_zero) = if gathered.is_empty() {
         let time = now.max(latest.saturating_add(MILLISECOND));
         (values(connection, totals, wanted, now, time)?, time, false)

@@ -4,7 +4,9 @@ use crate::support::backend::Backend;
 use crate::support::sandbox::{Sandbox, text};
 
 /// Commands that are not run here, each with who runs it.
-const ELSEWHERE: [(&str, &str); 10] = [
+const ELSEWHERE: [(&str, &str); 12] = [
+    ("ccrun setup signoz", "setup, and needs_keyring by another name"),
+    ("eval \"$(ccrun init bash)\"", "needs_shells"),
     ("scripts/demo.sh", "needs_claude::demo"),
     ("scripts/test.sh", "whoever runs this"),
     ("ccrun secret set otlp/token", "needs_keyring"),

@@ -37,7 +37,7 @@ main() {
     echo
     echo "$marker"
     # The first time there is none yet.
-    [ ! -e "$file" ] || sed "1,/^$marker\$/d" "$file"
+    [ ! -e "$file" ] || awk -v marker="$marker" 'below; $0 == marker { below = 1 }' "$file"
   } >"$scratch/whole.md"
   # Only a run that came to its end replaces what was there.
   mv "$scratch/whole.md" "$file"

@@ -42,6 +42,7 @@ begin() {
   ln "$built/ccrun" "$scratch/bin/ccrun" 2>/dev/null || cp "$built/ccrun" "$scratch/bin/ccrun"
   ln "$built/examples/bench" "$scratch/bin/bench" 2>/dev/null || cp "$built/examples/bench" "$scratch/bin/bench"
   CCRUN_COUNTERPARTS=${CCRUN_COUNTERPARTS:-${XDG_CACHE_HOME:-$HOME/.cache}/ccrun-counterparts}
+  home_before=$HOME
   unset "${!XDG_@}"
   export CCRUN_COUNTERPARTS HOME=$scratch/home PATH=$scratch/bin:$PATH
   state=$HOME/.local/state/ccrun
@@ -53,7 +54,7 @@ begin() {
 counterpart() {
   local reason
   reason=$([ "$smoke" = yes ] && echo "skipped: it was not taken yet" ||
-    "$here/scripts/counterparts.sh" "$1") || true
+    HOME=$home_before "$here/scripts/counterparts.sh" "$1") || true
   "$here/scripts/counterparts.sh" --path "$1" || {
     progress "$1: ${reason#*: }"
     return 1

@@ -92,7 +92,8 @@ mod tests {
                 match need {
                     Need::Variable { name: variable, hint } => {
                         assert!(text.contains(&format!("${{{variable}}}")), "{name}: {variable}");
-                        assert!(!text.contains(&format!("\n{variable} =")) && !hint.is_empty(), "{name}: {variable}");
+                        let set = text.split("\n[").find(|table| table.starts_with("vars]")).unwrap_or_default();
+                        assert!(!set.contains(&format!("\n{variable} ")) && !hint.is_empty(), "{name}: {variable}");
                     }
                     Need::Secret { entry, variable, .. } => {
                         assert!(text.contains(&format!("keyring = \"{entry}\"")), "{name}: {entry}");

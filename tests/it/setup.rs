@@ -35,9 +35,12 @@ fn the_backends_are_listed_and_that_none_is_needed() {
     for (backend, word) in
         [("signoz ", "SigNoz Cloud"), ("prometheus ", "Prometheus 3"), ("otlp ", "Any OTLP receiver")]
     {
-        assert!(listed.lines().any(|line| line.starts_with(backend) && line.contains(word)), "{backend}: {listed}");
+        assert!(
+            listed.lines().any(|line| line.trim_start().starts_with(backend) && line.contains(word)),
+            "{backend}: {listed}"
+        );
     }
-    assert!(!listed.contains("\nlocal ") && listed.contains("`ccrun claude` works\nalready"), "{listed}");
+    assert!(!listed.contains("\n local ") && listed.contains("`ccrun claude` works\nalready"), "{listed}");
     let output = sandbox.run(["setup", "sygnoz"]);
     let said = text(&output.stderr);
     assert!(output.status.code() == Some(1) && said.contains("there is no backend `sygnoz`: axiom, "), "{said}");

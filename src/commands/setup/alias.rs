@@ -1,5 +1,6 @@
 //! The line in a shell's rc file, as `install.sh --with-alias` writes it, so that its `--uninstall` finds either.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -9,7 +10,6 @@ use crate::cli::Choices;
 use crate::commands::init::own_path;
 use crate::printable::visible;
 use crate::setting::Setting;
-use crate::state;
 use crate::surroundings::{Places, Surroundings};
 
 /// Asks for it where that is possible, and says what to do by hand where it is not done.
@@ -20,30 +20,32 @@ pub(super) fn offer(choices: Choices, setting: &Setting, surroundings: &Surround
         }
         return Ok(());
     };
-    let text = std::fs::read_to_string(&rc).unwrap_or_default();
+    let before = match std::fs::read(&rc) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot read `{}`", rc.display()));
+        }
+        read => read.unwrap_or_default(),
+    };
     let shown = visible(&Places::shortened(&rc));
-    if text.lines().any(|one| one == line) {
+    if before.split(|byte| *byte == b'\n').any(|one| one == line.as_bytes()) {
         return print(&format!("{shown} has the alias already\n"));
     }
     let question = format!("let `claude` be `ccrun claude`, by a line in {shown}?");
     if !decide(choices.alias, choices.no_alias, &question)? {
         return if choices.no_alias { Ok(()) } else { print("for the alias: `ccrun init --help`\n") };
     }
-    append(&rc, &text, &line).with_context(|| format!("cannot write `{}`", rc.display()))?;
+    append(&rc, &before, &line).with_context(|| format!("cannot write `{}`", rc.display()))?;
     print(&format!("added to {shown}, for shells that start from now on:\n  {}\n", visible(&line)))
 }
 
 /// At the end, on a line of its own, in the very file that a link may lead to.
-fn append(rc: &Path, text: &str, line: &str) -> std::io::Result<()> {
-    let separator = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    let all = format!("{text}{separator}{line}\n");
-    if rc.exists() {
-        return std::fs::write(rc, all);
-    }
+fn append(rc: &Path, before: &[u8], line: &str) -> std::io::Result<()> {
+    let separator = if before.is_empty() || before.ends_with(b"\n") { "" } else { "\n" };
     if let Some(directory) = rc.parent() {
         std::fs::create_dir_all(directory)?;
     }
-    state::write(rc, all.as_bytes())
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(rc)?;
+    file.write_all(format!("{separator}{line}\n").as_bytes())
 }
 
 /// Which file, and the line for it.

@@ -245,10 +245,9 @@ fn a_header_from_the_keyring_reaches_the_backend_and_nobody_else() {
 #[ignore = "needs gnome-keyring, a session bus and tmux; scripts/test.sh runs it"]
 fn whoever_sets_a_backend_up_is_asked_for_what_it_needs() {
     let (mut sandbox, backend) = (Sandbox::new(), Backend::start());
-    sandbox.set("SHELL", "/bin/zsh");
     let _bus = Bus::start(&mut sandbox);
     let keyring = Keyring::start(&sandbox);
-    let terminal = Terminal::start(&sandbox, "ccrun setup honeycomb --name work");
+    let terminal = Terminal::start(&sandbox, "SHELL=/bin/zsh ccrun setup honeycomb --name work");
     terminal.wait_for("endpoint (https://api.honeycomb.io for the US");
     terminal.enter(&backend.endpoint());
     terminal.wait_for("an ingest key that may create datasets");

@@ -1,9 +1,15 @@
 //! `install.sh` and `scripts/release.sh`, with a `cargo` that takes the program that the tests have built anyway.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 
+use nix::sys::signal::Signal;
+
+use crate::support::backend::Backend;
+use crate::support::emitter::{ids, ids_of};
 use crate::support::sandbox::{Sandbox, text};
+use crate::support::session::Session;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/install.sh");
 
@@ -180,4 +186,36 @@ fn an_archive_is_installed_if_it_is_what_its_checksum_says() {
     std::fs::remove_file(out.join(format!("{}.sha256", archive.file_name().unwrap().to_str().unwrap()))).unwrap();
     let (code, _, said) = run(&sandbox, &["--from", from]);
     assert!(code == Some(1) && said.contains("cannot be checked"), "{said}");
+}
+
+#[test]
+fn an_upgrade_under_a_running_session_disturbs_it_in_nothing() {
+    let (sandbox, backend) = (sandbox(), Backend::start());
+    let mut session = Session::to(&sandbox, &backend.endpoint());
+    let mut client = session.client();
+    client.export(&ids("before", 3));
+    // Another build of the same program.
+    let root = sandbox.home().parent().unwrap().display().to_string();
+    let newer = sandbox.write("newer", std::fs::read(env!("CARGO_BIN_EXE_ccrun")).unwrap());
+    std::fs::OpenOptions::new().append(true).open(&newer).unwrap().write_all(b"newer").unwrap();
+    let target = sandbox.home().join("target/release");
+    let build = format!(
+        "#!/bin/sh\nmkdir -p '{0}' && cp '{1}' '{0}/ccrun' && chmod 755 '{0}/ccrun'\n",
+        target.display(),
+        newer.display()
+    );
+    sandbox.program("cargo", &build);
+    let (code, said, complaint) = run(&sandbox, &["--prefix", &root]);
+    assert!(code == Some(0) && said.contains("updated"), "{said}{complaint}");
+    client.export(&ids("after", 3));
+    session.end_worker(Signal::SIGKILL);
+    session.worker();
+    let mut client = session.client();
+    client.export(&ids("again", 3));
+    drop(client);
+    session.end();
+    sandbox.wait_for_end();
+    let delivered: BTreeSet<_> = ids_of(&backend.received()).into_iter().collect();
+    let expected = [ids("before", 3), ids("after", 3), ids("again", 3)].concat();
+    assert_eq!(delivered, expected.into_iter().collect());
 }

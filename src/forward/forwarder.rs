@@ -13,7 +13,6 @@ use rusqlite::Connection;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 
-use super::answer::Outcome;
 use super::backoff::{self, Backoff, Verdict};
 use super::gathering::Gathering;
 use super::journal::Journal;
@@ -290,35 +289,7 @@ impl Forwarder {
             }
         }
         let (outcome, told) = self.attempt(&delivery, headers).await;
-        match outcome {
-            Outcome::Delivered { rejected, message } => {
-                let receipt = Receipt { delivery, rejected, message, told };
-                // Where the disk is full for a day, the destination must not be given the same sums all day.
-                self.receipt = Some(receipt.clone());
-                self.note(receipt).await
-            }
-            Outcome::Refused { .. } if delivery.parts.len() > 1 => {
-                self.gathering.refused(delivery.parts.len());
-                self.answered(made).await
-            }
-            Outcome::TooLarge { .. } if delivery.parts.len() > 1 => {
-                self.gathering.too_large(delivery.body.len());
-                self.answered(made).await
-            }
-            Outcome::Refused { reason } => self.give_up(delivery, reason).await,
-            Outcome::TooLarge { reason } => {
-                self.gathering.too_large(delivery.body.len());
-                self.answered(made).await?;
-                self.split(delivery, reason, made).await
-            }
-            Outcome::Unauthorized { reason } => {
-                self.journal.without_credentials(&reason);
-                // It answers. When to come again with which credentials is their own business.
-                self.answered(made).await?;
-                self.wait(delivery, reason, AFTER_REFUSAL).await
-            }
-            Outcome::Held { reason, retry_after } => self.hold(delivery, reason, retry_after, made).await,
-        }
+        self.settle(delivery, outcome, told, made).await
     }
 
     /// What is to be sent next, if anything may be.

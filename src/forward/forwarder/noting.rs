@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Forwarder, PutOff, Receipt, Step, now};
+use super::{AFTER_REFUSAL, Forwarder, PutOff, Receipt, Step, now};
+use crate::forward::answer::Outcome;
 use crate::forward::backoff::{self, Verdict};
 use crate::otlp::halve;
 use crate::random;
@@ -18,6 +19,46 @@ use crate::store::{self, StoreError, dead, sessions, tally};
 const NEVER_TOO_LARGE: usize = 4096;
 
 impl Forwarder {
+    /// Does what an answer asks for. `told` is whether our counters went along, `made` what was known against the
+    /// destination before.
+    pub(super) async fn settle(
+        &mut self,
+        delivery: Delivery,
+        outcome: Outcome,
+        told: bool,
+        made: Option<Trouble>,
+    ) -> Result<Step, StoreError> {
+        match outcome {
+            Outcome::Delivered { rejected, message } => {
+                let receipt = Receipt { delivery, rejected, message, told };
+                // Where the disk is full for a day, the destination must not be given the same sums all day.
+                self.receipt = Some(receipt.clone());
+                self.note(receipt).await
+            }
+            Outcome::Refused { .. } if delivery.parts.len() > 1 => {
+                self.gathering.refused(delivery.parts.len());
+                self.answered(made).await
+            }
+            Outcome::TooLarge { .. } if delivery.parts.len() > 1 => {
+                self.gathering.too_large(delivery.body.len());
+                self.answered(made).await
+            }
+            Outcome::Refused { reason } => self.give_up(delivery, reason).await,
+            Outcome::TooLarge { reason } => {
+                self.gathering.too_large(delivery.body.len());
+                self.answered(made).await?;
+                self.split(delivery, reason, made).await
+            }
+            Outcome::Unauthorized { reason } => {
+                self.journal.without_credentials(&reason);
+                // It answers. When to come again with which credentials is their own business.
+                self.answered(made).await?;
+                self.wait(delivery, reason, AFTER_REFUSAL).await
+            }
+            Outcome::Held { reason, retry_after } => self.hold(delivery, reason, retry_after, made).await,
+        }
+    }
+
     /// Notes a delivery. One that cannot be noted is kept in mind, and noted before anything else is sent.
     pub(super) async fn note(&mut self, receipt: Receipt) -> Result<Step, StoreError> {
         let (recipients, fingerprint) = (Arc::clone(&self.recipients), self.fingerprint.clone());

@@ -73,10 +73,7 @@ fn destination(
         endpoint: url.to_owned(),
         protocol: protocol(some),
         signals,
-        temporality: match text(some, "temporality") {
-            Some("cumulative") => Temporality::Cumulative,
-            _ => Temporality::Delta,
-        },
+        temporality: temporality(some),
         series_ttl: duration(some, "series_ttl", SERIES_TTL),
         gzip: text(some, "compression") != Some("none"),
         timeout: duration(some, "timeout", Duration::from_secs(10)),
@@ -86,6 +83,13 @@ fn destination(
         tls: tls(node.get("tls"), faults),
         verify: text(some, "verify").map(str::to_owned),
     })
+}
+
+fn temporality(destination: Option<&Node>) -> Temporality {
+    match text(destination, "temporality") {
+        Some("cumulative") => Temporality::Cumulative,
+        _ => Temporality::Delta,
+    }
 }
 
 fn protocol(destination: Option<&Node>) -> Protocol {

@@ -1,0 +1,56 @@
+use super::*;
+
+#[test]
+fn what_is_not_needed_any_more_is_given_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store-1.db");
+    let connection = crate::store::open(&path).unwrap();
+    connection
+        .execute_batch(
+            "CREATE TABLE blob (bytes BLOB);
+             INSERT INTO blob SELECT zeroblob(4096000) FROM (VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9));
+             DELETE FROM blob;",
+        )
+        .unwrap();
+    let free = || connection.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0)).unwrap();
+    let before = free();
+    assert!(before > SPARE_PAGES + PAGES_AT_ONCE, "{before}");
+    give_back(&connection).unwrap();
+    assert_eq!(free(), before - PAGES_AT_ONCE);
+    (0..10).for_each(|_| give_back(&connection).unwrap());
+    assert_eq!(free(), SPARE_PAGES);
+}
+
+#[test]
+fn the_log_is_written_over_once_it_is_in_the_database() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store-1.db");
+    let connection = crate::store::open(&path).unwrap();
+    connection.execute_batch("CREATE TABLE blob (bytes BLOB)").unwrap();
+    let grow = || connection.execute("INSERT INTO blob VALUES (zeroblob(1000000))", []).unwrap();
+    let length = || std::fs::metadata(with_suffix(&path, "-wal")).unwrap().len().cast_signed();
+    while !is_due(&connection).unwrap() {
+        assert!(length() < crate::store::LOG);
+        grow();
+    }
+    write_back(&connection).unwrap();
+    assert!(!is_due(&connection).unwrap());
+    grow();
+    assert!(!is_due(&connection).unwrap());
+    assert_eq!(length(), crate::store::LOG, "no more of it is kept");
+}
+
+#[tokio::test]
+async fn reading_sees_what_was_committed_and_takes_no_lock() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store-1.db");
+    let store = Store::start(&path, |_| {}).unwrap();
+    store.commit(|connection| connection.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (7)")).await.unwrap();
+    // Somebody else writes for as long as they like.
+    let lock = File::open(path.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    let read = store.read(|connection| connection.query_row("SELECT x FROM t", [], |row| row.get::<_, i64>(0)));
+    assert_eq!(read.await.unwrap(), 7);
+    let failed = store.read(|connection| connection.query_row("SELECT x FROM u", [], |row| row.get::<_, i64>(0)));
+    assert!(failed.await.is_err());
+}

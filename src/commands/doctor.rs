@@ -11,13 +11,19 @@ use super::{ask, colour, complain, print, run};
 use crate::cli;
 use crate::doctor::live::Client;
 use crate::doctor::{self, Level, Mask, Subject};
+use crate::helper;
 use crate::printable::visible;
 use crate::state;
 use crate::surroundings::Surroundings;
 
 pub(super) fn run(options: cli::Doctor, surroundings: &Surroundings) -> Result<ExitCode> {
+    let is_direct = options.launch.direct;
     let selection = run::selection(options.launch, surroundings);
-    let subject = Arc::new(Subject::gather(selection, options.timeout, surroundings)?);
+    let mut subject = Subject::gather(selection, options.timeout, surroundings)?;
+    if let Ok(resolved) = &mut subject.profile {
+        resolved.profile.collector.direct |= is_direct;
+    }
+    let subject = Arc::new(subject);
     let mut found = doctor::examine(&subject, doctor::checks());
     if options.live {
         let client = client(&subject, options.offline, options.timeout)?;
@@ -30,6 +36,8 @@ pub(super) fn run(options: cli::Doctor, surroundings: &Surroundings) -> Result<E
     if let Some(file) = &options.report {
         write(&surroundings.directory.join(file), &text(false))?;
     }
+    // A command that still runs for a check that was not waited for would be nobody's child.
+    helper::end_all();
     let worst = found.iter().map(|one| one.finding.level).max();
     let limit = if options.strict { Level::Warning } else { Level::Failed };
     Ok(if worst >= Some(limit) { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -101,5 +101,7 @@ fn a_profile_that_is_wrong_or_direct_is_not_tried() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     profile(&sandbox, &backend, "mode = \"direct\"\n");
     says(&look(&sandbox, &["-p", "p"]), 0, "ok", &["not tried: the profile is for the direct mode"]);
+    profile(&sandbox, &backend, "");
+    says(&look(&sandbox, &["-p", "p", "--direct"]), 0, "ok", &["not tried: the profile is for the direct mode"]);
     says(&look(&sandbox, &["-p", "nobody"]), 0, "failed", &["the profile is not valid"]);
 }

@@ -130,7 +130,13 @@ impl Drop for Session {
 /// Sends a signal to a process and waits until it has gone.
 fn end(process: Process, by: Signal) {
     send(process, by);
-    wait_until("a process to end", || !process.lives());
+    wait_until("a process to end", || !process.lives() && threads(process.pid) <= 1);
+}
+
+/// How many threads of a process there are. Those of one that is killed may outlive its first, with all its files open:
+/// one that waits for a disk ends when the disk has answered.
+fn threads(pid: i32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
 }
 
 /// Sends a signal; a process that has gone is all right.

@@ -18,13 +18,20 @@ pub fn prepare(places: &Places) -> Result<()> {
     Ok(())
 }
 
-/// Creates a directory that only its owner can look into, and refuses one that is somebody else's.
+/// The bit of a directory in which nobody may remove what is another's: many users write there.
+const STICKY: u32 = 0o1000;
+
+/// Creates a directory that only its owner can look into, and refuses one that is somebody else's, or everybody's as
+/// `/tmp` is: root would lock all others out.
 pub fn private_directory(path: &Path) -> Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     let metadata =
         fs::symlink_metadata(path).and_then(|found| if found.is_symlink() { fs::metadata(path) } else { Ok(found) })?;
     if metadata.uid() != nix::unistd::geteuid().as_raw() {
         bail!("it belongs to another user");
+    }
+    if metadata.mode() & STICKY != 0 {
+        bail!("it is shared by all users: name a directory below it");
     }
     if metadata.mode() & 0o077 != 0 {
         fs::set_permissions(path, Permissions::from_mode(0o700))?;
@@ -139,4 +146,23 @@ pub fn key(path: &Path) -> Result<[u8; 32]> {
         other => other?,
     };
     bytes.try_into().map_err(|_| anyhow::anyhow!("`{}` is no key of 32 bytes: remove it", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_all_users_share_stays_as_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        let (shared, own) = (root.path().join("shared"), root.path().join("own"));
+        for (path, mode) in [(&shared, 0o1777), (&own, 0o755)] {
+            fs::create_dir(path).unwrap();
+            fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        }
+        assert!(private_directory(&shared).unwrap_err().to_string().contains("shared by all users"));
+        private_directory(&own).unwrap();
+        let mode = |path| fs::metadata(path).unwrap().mode() & 0o7777;
+        assert_eq!((mode(&shared), mode(&own)), (0o1777, 0o700));
+    }
 }

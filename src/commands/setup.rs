@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use comfy_table::{Table, presets};
 
 use super::{ask, colour, complain, print, profile, refuse_inside_claude};
@@ -92,9 +92,9 @@ fn list(setting: &Setting) -> Result<ExitCode> {
 /// Writes the key and the profile.
 fn write(answers: &Answers, text: Option<&str>, setting: &Setting, undo: &mut Undo) -> Result<()> {
     for (entry, secret) in &answers.secrets {
-        undo.secret(entry, setting.ground());
-        keyring::set(entry, secret.clone(), setting.ground())
-            .map_err(|fault| anyhow::anyhow!("the keyring's {} {fault}", printable(entry)))?;
+        undo.secret(entry, setting.ground())
+            .and_then(|()| keyring::set(entry, secret.clone(), setting.ground()))
+            .map_err(|fault| anyhow!("the keyring's {} {fault}", printable(entry)))?;
         print(&format!("stored the key as `{}` in the keyring\n", printable(entry)))?;
     }
     if let Some(text) = text {

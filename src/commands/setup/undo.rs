@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::credential::Secret;
-use crate::credential::keyring;
+use crate::credential::keyring::{self, Fault};
 use crate::helper::Ground;
 use crate::state;
 
@@ -29,8 +29,14 @@ impl Undo {
     }
 
     /// Remembers an entry of the keyring that is about to be written.
-    pub(super) fn secret(&mut self, entry: &str, ground: Ground<'_>) {
-        self.secrets.push((entry.to_owned(), keyring::get(entry, ground).ok()));
+    /// One that is there and cannot be read could not be put back, and is a fault.
+    pub(super) fn secret(&mut self, entry: &str, ground: Ground<'_>) -> Result<(), Fault> {
+        let before = match keyring::get(entry, ground) {
+            Err(Fault::NoEntry(_)) => None,
+            read => Some(read?),
+        };
+        self.secrets.push((entry.to_owned(), before));
+        Ok(())
     }
 
     /// Puts everything back, as far as it can be.

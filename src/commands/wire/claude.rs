@@ -21,15 +21,13 @@ use crate::wire::wiring::Entry;
 const ENV: &str = "env";
 
 pub(super) fn wire(options: cli::WireClaude, setting: &Setting, surroundings: &Surroundings) -> Result<ExitCode> {
-    let launch = cli::Launch { profiles: options.profiles.clone(), ..cli::Launch::default() };
+    let launch = cli::Launch { profiles: options.profiles, ..cli::Launch::default() };
     // A project's file has no say in what is written down for all of them.
     let selection = Selection { directory: None, ..run::selection(launch, surroundings) };
     let resolved = match setting.resolve(&selection) {
         Ok((resolved, _)) => resolved,
         Err(faults) => return Ok(profile::invalid(&faults, surroundings)),
     };
-    // The profile's name is written down, lest another one become the default.
-    let selection = Selection { profiles: options.profiles, ..selection };
     let settings = rollout::without_launcher(&resolved.profile, &selection, &surroundings.called());
     let settings = settings.map_err(|reason| anyhow!(visible(&reason)))?;
     let file = options.settings.map(|path| surroundings.directory.join(path));

@@ -91,13 +91,14 @@ pub(super) fn timestamp(nanoseconds: u64) -> Option<Timestamp> {
     Timestamp::from_millisecond(i64::try_from(nanoseconds / 1_000_000).ok()?).ok()
 }
 
-/// The second of a time in nanoseconds since 1970, and behind it the digest of some parts, cut short. The store keeps
-/// identities in their order: those that come together stand together and are written as one page, where digests alone
-/// would take one each.
-pub(super) fn identity(nanoseconds: u64, parts: &[&[u8]]) -> Identity {
+/// The upper bytes of a time in nanoseconds since 1970 and the lower ones of a number within a session, and behind them
+/// the digest of some parts, cut short. The store keeps identities in their order: those that come together stand
+/// together and are written as one page, where digests alone would take one each.
+pub(super) fn identity(nanoseconds: u64, sequence: i64, parts: &[&[u8]]) -> Identity {
     let mut identity = Identity::default();
-    let (second, rest) = identity.split_at_mut(size_of::<u32>());
-    second.copy_from_slice(&u32::try_from(nanoseconds / 1_000_000_000).unwrap_or(u32::MAX).to_be_bytes());
+    let (order, rest) = identity.split_at_mut(8);
+    order[..6].copy_from_slice(&nanoseconds.to_be_bytes()[..6]);
+    order[6..].copy_from_slice(&sequence.to_be_bytes()[6..]);
     rest.copy_from_slice(&digest(parts)[..rest.len()]);
     identity
 }

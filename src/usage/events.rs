@@ -98,9 +98,10 @@ fn record_identity(record: &LogRecord, event: &str) -> Identity {
     let (attributes, time) = (Attributes(&record.attributes), record.time_unix_nano);
     match (attributes.text(&["session.id"]), attributes.is_there("event.sequence")) {
         (Some(session), true) => {
-            let sequence = attributes.amount(&["event.sequence"], 1.0).to_le_bytes();
-            identity(time, &[b"event", session.as_bytes(), &sequence, event.as_bytes(), &time.to_le_bytes()])
+            let sequence = attributes.amount(&["event.sequence"], 1.0);
+            let (number, at) = (sequence.to_le_bytes(), time.to_le_bytes());
+            identity(time, sequence, &[b"event", session.as_bytes(), &number, event.as_bytes(), &at])
         }
-        _ => identity(time, &[b"record", &record.encode_to_vec()]),
+        _ => identity(time, 0, &[b"record", &record.encode_to_vec()]),
     }
 }

@@ -112,7 +112,8 @@ impl Measure {
     }
 }
 
-/// What tells one record or point of a session from all others: its second, and twelve bytes of a SHA-256.
+/// What tells one record or point of a session from all others: when and in which order it came, and eight bytes
+/// of a SHA-256.
 pub type Identity = [u8; 16];
 
 /// What one log record or one data point says was used.

@@ -97,9 +97,9 @@ fn point_identity(metric: &str, point: &NumberDataPoint, cumulative: bool) -> Id
     let attributes = attributes.concat();
     let (start, time) = (point.start_time_unix_nano, point.time_unix_nano);
     if cumulative {
-        return identity(start, &[b"series", metric.as_bytes(), &attributes, &start.to_le_bytes()]);
+        return identity(start, 0, &[b"series", metric.as_bytes(), &attributes, &start.to_le_bytes()]);
     }
     let value = number(point).unwrap_or_default().to_le_bytes();
     let (start, at) = (start.to_le_bytes(), time.to_le_bytes());
-    identity(time, &[b"delta", metric.as_bytes(), &attributes, &start, &at, &value])
+    identity(time, 0, &[b"delta", metric.as_bytes(), &attributes, &start, &at, &value])
 }

@@ -28,7 +28,14 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How large the log grows before it is written back into the database, and how much of its file is kept to be written
 /// over, in bytes: a sync of what does not grow spares the file system an entry in its own log.
-const LOG: i64 = 4 << 20;
+const LOG: i64 = 16 << 20;
+
+/// The page cache, in KiB: what a group of usual exports changes fits, or else pages are written and read again within
+/// one commit.
+const CACHE: i64 = 2048;
+
+/// How many prepared statements are kept: all that a session's collector needs again and again.
+const STATEMENTS: usize = 64;
 
 /// Opens the store, creating what is missing.
 pub fn open(path: &Path) -> rusqlite::Result<Connection> {
@@ -48,7 +55,9 @@ pub fn open(path: &Path) -> rusqlite::Result<Connection> {
     // Checkpoints come between commits, see `writer`, never within one that somebody waits for.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "journal_size_limit", LOG)?;
-    connection.pragma_update(None, "cache_size", -512)?;
+    connection.pragma_update(None, "cache_size", -CACHE)?;
+    // What undoes a part of a transaction is kept in memory, not in a file of its own beside all temporary ones.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     Ok(connection)
 }
 
@@ -100,7 +109,7 @@ pub fn open_to_read(path: &Path) -> rusqlite::Result<Option<Connection>> {
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_prepared_statement_cache_capacity(32);
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }
 

@@ -184,9 +184,7 @@ impl Writer {
             if !writes.is_empty() {
                 self.write(writes);
             }
-            if queue.is_empty() {
-                self.checkpoint();
-            }
+            self.checkpoint(!queue.is_empty());
         }
     }
 
@@ -319,10 +317,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the log back into the database once it has grown, while nobody here waits and nobody else writes.
-    fn checkpoint(&mut self) {
+    /// Writes the log back into the database once it has grown, while nobody else writes and, unless it has grown twice
+    /// as long, nobody here waits.
+    fn checkpoint(&mut self, is_busy: bool) {
         let Some(Opened { connection, lock, .. }) = &self.opened else { return };
-        if is_due(connection).unwrap_or(false) && lock.try_lock().is_ok() {
+        let due = if is_busy { 2 * super::LOG } else { super::LOG };
+        if log_size(connection).unwrap_or(0) >= due && lock.try_lock().is_ok() {
             // One that a reader holds up, or that fails, is tried again after the next commit.
             drop(write_back(connection).and_then(|()| give_back(connection)));
             drop(lock.unlock());
@@ -330,10 +330,10 @@ impl Writer {
     }
 }
 
-/// Whether so much of the log is not in the database yet.
-fn is_due(connection: &Connection) -> rusqlite::Result<bool> {
+/// How much of the log is not in the database yet, in bytes.
+fn log_size(connection: &Connection) -> rusqlite::Result<i64> {
     let mut statement = connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
-    statement.query_row([], |row| Ok(PAGE * (row.get::<_, i64>(1)? - row.get::<_, i64>(2)?) >= super::LOG))
+    statement.query_row([], |row| Ok(PAGE * (row.get::<_, i64>(1)? - row.get::<_, i64>(2)?)))
 }
 
 /// Writes the log back into the database. Whoever writes next begins it anew.

@@ -66,23 +66,25 @@ pub fn create(connection: &Connection) -> rusqlite::Result<()> {
 /// Runs in the caller's transaction, so that a batch and what it says commit together.
 pub fn insert(connection: &Connection, session: &str, usage: &[Usage]) -> rusqlite::Result<()> {
     let mut sums: HashMap<Key<'_>, i64> = HashMap::new();
+    let mut note = connection
+        .prepare_cached("INSERT OR IGNORE INTO usage_seen (session, identity, amount) VALUES (?1, ?2, ?3)")?;
     for usage in usage {
-        let Some(before) = see(connection, session, usage)? else { continue };
+        let is_new = note.execute((session, usage.identity, usage.amount()))? > 0;
+        let Some(before) = (if is_new { Some(0) } else { grown(connection, session, usage)? }) else { continue };
         for &(measure, amount) in &usage.amounts {
             let sum = sums.entry(Key::new(usage, measure)).or_default();
             *sum = sum.saturating_add(amount - before);
         }
     }
     let mut strings = Strings { connection, session, clients: HashMap::new(), names: HashMap::new() };
+    let mut add = connection.prepare_cached(
+        "INSERT INTO usage (slot, client, source, measure, name, amount) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT DO UPDATE SET amount = min(amount + excluded.amount, 9223372036854775807)",
+    )?;
     for (key, amount) in sums {
         let client = strings.client(key.client)?;
         let name = strings.name(key.name)?;
-        connection
-            .prepare_cached(
-                "INSERT INTO usage (slot, client, source, measure, name, amount) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT DO UPDATE SET amount = min(amount + excluded.amount, 9223372036854775807)",
-            )?
-            .execute((key.slot, client, source_code(key.source), key.measure.code(), name, amount))?;
+        add.execute((key.slot, client, source_code(key.source), key.measure.code(), name, amount))?;
         if key.measure == Measure::Requests {
             mark(connection, client, "UPDATE usage_client SET has_requests = 1 WHERE id = ?1 AND has_requests = 0")?;
         }
@@ -123,18 +125,12 @@ impl<'a> Key<'a> {
     }
 }
 
-/// Notes that this came, and says how much of its amount is known already; none if all of it is.
-fn see(connection: &Connection, session: &str, usage: &Usage) -> rusqlite::Result<Option<i64>> {
-    let amount = usage.amounts.first().map_or(0, |(_, amount)| *amount);
-    let noted = connection
-        .prepare_cached("INSERT OR IGNORE INTO usage_seen (session, identity, amount) VALUES (?1, ?2, ?3)")?
-        .execute((session, usage.identity, amount))?;
-    if noted > 0 {
-        return Ok(Some(0));
-    }
+/// How much of an amount is known already that came before; none if all of it is.
+fn grown(connection: &Connection, session: &str, usage: &Usage) -> rusqlite::Result<Option<i64>> {
     if !usage.cumulative {
         return Ok(None);
     }
+    let amount = usage.amount();
     let before: i64 = connection
         .prepare_cached("SELECT amount FROM usage_seen WHERE session = ?1 AND identity = ?2")?
         .query_row((session, usage.identity), |row| row.get(0))?;

@@ -56,7 +56,7 @@ pub fn open(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "journal_size_limit", LOG)?;
     connection.pragma_update(None, "cache_size", -CACHE)?;
-    // What undoes a part of a transaction is kept in memory, not in a file of its own beside all temporary ones.
+    // What a statement needs for a while stays in memory: a file of its own would be outside of our directory.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     Ok(connection)
 }

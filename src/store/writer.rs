@@ -48,12 +48,38 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-/// Tells whoever waits for a piece of work how the commit went.
-type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+/// A part of a transaction, and whoever waits for it.
+trait Write: Send {
+    /// Does the part. It may be undone and done again.
+    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
 
-/// Does its part of the group's transaction, and gives what to do after the commit. It is told where there is no
-/// transaction to do it in.
-type Write = Box<dyn FnOnce(Result<&Connection, StoreError>) -> Option<Reply> + Send>;
+    /// Tells whoever waits how the commit went.
+    fn reply(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+/// What [`Store::commit`] hands over.
+struct Part<T, F> {
+    work: F,
+    value: Option<T>,
+    waiting: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Write for Part<T, F>
+where
+    T: Send,
+    F: Fn(&Connection) -> rusqlite::Result<T> + Send,
+{
+    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        self.value = Some((self.work)(connection)?);
+        Ok(())
+    }
+
+    fn reply(self: Box<Self>, committed: Result<(), StoreError>) {
+        let Self { value, waiting, .. } = *self;
+        // A receiver that has gone is no reason to do anything else.
+        drop(waiting.send(committed.and_then(|()| value.ok_or(StoreError::Closed))));
+    }
+}
 
 /// Reads and answers, and says whether that went well. It is told where there is nothing to read from.
 type Read = Box<dyn FnOnce(Result<&Connection, StoreError>) -> bool + Send>;
@@ -61,7 +87,7 @@ type Read = Box<dyn FnOnce(Result<&Connection, StoreError>) -> bool + Send>;
 /// A piece of work.
 enum Work {
     Read(Read),
-    Write(Write),
+    Write(Box<dyn Write>),
 }
 
 /// A handle to the thread. The last one dropped ends it.
@@ -81,25 +107,15 @@ impl Store {
     }
 
     /// Does a piece of work and answers once it is on disk. Work that was handed over is done even if nobody waits for
-    /// it any longer.
+    /// it any longer; where other work of the same transaction fails, it is undone and done again.
     pub async fn commit<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let (sender, receiver) = oneshot::channel();
-        let write: Write = Box::new(move |connection| {
-            let done = connection.and_then(|connection| savepoint(connection, work).map_err(StoreError::from));
-            // A receiver that has gone is no reason to do anything else.
-            match done {
-                Ok(value) => Some(Box::new(|committed| drop(sender.send(committed.map(|()| value))))),
-                Err(error) => {
-                    drop(sender.send(Err(error)));
-                    None
-                }
-            }
-        });
-        self.work.send(Work::Write(write)).await.map_err(|_| StoreError::Closed)?;
+        let (waiting, receiver) = oneshot::channel();
+        let part = Box::new(Part { work, value: None, waiting });
+        self.work.send(Work::Write(part)).await.map_err(|_| StoreError::Closed)?;
         receiver.await.unwrap_or(Err(StoreError::Closed))
     }
 
@@ -120,17 +136,6 @@ impl Store {
         self.work.send(Work::Read(read)).await.map_err(|_| StoreError::Closed)?;
         receiver.await.unwrap_or(Err(StoreError::Closed))
     }
-}
-
-/// Runs work so that its failure undoes its own changes alone.
-fn savepoint<T>(connection: &Connection, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
-    execute(connection, "SAVEPOINT work")?;
-    let result = work(connection);
-    if result.is_err() {
-        execute(connection, "ROLLBACK TO work")?;
-    }
-    execute(connection, "RELEASE work")?;
-    result
 }
 
 /// Runs a statement that comes again and again, and that takes longer to parse than to do.
@@ -207,33 +212,35 @@ impl Writer {
         self.opened.as_ref().map(|opened| &opened.connection).ok_or(StoreError::Closed)
     }
 
-    fn write(&mut self, mut group: Vec<Write>) {
-        let mut replies = Vec::with_capacity(group.len());
-        let result = self.transaction(&mut group, &mut replies);
-        if let Err(error) = &result {
-            self.opened = None;
-            for untried in group {
-                drop(untried(Err(error.clone())));
-            }
-        }
-        for reply in replies {
-            reply(result.clone());
+    /// One transaction for all. If it fails, each has one of its own, so that only those fail that fail alone: cheaper
+    /// than to keep, for each, what would undo its part.
+    fn write(&mut self, mut group: Vec<Box<dyn Write>>) {
+        let together = self.transaction(&mut group);
+        let is_one = group.len() == 1;
+        for mut write in group {
+            let result = match &together {
+                Err(_) if !is_one => self.transaction(std::slice::from_mut(&mut write)),
+                result => result.clone(),
+            };
+            write.reply(result);
         }
     }
 
-    /// One transaction for a group of work. What it leaves in the group was never tried.
-    fn transaction(&mut self, group: &mut Vec<Write>, replies: &mut Vec<Reply>) -> Result<(), StoreError> {
+    fn transaction(&mut self, group: &mut [Box<dyn Write>]) -> Result<(), StoreError> {
         let Opened { connection, lock, .. } = self.locked()?;
         let result = (|| {
             execute(connection, "BEGIN IMMEDIATE")?;
-            replies.extend(group.drain(..).filter_map(|work| work(Ok(connection))));
+            group.iter_mut().try_for_each(|write| write.run(connection))?;
             execute(connection, "COMMIT")
         })();
         if result.is_err() && !connection.is_autocommit() {
-            // The connection is dropped after a failure, which rolls back in any case.
             drop(connection.execute_batch("ROLLBACK"));
         }
         drop(lock.unlock());
+        if result.is_err() {
+            // What is wrong with it may be right in another.
+            self.opened = None;
+        }
         Ok(result?)
     }
 

@@ -134,3 +134,10 @@ pub struct Usage {
     /// The amount is a running total of its series, so that only what it grew by is new.
     pub cumulative: bool,
 }
+
+impl Usage {
+    /// The first of the amounts, which is the only one of a series.
+    pub fn amount(&self) -> i64 {
+        self.amounts.first().map_or(0, |(_, amount)| *amount)
+    }
+}

@@ -64,15 +64,16 @@ impl Forwarder {
         let (recipients, fingerprint) = (Arc::clone(&self.recipients), self.fingerprint.clone());
         let was_put_off = is_put_off(&receipt.delivery);
         let committed = self.store.commit(move |connection| {
-            let Receipt { delivery, rejected, message, told } = receipt;
+            let Receipt { delivery, rejected, message, told } = &receipt;
+            let rejected = *rejected;
             let first = delivery.parts.first().and_then(|part| recipients.get(part.recipient));
             if let Some(to) = first.filter(|_| rejected > 0 || message.is_some()) {
                 sessions::count_rejected(connection, &to.session, rejected, message.as_deref())?;
             }
-            if let Some(teller) = recipients.first().filter(|_| told) {
+            if let Some(teller) = recipients.first().filter(|_| *told) {
                 tally::told(connection, teller)?;
             }
-            deliveries::delivered(connection, &recipients, &delivery, rejected, now())?;
+            deliveries::delivered(connection, &recipients, delivery, rejected, now())?;
             store::backoff::clear(connection, &fingerprint)
         });
         committed.await?;

@@ -77,10 +77,10 @@ impl Forwarder {
         let counted = self.store.commit(move |connection| {
             let Some(to) = recipients.get(batch.recipient) else { return Ok(totals::Folded::default()) };
             let folded = totals::fold(connection, &whose, to, &batch, &sifted, now())?;
-            if let Some(((resource, installation), teller)) = own.zip(recipients.first()) {
+            if let Some(((resource, installation), teller)) = own.as_ref().zip(recipients.first()) {
                 let tallies = tally::claim(connection, teller)?;
-                let request = counters::request(&tallies, &teller.destination, &resource, now());
-                let Sifted { deltas, .. } = sift(&request, installation).unwrap_or_default();
+                let request = counters::request(&tallies, &teller.destination, resource, now());
+                let Sifted { deltas, .. } = sift(&request, *installation).unwrap_or_default();
                 if !deltas.is_empty() {
                     totals::count_in(connection, &whose, &deltas, now())?;
                 }
@@ -185,8 +185,10 @@ impl Forwarder {
         let until = backoff::later(now, self.attempt);
         let take = move |connection: &Connection| {
             let chunk = totals::take(connection, id, wanted, now, before)?;
-            let Some((fingerprint, made)) = claim.filter(|_| chunk.is_some()) else { return Ok(chunk.map(Some)) };
-            let is_ours = store::backoff::claim(connection, &fingerprint, made, until)?;
+            let Some((fingerprint, made)) = claim.as_ref().filter(|_| chunk.is_some()) else {
+                return Ok(chunk.map(Some));
+            };
+            let is_ours = store::backoff::claim(connection, fingerprint, *made, until)?;
             Ok(chunk.map(|chunk| is_ours.then_some(chunk)))
         };
         self.store.commit(take).await
@@ -245,7 +247,7 @@ impl Forwarder {
         let teller = self.recipients.first().filter(|_| is_news).cloned();
         let fingerprint = self.fingerprint.clone();
         let passed = self.store.commit(move |connection| {
-            if let Some(to) = teller {
+            if let Some(to) = &teller {
                 sessions::count_rejected(connection, &to.session, rejected, complaint.as_deref())?;
             }
             if made.is_some() {
@@ -269,7 +271,7 @@ impl Forwarder {
         let teller: Option<Recipient> = self.recipients.first().cloned();
         let message = format!("a series of `{}` was refused: {reason}", chunk.metric);
         let left_out = self.store.commit(move |connection| {
-            if let Some(to) = teller {
+            if let Some(to) = &teller {
                 sessions::count_rejected(connection, &to.session, 1, Some(&message))?;
             }
             match chunk.places.first() {

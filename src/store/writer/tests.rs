@@ -60,6 +60,32 @@ async fn the_log_ends_somewhere_even_if_there_is_always_more_to_write() {
 }
 
 #[tokio::test]
+async fn work_that_fails_takes_no_other_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::start(&directory.path().join("store-1.db"), |_| {}).unwrap();
+    store.commit(|connection| connection.execute_batch("CREATE TABLE t (x UNIQUE)")).await.unwrap();
+    // The thread is kept until all of the others wait, so that they are one group.
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let busy = store.read(move |_| {
+        wait.recv().ok();
+        Ok(())
+    });
+    let insert = |x: i64| store.commit(move |connection| connection.execute("INSERT INTO t VALUES (?1)", [x]));
+    let release = async {
+        while store.work.capacity() > QUEUE - 4 {
+            tokio::task::yield_now().await;
+        }
+        go.send(()).unwrap();
+    };
+    let (kept, one, again, two, three, ()) = tokio::join!(busy, insert(1), insert(1), insert(2), insert(3), release);
+    kept.unwrap();
+    assert_eq!([one, two, three].map(Result::unwrap), [1, 1, 1]);
+    assert!(matches!(again, Err(StoreError::Database(_))));
+    let sum = store.read(|connection| connection.query_row("SELECT sum(x) FROM t", [], |row| row.get::<_, i64>(0)));
+    assert_eq!(sum.await.unwrap(), 6);
+}
+
+#[tokio::test]
 async fn reading_sees_what_was_committed_and_takes_no_lock() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store-1.db");

@@ -26,13 +26,16 @@ pub use writer::{Store, StoreError};
 /// How long a read waits for another process's checkpoint. Writers queue on a lock of their own and do not meet it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// `SQLite`'s number for a database that gives pages back when it is told to.
+const INCREMENTAL: i64 = 2;
+
 /// How large the log grows before it is written back into the database, and how much of its file is kept to be written
 /// over, in bytes: a sync of what does not grow spares the file system an entry in its own log.
 const LOG: i64 = 16 << 20;
 
 /// The page cache, in KiB: what a group of usual exports changes fits, or else pages are written and read again within
 /// one commit.
-const CACHE: i64 = 2048;
+const CACHE: i64 = 1024;
 
 /// How many prepared statements are kept: all that a session's collector needs again and again.
 const STATEMENTS: usize = 64;
@@ -49,7 +52,10 @@ pub fn open(path: &Path) -> rusqlite::Result<Connection> {
         return Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(error.to_string())));
     }
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    // Said again, it would be written again.
+    if connection.pragma_query_value(None, "auto_vacuum", |row| row.get::<_, i64>(0))? != INCREMENTAL {
+        connection.pragma_update(None, "auto_vacuum", INCREMENTAL)?;
+    }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // Checkpoints come between commits, see `writer`, never within one that somebody waits for.

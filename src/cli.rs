@@ -3,6 +3,7 @@
 mod doctor;
 mod env;
 mod init;
+mod later;
 mod managed_settings;
 mod profile;
 mod queue;
@@ -17,11 +18,14 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::collector;
 
 pub use doctor::Doctor;
 pub use env::{Env, EnvFormat, Headers};
 pub use init::{Complete, Init, Shell};
+pub use later::Later;
 pub use managed_settings::ManagedSettings;
 pub use profile::{Profile, ProfileCommand};
 pub use queue::{Queue, QueueCommand, QueueFlush, QueuePurge};
@@ -64,13 +68,23 @@ pub struct Cli {
 }
 
 impl Cli {
+    /// All verbs, with their options.
+    pub fn definition() -> clap::Command {
+        let mut command = Self::command();
+        command.build();
+        command
+    }
+
     /// What these words ask for, the name that we were started by the first of them. Prints help, or what is wrong with
     /// them, and ends.
     pub fn of(words: &[OsString]) -> Self {
-        match Wrap::of_link(words) {
-            Some(wrap) => Self { start: Start::default(), command: Command::Wrap(wrap) },
-            None => Self::parse_from(words),
+        let command = |command| Self { start: Start::default(), command };
+        // First, for its binary goes by the name that its launcher's had; and by itself, for every launch waits for it
+        // and the definition of all verbs takes longer than all else that it begins with.
+        if matches!(words, [_, word] if word == collector::WORD) {
+            return command(Command::Collector);
         }
+        Wrap::of_link(words).map_or_else(|| Self::parse_from(words), |wrap| command(Command::Wrap(Later(wrap))))
     }
 }
 
@@ -128,42 +142,42 @@ impl fmt::Debug for Launch {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a program, whatever its name
-    Run(Run),
+    Run(Later<Run>),
     /// Set a backend up: ask what it needs, store its key, try it
-    Setup(Setup),
+    Setup(Later<Setup>),
     /// See, check and make profiles
-    Profile(Profile),
+    Profile(Later<Profile>),
     /// Show what a program would be given, and from which layer
-    Env(Env),
+    Env(Later<Env>),
     /// Print a destination's headers as JSON, as Claude Code's otelHeadersHelper does
-    Headers(Headers),
+    Headers(Later<Headers>),
     /// Show what this machine knows of tokens, cost, models and projects
-    Report(Report),
+    Report(Later<Report>),
     /// List sessions, and what became of what they received
-    Sessions(Sessions),
+    Sessions(Later<Sessions>),
     /// Look after what is not delivered yet
-    Queue(Queue),
+    Queue(Later<Queue>),
     /// Find out why nothing arrives, and what to do about it
-    Doctor(Doctor),
+    Doctor(Later<Doctor>),
     /// Store secrets in the keyring, where profiles take them from
-    Secret(Secret),
+    Secret(Later<Secret>),
     /// Print managed-settings.json for a profile, for administrators
-    ManagedSettings(ManagedSettings),
+    ManagedSettings(Later<ManagedSettings>),
     /// Show what a project's `.ccrun.toml` would do, and let it
-    Trust(Trust),
+    Trust(Later<Trust>),
     /// Let a project's `.ccrun.toml` do nothing any more
-    Untrust(Untrust),
+    Untrust(Later<Untrust>),
     /// Write us into an editor's settings, or a profile into Claude Code's own
-    Wire(Wire),
+    Wire(Later<Wire>),
     /// Take that out of them again
-    Unwire(Unwire),
+    Unwire(Later<Unwire>),
     /// Run exactly this Claude Code, for editors: `<wrapper> <claude> <args>`
-    Wrap(Wrap),
+    Wrap(Later<Wrap>),
     /// Print the alias and completions, for a shell's rc file to evaluate
-    Init(Init),
+    Init(Later<Init>),
     /// What a shell offers at a place of a command line
     #[command(hide = true)]
-    Complete(Complete),
+    Complete(Later<Complete>),
     /// Write the man pages into a directory
     #[command(hide = true)]
     Man {
@@ -171,7 +185,7 @@ pub enum Command {
         directory: PathBuf,
     },
     /// The collector's entry point
-    #[command(hide = true)]
+    #[command(skip)]
     Collector,
     /// A program and its arguments.
     #[command(external_subcommand)]

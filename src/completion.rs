@@ -139,7 +139,6 @@ fn knowing(command: Command, names: &Names) -> Command {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
 
     use super::*;
     use crate::cli::Cli;
@@ -147,7 +146,7 @@ mod tests {
     fn offered(line: &str) -> Offer {
         let line: Vec<_> = line.split(' ').map(OsString::from).collect();
         let names = Names { profiles: vec!["team".to_owned(), "local".to_owned()], secrets: vec!["a/key".to_owned()] };
-        offer(Cli::command(), &names, &line, line.len() - 1)
+        offer(Cli::definition(), &names, &line, line.len() - 1)
     }
 
     fn words(line: &str) -> Vec<String> {

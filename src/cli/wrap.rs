@@ -10,9 +10,6 @@ use super::Start;
 /// The name of a link to the binary that is `ccrun wrap`, for settings that take a path and nothing else.
 pub const LINK: &str = "ccrun-wrap";
 
-/// The verb of a collector.
-const COLLECTOR: &str = "collector";
-
 /// `ccrun wrap`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -37,11 +34,10 @@ pub struct Wrap {
 }
 
 impl Wrap {
-    /// What the link was given, if it was started by that: every word is meant for Claude Code. But a collector's
-    /// binary goes by the name that its launcher's had.
+    /// What the link was given, if it was started by that: every word is meant for Claude Code.
     pub fn of_link(words: &[OsString]) -> Option<Self> {
         let (name, words) = words.split_first()?;
         let is_link = Path::new(name).file_name() == Some(OsStr::new(LINK));
-        (is_link && words != [COLLECTOR]).then(|| Self { start: Start::default(), words: words.to_vec() })
+        is_link.then(|| Self { start: Start::default(), words: words.to_vec() })
     }
 }

@@ -194,7 +194,7 @@ fn execute(handed: &Handed) -> io::Result<Ending> {
     let (reader, mut writer) = io::pipe()?;
     let launcher = handed.launcher.as_ref().map(UnixStream::try_clone).transpose()?;
     let mut worker = Command::new(std::env::current_exe()?)
-        .arg("collector")
+        .arg(super::WORD)
         .stdin(launcher.map_or_else(Stdio::null, |launcher| OwnedFd::from(launcher).into()))
         .stdout(reader)
         .stderr(OwnedFd::from(handed.listener.try_clone()?))

@@ -15,6 +15,9 @@ mod session;
 mod start;
 mod worker;
 
+/// The word that starts a collector: the only one that the binary is given.
+pub const WORD: &str = "collector";
+
 /// What a collector answers its launcher when it listens; anything else is why it does not.
 const READY: &str = "ready\n";
 

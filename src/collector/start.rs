@@ -86,7 +86,7 @@ pub fn start(surroundings: &Surroundings, listener: TcpListener, plan: &Plan) ->
     // The three standard streams are the three descriptors that a spawned process takes without unsafe code. The
     // collector moves them out of the way first thing.
     let child = Command::new(&surroundings.executable)
-        .arg("collector")
+        .arg(super::WORD)
         .env_clear()
         .envs(passed_on)
         .envs(ALLOCATOR)

@@ -7,7 +7,6 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::CommandFactory;
 
 use super::print;
 use crate::cli::{self, Cli, Shell};
@@ -54,7 +53,7 @@ pub(super) fn own_path(surroundings: &Surroundings) -> String {
 /// A line for each offer: `program AT`, `programs`, or `word WORD<TAB>MEANING`.
 pub(super) fn complete(asked: &cli::Complete, surroundings: &Surroundings) -> Result<ExitCode> {
     let mut out = String::new();
-    match offer(Cli::command(), &names(surroundings), &asked.line, asked.at) {
+    match offer(Cli::definition(), &names(surroundings), &asked.line, asked.at) {
         Offer::Program(first) => writeln!(out, "program {first}")?,
         Offer::Words { words, programs } => {
             // A word that would act on a terminal is nobody's to choose.
@@ -74,7 +73,7 @@ pub(super) fn complete(asked: &cli::Complete, surroundings: &Surroundings) -> Re
 pub(super) fn man(directory: &Path) -> Result<ExitCode> {
     let context = || format!("cannot write man pages into `{}`", directory.display());
     std::fs::create_dir_all(directory).with_context(context)?;
-    clap_mangen::generate_to(Cli::command(), directory).with_context(context)?;
+    clap_mangen::generate_to(Cli::definition(), directory).with_context(context)?;
     Ok(ExitCode::SUCCESS)
 }
 

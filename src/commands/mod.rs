@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::cli::{Cli, Command, Start};
+use crate::cli::{Cli, Command, Later, Start};
 use crate::surroundings::Surroundings;
 
 /// Does what the command line says.
@@ -37,25 +37,25 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Collector => Ok(exit_code(crate::collector::run())),
         Command::Program(words) => Ok(run::run(cli.start, words, &Surroundings::gather()?)),
-        Command::Run(run) => Ok(run::run(run.start, run.program, &Surroundings::gather()?)),
-        Command::Setup(options) => setup::run(&options, &Surroundings::gather()?),
-        Command::Profile(profile) => profile::run(profile.command, &Surroundings::gather()?),
-        Command::Env(env) => env::run(env, &Surroundings::gather()?),
-        Command::Headers(headers) => headers::run(headers, &Surroundings::gather()?),
-        Command::Report(report) => report::run(report, &Surroundings::gather()?),
-        Command::Sessions(options) => sessions::run(&options, &Surroundings::gather()?),
-        Command::Queue(queue) => queue::run(queue.command, &Surroundings::gather()?),
-        Command::Doctor(options) => doctor::run(options, &Surroundings::gather()?),
-        Command::Secret(secret) => secret::run(secret.command, &Surroundings::gather()?),
-        Command::Init(init) => init::run(&init, &Surroundings::gather()?),
-        Command::Complete(asked) => init::complete(&asked, &Surroundings::gather()?),
+        Command::Run(Later(run)) => Ok(run::run(run.start, run.program, &Surroundings::gather()?)),
+        Command::Setup(Later(options)) => setup::run(&options, &Surroundings::gather()?),
+        Command::Profile(Later(profile)) => profile::run(profile.command, &Surroundings::gather()?),
+        Command::Env(Later(env)) => env::run(env, &Surroundings::gather()?),
+        Command::Headers(Later(headers)) => headers::run(headers, &Surroundings::gather()?),
+        Command::Report(Later(report)) => report::run(report, &Surroundings::gather()?),
+        Command::Sessions(Later(options)) => sessions::run(&options, &Surroundings::gather()?),
+        Command::Queue(Later(queue)) => queue::run(queue.command, &Surroundings::gather()?),
+        Command::Doctor(Later(options)) => doctor::run(options, &Surroundings::gather()?),
+        Command::Secret(Later(secret)) => secret::run(secret.command, &Surroundings::gather()?),
+        Command::Init(Later(init)) => init::run(&init, &Surroundings::gather()?),
+        Command::Complete(Later(asked)) => init::complete(&asked, &Surroundings::gather()?),
         Command::Man { directory } => init::man(&directory),
-        Command::ManagedSettings(options) => managed_settings::run(options, &Surroundings::gather()?),
-        Command::Trust(trust) => trust::trust(&trust, &Surroundings::gather()?),
-        Command::Wrap(wrap) => Ok(wrap::run(wrap, &Surroundings::gather()?)),
-        Command::Untrust(untrust) => trust::untrust(&untrust, &Surroundings::gather()?),
-        Command::Wire(options) => wire::wire(options, &Surroundings::gather()?),
-        Command::Unwire(options) => wire::unwire(options, &Surroundings::gather()?),
+        Command::ManagedSettings(Later(options)) => managed_settings::run(options, &Surroundings::gather()?),
+        Command::Trust(Later(trust)) => trust::trust(&trust, &Surroundings::gather()?),
+        Command::Wrap(Later(wrap)) => Ok(wrap::run(wrap, &Surroundings::gather()?)),
+        Command::Untrust(Later(untrust)) => trust::untrust(&untrust, &Surroundings::gather()?),
+        Command::Wire(Later(options)) => wire::wire(options, &Surroundings::gather()?),
+        Command::Unwire(Later(options)) => wire::unwire(options, &Surroundings::gather()?),
     }
 }
 

@@ -6,6 +6,7 @@ mod json;
 mod pattern;
 mod response;
 mod rewrite;
+mod schema;
 mod signal;
 mod split;
 mod status;

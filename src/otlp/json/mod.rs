@@ -1,27 +1,23 @@
 //! OTLP in JSON, to and from the wire form (OTLP specification, *JSON Protobuf Encoding*; protobuf's JSON mapping).
 //!
-//! One table of OTLP's messages drives both directions. Neither goes by way of the types that prost generates: their
+//! The table of OTLP's messages drives both directions. Neither goes by way of the types that prost generates: their
 //! JSON loses or refuses what the specification allows, and they would lose what newer senders say.
 //!
 //! Neither direction builds a tree. Reading writes the wire form as it goes, so that what it needs beside its input is
 //! its output, which is bounded, and the longest of its strings; writing walks the wire form where it lies.
 
-mod messages;
 mod read;
 mod scalar;
-mod schema;
 mod sink;
 mod write;
 
 use thiserror::Error;
 
+use super::schema::MAX_DEPTH;
 use super::wire::Malformed;
 
 pub use read::json_to_protobuf;
 pub use write::protobuf_to_json;
-
-/// How deep messages may lie in each other, the request itself not counted: as deep as protobuf's own readers go.
-const MAX_DEPTH: usize = 100;
 
 /// Why a request was not brought from one form into the other. No value of the request is repeated.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

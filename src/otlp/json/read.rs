@@ -5,12 +5,11 @@ use std::fmt::{self, Write};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 
-use super::messages::request;
+use super::JsonError;
 use super::scalar::{Number, put_number, put_text};
-use super::schema::{Field, Kind, Message, Rule};
 use super::sink::Sink;
-use super::{JsonError, MAX_DEPTH};
 use crate::otlp::Signal;
+use crate::otlp::schema::{Field, Kind, MAX_DEPTH, Message, Rule, request};
 
 /// An `Export…ServiceRequest` in protobuf, of at most `limit` bytes, from the same in JSON.
 ///

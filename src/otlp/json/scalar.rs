@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_PAD_INDIFFERENT, URL_SAFE_PAD_INDIFFERENT};
 
-use super::schema::{Field, Kind, Rule};
 use super::sink::Sink;
+use crate::otlp::schema::{Field, Kind, Rule};
 use crate::otlp::wire::put_varint;
 
 /// A number as JSON gives it. Some come as text, because JavaScript's numbers have 53 bits and no NaN.

@@ -6,10 +6,9 @@ use std::io::{self, Write};
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 
-use super::messages::request;
-use super::schema::{Field, Kind, Message, Rule};
-use super::{JsonError, MAX_DEPTH};
+use super::JsonError;
 use crate::otlp::Signal;
+use crate::otlp::schema::{Field, Kind, MAX_DEPTH, Message, Rule, request};
 use crate::otlp::wire::{self, Malformed, Value, fields, take_array, take_varint};
 
 /// An `Export…ServiceRequest` in JSON, of at most `limit` bytes, from the same in protobuf.

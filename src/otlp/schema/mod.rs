@@ -1,4 +1,11 @@
-//! What the table of OTLP's messages is made of.
+//! OTLP's messages as a table: what each field is called, what it holds, and how often.
+
+mod messages;
+
+pub(super) use messages::request;
+
+/// How deep messages may lie in each other, the request itself not counted: as deep as protobuf's own readers go.
+pub(super) const MAX_DEPTH: usize = 100;
 
 /// A message and its fields.
 pub(super) struct Message {

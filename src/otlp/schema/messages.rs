@@ -1,6 +1,6 @@
 //! The table: OTLP's messages as opentelemetry-proto 1.11 defines them, in the order of its files.
 
-use super::schema::{Field, Kind, Message, Names, Rule};
+use super::{Field, Kind, Message, Names, Rule};
 use crate::otlp::Signal;
 
 use Kind::{Bool, Bytes, Double, Enum, Fixed32, Fixed64, Id, Int32, Int64, Sfixed64, Sint32, String, Uint32, Uint64};
@@ -12,7 +12,7 @@ const TRACE: usize = 16;
 const SPAN: usize = 8;
 
 /// The `Export…ServiceRequest` of a signal.
-pub(super) fn request(signal: Signal) -> &'static Message {
+pub(in crate::otlp) fn request(signal: Signal) -> &'static Message {
     match signal {
         Signal::Traces => &EXPORT_TRACES,
         Signal::Metrics => &EXPORT_METRICS,

@@ -1,16 +1,20 @@
 //! Whatever comes as a body over HTTP or gRPC, in a frame, compressed, in protobuf or JSON: the receivers' way, up to
-//! what a destination is sent. The first byte chooses among these.
+//! what a destination is sent. What passes for a request is what prost takes for one. The first byte chooses among these.
 #![no_main]
 
 use std::borrow::Cow;
 
 use ccrun::otlp::{
-    Pattern, Redact, Rules, Signal, Stamp, Switch, Withheld, frame, gunzip, gzip, json_to_protobuf, protobuf_to_json,
-    rewrite, unframe,
+    Malformed, Pattern, Redact, Rules, Signal, Stamp, Switch, Withheld, frame, gunzip, gzip, json_to_protobuf,
+    protobuf_to_json, rewrite, unframe, validate,
 };
 use ccrun::usage::extract;
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
 
 const LIMIT: usize = 1 << 20;
 
@@ -26,6 +30,9 @@ fuzz_target!(|bytes: &[u8]| {
     } else {
         body
     };
+    let verdict = validate(signal, &body);
+    // Prost passes over groups, which OTLP does not have.
+    assert!(verdict == Err(Malformed::WireType(3)) || verdict.is_ok() == is_decoded(signal, &body), "{verdict:?}");
     if extract(signal, &body, Timestamp::UNIX_EPOCH).is_err() {
         return;
     }
@@ -38,6 +45,14 @@ fuzz_target!(|bytes: &[u8]| {
     let framed = frame(&gzip(&rewritten).unwrap(), true).unwrap();
     assert_eq!(message(&framed, true, true).unwrap(), rewritten);
 });
+
+fn is_decoded(signal: Signal, body: &[u8]) -> bool {
+    match signal {
+        Signal::Traces => ExportTraceServiceRequest::decode(body).is_ok(),
+        Signal::Metrics => ExportMetricsServiceRequest::decode(body).is_ok(),
+        Signal::Logs => ExportLogsServiceRequest::decode(body).is_ok(),
+    }
+}
 
 fn message(body: &[u8], is_grpc: bool, is_compressed: bool) -> Option<Cow<'_, [u8]>> {
     let (message, is_compressed) = if is_grpc { unframe(body).ok()? } else { (body, is_compressed) };

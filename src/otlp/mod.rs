@@ -1,5 +1,7 @@
 //! OTLP as it stands on the wire: signals, the bytes of a request, and what is done to them.
 
+#[cfg(test)]
+mod arbitrary;
 mod frame;
 mod gzip;
 mod json;
@@ -10,6 +12,7 @@ mod schema;
 mod signal;
 mod split;
 mod status;
+mod validate;
 mod wire;
 
 pub use frame::{FrameError, frame, unframe};
@@ -21,4 +24,5 @@ pub use rewrite::{HashKey, Redact, Rewritten, Rules, Stamp, Switch, Withheld, re
 pub use signal::Signal;
 pub use split::{Halves, count, halve};
 pub use status::{RpcAny, RpcStatus};
+pub use validate::validate;
 pub use wire::{Field, Fields, Malformed, Value, fields, put_message};

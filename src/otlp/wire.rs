@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use super::schema::MAX_DEPTH;
+
 /// The most bytes that a varint takes (protobuf encoding, *Base 128 Varints*).
 const MAX_VARINT_BYTES: usize = 10;
 
@@ -26,6 +28,12 @@ pub enum Malformed {
     /// A field that OTLP defines came with another wire type than it has there.
     #[error("field {0} has another wire type than OTLP gives it")]
     Unexpected(u32),
+    /// A string is none.
+    #[error("field {0} is not UTF-8")]
+    NotUtf8(u32),
+    /// Messages lie in each other deeper than protobuf's readers go.
+    #[error("more than {MAX_DEPTH} messages in each other")]
+    TooDeep,
     /// So many resources to stamp, or attributes to hash, that the request would swell out of proportion.
     #[error("the request has too many resources or attributes for its size")]
     Swells,

@@ -12,7 +12,6 @@ use prost::Message;
 use super::*;
 use crate::otlp::Signal;
 
-mod arbitrary;
 mod properties;
 mod refusals;
 

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::JsonError;
 use crate::otlp::Signal;
 use crate::otlp::schema::{Field, Kind, MAX_DEPTH, Message, Rule, request};
-use crate::otlp::wire::{self, Malformed, Value, fields, take_array, take_varint};
+use crate::otlp::wire::{self, Malformed, Value, fields};
 
 /// An `Export…ServiceRequest` in JSON, of at most `limit` bytes, from the same in protobuf.
 ///
@@ -164,7 +164,7 @@ fn list(out: &mut Out, field: &'static Field, occurrences: Occurrences, depth: u
             // Numbers may be packed or not, whatever the definition says.
             (kind, Value::Bytes(mut packed)) if !is_text(kind) => {
                 while !packed.is_empty() {
-                    let (number, rest) = take_packed(kind, packed)?;
+                    let (number, rest) = kind.take_packed(packed)?;
                     packed = rest;
                     out.put(separator)?;
                     scalar(out, field, number)?;
@@ -184,23 +184,6 @@ fn list(out: &mut Out, field: &'static Field, occurrences: Occurrences, depth: u
     }
     out.put("]")?;
     Ok(true)
-}
-
-fn take_packed(kind: Kind, packed: &[u8]) -> Result<(Value<'_>, &[u8]), Malformed> {
-    Ok(match kind {
-        Kind::Double | Kind::Fixed64 | Kind::Sfixed64(_) => {
-            let (number, rest) = take_array(packed)?;
-            (Value::Fixed64(u64::from_le_bytes(number)), rest)
-        }
-        Kind::Fixed32 => {
-            let (number, rest) = take_array(packed)?;
-            (Value::Fixed32(u32::from_le_bytes(number)), rest)
-        }
-        _ => {
-            let (number, rest) = take_varint(packed)?;
-            (Value::Varint(number), rest)
-        }
-    })
 }
 
 /// Writes what there is once: a message that came in pieces is one, and of anything else the last counts. False says

@@ -4,6 +4,8 @@ mod messages;
 
 pub(super) use messages::request;
 
+use super::wire::{Malformed, Value, take_array, take_varint};
+
 /// How deep messages may lie in each other, the request itself not counted: as deep as protobuf's own readers go.
 pub(super) const MAX_DEPTH: usize = 100;
 
@@ -82,6 +84,31 @@ impl Message {
     /// The place in the table of the field with that number.
     pub(super) fn place(&self, number: u32) -> Option<usize> {
         self.fields.iter().position(|field| field.number == number)
+    }
+
+    /// The field with that number.
+    pub(super) fn field(&self, number: u32) -> Option<&'static Field> {
+        self.fields.iter().find(|field| field.number == number)
+    }
+}
+
+impl Kind {
+    /// The first number of a packed list, and what follows it.
+    pub(super) fn take_packed(self, packed: &[u8]) -> Result<(Value<'_>, &[u8]), Malformed> {
+        Ok(match self {
+            Self::Double | Self::Fixed64 | Self::Sfixed64(_) => {
+                let (number, rest) = take_array(packed)?;
+                (Value::Fixed64(u64::from_le_bytes(number)), rest)
+            }
+            Self::Fixed32 => {
+                let (number, rest) = take_array(packed)?;
+                (Value::Fixed32(u32::from_le_bytes(number)), rest)
+            }
+            _ => {
+                let (number, rest) = take_varint(packed)?;
+                (Value::Varint(number), rest)
+            }
+        })
     }
 }
 

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::arbitrary::Source;
 use super::*;
+use crate::otlp::arbitrary::Source;
 
 /// Through JSON and back it is the same message, byte for byte as prost encodes it (which tells NaN from nothing).
 fn comes_back<M: Message + Default>(signal: Signal, message: &M) -> Result<(), TestCaseError> {

@@ -1,11 +1,13 @@
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, Gauge, Metric, metric::Data};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use proptest::prelude::*;
-
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use prost::Message;
 
 use super::*;
+use crate::otlp::put_message;
 use crate::usage::attributes::whole;
 use crate::usage::samples::*;
 use crate::usage::{Measure, Source};
@@ -207,37 +209,65 @@ proptest! {
 }
 
 #[test]
-fn a_large_request_is_read_in_pieces_as_it_would_be_as_a_whole() {
-    let many = |scope: &str, prefix: &str| {
-        let record = |number: i64| event(prefix, number, 1, "api_request", api_request("m", [number, 1, 2, 3], 0.5));
-        logs_of(scope, (0..1000).map(record).collect())
+fn a_large_request_is_read_like_the_small_ones_that_it_is_made_of() {
+    let record = |number: i64| event("s", number, 1, "api_request", api_request("m", [number, 1, 2, 3], 0.5));
+    let small = |number: i64| {
+        let scope = if number % 3 == 0 { "other" } else { "com.anthropic.claude_code.events" };
+        logs_of(scope, vec![record(number), record(-number)])
     };
-    let point = |number: u64| point("s", [0, number], 1.0, vec![text("type", "input"), text("model", "m")]);
-    let points = delta("token.usage", (1..3000).map(point).collect());
-    let theirs = delta("other", vec![]);
-    let ours = "com.anthropic.claude_code.events";
-    for (signal, body) in [
-        (Signal::Logs, [many(ours, "a"), many("other", "b"), many(ours, "c")].concat()),
-        (Signal::Metrics, metrics(vec![theirs.clone(), points, theirs])),
-    ] {
-        assert!(body.len() > WHOLE, "{}", body.len());
-        let whole = extract_whole(signal, &body, morning()).unwrap();
-        assert!(whole.usage.len() > 1500);
-        assert_eq!(extract(signal, &body, morning()).unwrap(), whole);
-    }
+    let requests: Vec<_> = (0..3000).map(small).collect();
+    let usage: Vec<_> = requests.iter().flat_map(|request| from_logs(request).usage).collect();
+    assert_eq!(usage.len(), 4000);
+    assert_eq!(from_logs(&requests.concat()), Extract { items: 6000, usage });
 }
 
 #[test]
-fn a_record_that_is_far_too_large_is_counted_and_not_read() {
-    let large = event("s", 1, 1, "api_request", vec![text("model", &"m".repeat(4 * WHOLE))]);
-    let small = event("s", 2, 1, "api_request", api_request("m", [1, 1, 1, 1], 0.5));
-    let found = extract(Signal::Logs, &logs(vec![large, small]), morning()).unwrap();
-    assert_eq!((found.items, found.usage.len()), (2, 1));
+fn floods_of_records_and_attributes_are_counted_and_not_kept() {
+    let prompt = LogRecord { event_name: "user_prompt".to_owned(), ..LogRecord::default() };
+    let found = from_logs(&logs(vec![prompt.clone(); MOST + 1]));
+    assert_eq!((found.items, found.usage.len()), (MOST as u64 + 1, MOST));
+    let attributes = vec![KeyValue::default(); 1_000_000];
+    let flooded = LogRecord { attributes: [attributes, vec![text("event.name", "api_error")]].concat(), ..prompt };
+    assert_eq!(from_logs(&logs(vec![flooded])).usage[0].amounts, [(Measure::Prompts, 1)]);
 }
 
 #[test]
 fn large_nonsense_is_no_request() {
-    for nonsense in [vec![0xff; 2 * WHOLE], logs(vec![]).repeat(WHOLE).into_iter().chain([0x0a]).collect()] {
+    let cut_off = logs(vec![]).repeat(100_000).into_iter().chain([0x0a]).collect();
+    for nonsense in [vec![0xff; 200_000], cut_off] {
         assert_eq!(extract(Signal::Logs, &nonsense, morning()), Err(NotOtlp));
+    }
+}
+
+/// Protobuf has the last of several scalars count, and merges messages that come in pieces.
+#[test]
+fn odd_but_valid_wire_forms_are_read_as_decoders_read_them() {
+    let message = |number: u32, content: &[u8]| {
+        let mut message = Vec::new();
+        put_message(&mut message, number, content);
+        message
+    };
+    let bytes = |parts: &[&[u8]]| parts.concat();
+    let text = |text: &str| message(1, text.as_bytes());
+    let scope = bytes(&[&message(1, &text("other")), &message(1, &text(SCOPE)), &message(1, b"")]);
+    let attribute = |key: &str, value: &[u8]| message(6, &bytes(&[&text("?"), &text(key), value]));
+    let record = bytes(&[
+        &message(5, &text("claude_code.api_error")),
+        &message(5, b""),
+        // A list, and then a string after all.
+        &attribute("model", &bytes(&[&message(2, &message(5, b"")), &message(2, &text("m"))])),
+        &attribute("model", &message(2, &text("never read"))),
+        // An unknown field.
+        &message(1000, b"?"),
+    ]);
+    let found = from_logs(&message(1, &message(2, &bytes(&[&scope, &message(2, &record)]))));
+    assert_eq!((found.usage[0].name.as_str(), &found.usage[0].amounts[..]), ("m", &[(Measure::Errors, 1)][..]));
+
+    let own = sum("commit.count", AggregationTemporality::Delta, vec![point("s", [0, 1], 1.0, vec![])]);
+    let gauge = message(5, b"");
+    for (metric, expected) in [(bytes(&[&gauge, &own.encode_to_vec()]), 1), (bytes(&[&own.encode_to_vec(), &gauge]), 0)]
+    {
+        let found = from_metrics(&message(1, &message(2, &bytes(&[&scope, &message(2, &metric)]))));
+        assert_eq!(found.usage.len(), expected);
     }
 }

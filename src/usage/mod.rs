@@ -6,12 +6,12 @@ mod extract;
 mod fact;
 mod metrics;
 mod numbers;
-mod pieces;
 mod render;
 pub mod report;
 #[cfg(test)]
 pub(crate) mod samples;
 mod sum;
+mod view;
 
 pub use extract::{NotOtlp, extract};
 pub use fact::{Extract, Identity, Measure, Source, Usage};

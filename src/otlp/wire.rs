@@ -87,21 +87,39 @@ pub struct Fields<'a> {
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<Field<'a>, Malformed>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
         }
-        match take_field(self.rest) {
-            Ok((field, rest)) => {
+        Some(match take_short(self.rest) {
+            Some((field, rest)) => {
                 self.rest = rest;
-                Some(Ok(field))
+                Ok(field)
             }
-            Err(malformed) => {
-                self.rest = &[];
-                Some(Err(malformed))
-            }
-        }
+            None => self.next_of_any_kind(),
+        })
     }
+}
+
+impl<'a> Fields<'a> {
+    #[inline(never)]
+    fn next_of_any_kind(&mut self) -> Result<Field<'a>, Malformed> {
+        let taken = take_field(self.rest);
+        self.rest = taken.map(|(_, rest)| rest).unwrap_or_default();
+        taken.map(|(field, _)| field)
+    }
+}
+
+/// Takes a field of the kind that most are: a string or a message whose tag and length are a byte each.
+#[inline]
+fn take_short(input: &[u8]) -> Option<(Field<'_>, &[u8])> {
+    let [tag @ 8..0x80, length @ ..0x80, ..] = *input else { return None };
+    if tag & 7 != 2 {
+        return None;
+    }
+    let (raw, rest) = input.split_at_checked(2 + usize::from(length))?;
+    Some((Field { number: u32::from(tag >> 3), value: Value::Bytes(&raw[2..]), raw }, rest))
 }
 
 fn take_field(input: &[u8]) -> Result<(Field<'_>, &[u8]), Malformed> {
@@ -122,7 +140,17 @@ fn take_field(input: &[u8]) -> Result<(Field<'_>, &[u8]), Malformed> {
     Ok((Field { number, value, raw }, rest))
 }
 
+/// Most are tags and lengths of a single byte.
+#[inline]
 pub(super) fn take_varint(input: &[u8]) -> Result<(u64, &[u8]), Malformed> {
+    match input {
+        [byte @ ..0x80, rest @ ..] => Ok((u64::from(*byte), rest)),
+        _ => take_long_varint(input),
+    }
+}
+
+#[inline(never)]
+fn take_long_varint(input: &[u8]) -> Result<(u64, &[u8]), Malformed> {
     let mut value = 0_u64;
     for (index, &byte) in input.iter().enumerate() {
         let is_last_possible = index + 1 == MAX_VARINT_BYTES;
@@ -137,10 +165,12 @@ pub(super) fn take_varint(input: &[u8]) -> Result<(u64, &[u8]), Malformed> {
     Err(Malformed::Truncated)
 }
 
+#[inline]
 pub(super) fn take_array<const N: usize>(input: &[u8]) -> Result<([u8; N], &[u8]), Malformed> {
     input.split_first_chunk().map(|(array, rest)| (*array, rest)).ok_or(Malformed::Truncated)
 }
 
+#[inline]
 fn take_bytes(input: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     let (length, rest) = take_varint(input)?;
     // The length is only ever compared with what is there, never used to allocate.

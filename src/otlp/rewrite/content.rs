@@ -5,6 +5,7 @@
 //! writes in place of a content that it keeps back stays.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use super::shape::Kind;
 
@@ -93,7 +94,7 @@ const PREFIX: &[u8] = b"claude_code.";
 #[derive(Clone, Debug, Default)]
 pub struct Withheld {
     rows: Vec<&'static Row>,
-    /// All their keys, sorted: most attributes have none of them, and that is soon told.
+    /// All their keys, in the order of [`by_length`]: most attributes have none of them, and that is soon told.
     keys: Vec<&'static [u8]>,
 }
 
@@ -108,7 +109,7 @@ impl Withheld {
     pub fn of(off: &[Switch]) -> Self {
         let rows: Vec<_> = ROWS.iter().filter(|row| off.contains(&row.switch)).collect();
         let mut keys: Vec<_> = rows.iter().flat_map(|row| row.attributes).map(|key| key.as_bytes()).collect();
-        keys.sort_unstable();
+        keys.sort_unstable_by(|key, other| by_length(key, other));
         keys.dedup();
         Self { rows, keys }
     }
@@ -124,6 +125,11 @@ impl Withheld {
         unwanted.all = self.rows.iter().any(|row| row.attributes.is_empty() && unwanted.is_of(row));
         unwanted
     }
+}
+
+/// An order in which few keys are compared byte by byte.
+fn by_length(key: &[u8], other: &[u8]) -> Ordering {
+    key.len().cmp(&other.len()).then_with(|| key.cmp(other))
 }
 
 /// What is withheld of one message.
@@ -145,7 +151,9 @@ impl Unwanted<'_> {
     pub(super) fn has(&self, key: &[u8]) -> bool {
         let Some(Withheld { rows, keys }) = self.withheld else { return false };
         let has = |row: &Row| row.attributes.iter().any(|known| known.as_bytes() == key);
-        self.all || keys.binary_search(&key).is_ok() && rows.iter().any(|row| has(row) && self.is_of(row))
+        self.all
+            || keys.binary_search_by(|known| by_length(known, key)).is_ok()
+                && rows.iter().any(|row| has(row) && self.is_of(row))
     }
 
     /// Whether the message of a span's status is.

@@ -32,6 +32,10 @@ use super::{Pattern, Signal};
 /// Without a bound, 64 MiB of empty resources of two bytes each would become gigabytes.
 const MAX_GROWTH: usize = 4 << 20;
 
+/// What a usual stamp adds to the one resource that Claude Code sends, in bytes, and more. Without room for it the whole
+/// request is copied once more, into twice its size.
+const USUAL_GROWTH: usize = 1 << 10;
+
 /// The attribute by which a resource says which service it is.
 const SERVICE_NAME: &[u8] = b"service.name";
 
@@ -78,7 +82,7 @@ pub struct Rewritten {
 /// A resource's new attributes go behind its other fields; a `ResourceX` without a resource is given one.
 pub fn rewrite(signal: Signal, body: &[u8], rules: &Rules) -> Result<Rewritten, Malformed> {
     let rewriter = Rewriter { rules, signal, limit: body.len().saturating_add(MAX_GROWTH) };
-    let mut out = Vec::with_capacity(body.len());
+    let mut out = Vec::with_capacity(body.len().saturating_add(USUAL_GROWTH));
     let mut refused = 0;
     for field in fields(body) {
         let field = field?;

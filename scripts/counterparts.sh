@@ -5,8 +5,8 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
 parts=(claude otelcol prometheus victoriametrics python-sdk js-sdk go-sdk code-server)
-# Launchers that ccrun is measured beside; no test wants them.
-launchers=(dotenvx mise otel-instrument)
+# What ccrun is measured beside; no test wants it.
+measured=(dotenvx mise otel-instrument rotel)
 claude_version=2.1.329
 otelcol_version=0.155.0
 otelcol_confmap_version=1.61.0
@@ -26,6 +26,7 @@ js_api_version=1.9.0
 dotenvx_version=2.38.2
 mise_version=2026.9.15
 otel_instrument_version=0.66b2
+rotel_version=0.0.1a15
 js_packages=(@opentelemetry/exporter-{trace,metrics,logs}-otlp-{http,proto,grpc})
 # Visual Studio Code 1.139.1, which wants Node 24.
 code_server_version=4.139.1
@@ -58,10 +59,11 @@ Parts:
   js-sdk      a node that knows OpenTelemetry's exporters $js_sdk_version, by npm (50 MB)
   code-server a node that knows code-server $code_server_version and playwright-core, by npm (800 MB)
 
-Launchers that scripts/bench/launch.sh compares with:
+Others that scripts/bench/ compares with:
   dotenvx          dotenvx $dotenvx_version, by npm
   mise             mise $mise_version, by npm (100 MB)
   otel-instrument  opentelemetry-instrument $otel_instrument_version, by python3
+  rotel            rotel $rotel_version, an OTLP forwarder, by python3 (40 MB)
 
 They go to \$CCRUN_COUNTERPARTS, else ccrun-counterparts in the user's cache directory: here
 $cache
@@ -74,7 +76,7 @@ TEXT
 main() {
   case ${1-} in
     -h | --help) usage ;;
-    --list) printf '%s\n' "${parts[@]}" "${launchers[@]}" ;;
+    --list) printf '%s\n' "${parts[@]}" "${measured[@]}" ;;
     --path)
       [ $# -eq 2 ] || misuse "--path takes one part"
       known "$2"
@@ -275,12 +277,29 @@ build_by_npm() {
 }
 
 build_otel_instrument() {
-  local home=$1 log=$2
+  build_by_pip otel-instrument "$1" "$2" "opentelemetry-distro[otlp]==$otel_instrument_version"
+}
+
+# The program itself, which the package would start from Python.
+build_rotel() {
+  local home=$1 log=$2 native
+  build_by_pip rotel "$home" "$log" "rotel==$rotel_version" || return 1
+  for native in "$home"/lib/python3*/site-packages/rotel/rotel-agent; do
+    [ -f "$native" ] || continue
+    chmod +x "$native"
+    ln -sf "../${native#"$home"/}" "$home/bin/rotel"
+    run 60 "$log" "$home/bin/rotel" --version && return 0
+  done
+  reason=${reason:-pip installed no native program for this platform}
+  return 1
+}
+
+build_by_pip() {
+  local part=$1 home=$2 log=$3
   needs python3 || return 1
-  progress otel-instrument "installing opentelemetry-distro $otel_instrument_version by pip"
+  progress "$part" "installing $4 by pip"
   run "$pip_limit" "$log" python3 -m venv "$home" || return 1
-  run "$pip_limit" "$log" "$home/bin/python" -m pip install --quiet --no-input \
-    "opentelemetry-distro[otlp]==$otel_instrument_version"
+  run "$pip_limit" "$log" "$home/bin/python" -m pip install --quiet --no-input "$4"
 }
 
 # Visual Studio Code as it is served to a browser, and what drives the browser. Nothing of what code-server and its
@@ -319,6 +338,7 @@ directory() {
     dotenvx) echo "$cache/dotenvx-$dotenvx_version" ;;
     mise) echo "$cache/mise-$mise_version" ;;
     otel-instrument) echo "$cache/otel-instrument-$otel_instrument_version" ;;
+    rotel) echo "$cache/rotel-$rotel_version" ;;
     code-server) echo "$cache/code-server-$code_server_version" ;;
   esac
 }
@@ -334,6 +354,7 @@ program() {
     dotenvx) echo "$(directory dotenvx)/node_modules/.bin/dotenvx" ;;
     mise) echo "$(directory mise)/bin/mise" ;;
     otel-instrument) echo "$(directory otel-instrument)/bin/opentelemetry-instrument" ;;
+    rotel) echo "$(directory rotel)/bin/rotel" ;;
     js-sdk | code-server) echo "$(directory "$1")/bin/node" ;;
   esac
 }
@@ -351,6 +372,7 @@ recipe() {
     dotenvx) echo "dotenvx $dotenvx_version" ;;
     mise) echo "mise $mise_version" ;;
     otel-instrument) echo "opentelemetry-distro $otel_instrument_version" ;;
+    rotel) echo "rotel $rotel_version" ;;
     code-server) code_server_packages ;;
   esac
 }
@@ -363,7 +385,7 @@ finished() {
 
 known() {
   local part
-  for part in "${parts[@]}" "${launchers[@]}"; do
+  for part in "${parts[@]}" "${measured[@]}"; do
     [ "$part" != "$1" ] || return 0
   done
   misuse "there is no part \`$1\`"

@@ -1,7 +1,7 @@
 //! The floor: what a receiver costs that does nothing but read a request, or read it and commit it to `SQLite`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -26,14 +26,30 @@ pub(crate) struct Options {
 pub(crate) fn run(options: Options) -> anyhow::Result<()> {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let Some(path) = options.store else { return serve::run(listen, None, &Arc::new(Read)) };
-    let connection = Connection::open(path)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.execute_batch("CREATE TABLE batch (id INTEGER PRIMARY KEY, body BLOB NOT NULL)")?;
+    let connection = open(&path)?;
     let (sender, receiver) = channel();
     let group = options.group.max(1);
     std::thread::spawn(move || commit(&connection, &receiver, group));
     serve::run(listen, None, &Arc::new(Commit { to: sender }))
+}
+
+/// A new store, whose commits are on disk when they end.
+pub(crate) fn open(path: &Path) -> anyhow::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.execute_batch("CREATE TABLE batch (id INTEGER PRIMARY KEY, body BLOB NOT NULL)")?;
+    Ok(connection)
+}
+
+/// Puts them on disk, in one commit.
+pub(crate) fn insert(connection: &Connection, bodies: &[impl AsRef<[u8]>]) -> anyhow::Result<()> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let mut insert = connection.prepare_cached("INSERT INTO batch (body) VALUES (?1)")?;
+    for body in bodies {
+        insert.execute([body.as_ref()])?;
+    }
+    Ok(connection.execute_batch("COMMIT")?)
 }
 
 /// Acknowledges what was read.
@@ -68,14 +84,9 @@ fn commit(connection: &Connection, waiting: &Receiver<Waiting>, group: usize) ->
     loop {
         let first = waiting.recv().context("the server has ended")?;
         let others = waiting.try_iter().take(group - 1);
-        let all: Vec<_> = std::iter::once(first).chain(others).collect();
-        connection.execute_batch("BEGIN IMMEDIATE")?;
-        let mut insert = connection.prepare_cached("INSERT INTO batch (body) VALUES (?1)")?;
-        for (body, _) in &all {
-            insert.execute([&body[..]])?;
-        }
-        connection.execute_batch("COMMIT")?;
-        for (_, told) in all {
+        let (bodies, all): (Vec<_>, Vec<_>) = std::iter::once(first).chain(others).unzip();
+        insert(connection, &bodies)?;
+        for told in all {
             // A client that has gone wants no answer.
             let _ = told.send(());
         }

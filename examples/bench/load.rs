@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use ccrun::environment::TOKEN_HEADER;
-use ccrun::otlp::frame;
+use ccrun::otlp::{frame, gzip};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::{http1, http2};
 use hyper::{Request, Response, body::Incoming};
@@ -35,6 +35,9 @@ pub(crate) struct Options {
     /// Every third request brings metrics, as a session's do
     #[arg(long)]
     mixed: bool,
+    /// Compresses them
+    #[arg(long)]
+    gzip: bool,
     /// The milliseconds from one request to the next of a connection, 0 for at once
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 0)]
     every: u64,
@@ -44,6 +47,7 @@ pub(crate) struct Options {
 struct Load {
     templates: Vec<Template>,
     format: Format,
+    gzip: bool,
     token: String,
     every: Duration,
     next: AtomicU64,
@@ -52,11 +56,14 @@ struct Load {
 
 /// What one connection has seen.
 #[derive(Default)]
-struct Seen {
-    waits: Vec<Duration>,
+pub(crate) struct Seen {
+    /// How long each waited that was acknowledged.
+    pub(crate) waits: Vec<Duration>,
     refused: u64,
-    records: usize,
-    bytes: usize,
+    /// How many records those brought.
+    pub(crate) records: usize,
+    /// How many bytes they had, before they were compressed.
+    pub(crate) bytes: usize,
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
@@ -73,6 +80,7 @@ async fn send(options: &Options) -> anyhow::Result<()> {
     let load = Arc::new(Load {
         templates,
         format: options.format,
+        gzip: options.gzip,
         token: token.trim_end_matches('/').to_owned(),
         every: Duration::from_millis(options.every),
         next: AtomicU64::new(0),
@@ -145,7 +153,12 @@ impl Load {
                 .header("host", "localhost")
                 .header("content-type", "application/x-protobuf"),
         };
-        let body = if self.format == Format::Grpc { frame(&message, false)? } else { message.into() };
+        let message = if self.gzip { gzip(&message)? } else { message };
+        let (encoding, body) = match self.format {
+            Format::Grpc => ("grpc-encoding", frame(&message, self.gzip)?),
+            _ => ("content-encoding", message.into()),
+        };
+        let request = if self.gzip { request.header(encoding, "gzip") } else { request };
         Ok(request.body(Full::new(body))?)
     }
 }
@@ -198,7 +211,8 @@ async fn read(response: Response<Incoming>) -> anyhow::Result<(hyper::http::resp
     Ok((head, trailers))
 }
 
-fn report(all: Vec<Seen>, took: Duration) -> anyhow::Result<()> {
+/// Prints the numbers.
+pub(crate) fn report(all: Vec<Seen>, took: Duration) -> anyhow::Result<()> {
     let refused: u64 = all.iter().map(|seen| seen.refused).sum();
     let records: usize = all.iter().map(|seen| seen.records).sum();
     let bytes: usize = all.iter().map(|seen| seen.bytes).sum();

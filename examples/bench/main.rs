@@ -7,6 +7,7 @@ mod batches;
 mod bodies;
 mod first;
 mod floor;
+mod insert;
 mod ledger;
 mod load;
 mod rules;
@@ -25,6 +26,7 @@ enum Command {
     Batches(batches::Options),
     First(first::Options),
     Floor(floor::Options),
+    Insert(insert::Options),
     Ledger(ledger::Options),
     Load(load::Options),
     Writers(writers::Options),
@@ -37,6 +39,7 @@ fn main() -> anyhow::Result<()> {
         Command::Batches(options) => batches::run(&options),
         Command::First(options) => first::run(&options),
         Command::Floor(options) => floor::run(options),
+        Command::Insert(options) => insert::run(&options),
         Command::Ledger(options) => ledger::run(&options),
         Command::Load(options) => load::run(&options),
         Command::Writers(options) => writers::run(&options),

@@ -86,7 +86,7 @@ had other things to do; times compare within one table only. A figure is the med
 | disk | $(df --output=fstype "${TMPDIR:-/tmp}" 2>/dev/null | tail -n 1) |
 | other work on it | load of $(cut -d ' ' -f 1 /proc/loadavg 2>/dev/null) when this began |
 | Rust | $(rustc --version | cut -d ' ' -f 2) |
-| Claude Code, otelcol, launchers | $("$here/scripts/counterparts.sh" --help | sed -n 's/^  \(claude\|otelcol\|dotenvx\|mise\|otel-instrument\)  *\(.* \)\([0-9][^ ,]*\),.*/\1 \3/p' | paste -sd , | sed 's/,/, /g') |
+| Claude Code, otelcol, rotel, launchers | $("$here/scripts/counterparts.sh" --help | sed -n 's/^  \(claude\|otelcol\|rotel\|dotenvx\|mise\|otel-instrument\)  *\(.* \)\([0-9][^ ,]*\),.*/\1 \3/p' | paste -sd , | sed 's/,/, /g') |
 MARKDOWN
 }
 

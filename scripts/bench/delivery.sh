@@ -17,17 +17,19 @@ TEXT
 
 main() {
   begin "$@"
-  find_otelcol
+  find_others
   local part
   [ ${#words[@]} -gt 0 ] || words=(through drain)
   requests=$(usually 10000 10)
   for part in "${words[@]}"; do
     case $part in
-      through) everyone=(ccrun ccrun-plain otelcol-memory otelcol-disk otelcol-plain otelcol-fsync) ;;
+      through) everyone=(ccrun ccrun-plain otelcol-memory otelcol-disk otelcol-plain otelcol-fsync rotel rotel-plain) ;;
+      # What is in memory alone waits for nobody.
       drain) everyone=(ccrun ccrun-plain otelcol-disk otelcol-plain otelcol-fsync) ;;
       *) misuse "there is no part \`$part\`" ;;
     esac
     [ "$smoke" = no ] || everyone=(ccrun otelcol-disk)
+    [ "$smoke $part" != "yes through" ] || everyone+=(rotel)
     measure "$part"
     "table_$part"
   done
@@ -44,7 +46,7 @@ measure() {
   done
 }
 
-# Sets begun and received: when it began, and how many records it acknowledged.
+# Sets begun, received and bytes: when it began, and how much was acknowledged.
 load() {
   local answer
   begun=$EPOCHREALTIME
@@ -52,24 +54,21 @@ load() {
   read -r _ _ received bytes _ <<<"$answer"
 }
 
-# With the default settings of both, but for the queues' sizes.
+# With the default settings of all, but for the queues' sizes.
 through() {
-  local who=$1 used begun received bytes answer
+  local who=$1 used begun received bytes
   serve 4 backend bench backend
   receive "$who" "$served"
   used=$(processor)
   load
-  answer=$(asked 4 "$received")
-  delivered through "$who" "$begun" "$answer"
-  record "through cpu" "$who" "$(awk -v after="$(processor)" -v before="$used" -v bytes="$bytes" \
-    'BEGIN { print (after - before) / bytes * 1e9 }')"
+  ! arrived through "$who" || record_cost through "$who" "$used"
   dismiss "$who"
   unserve 4
 }
 
 # As long as the backend is away; then it comes, and whoever kept the requests is started again.
 drain() {
-  local who=$1 begun received bytes answer closed
+  local who=$1 begun received bytes closed
   closed=$(closed_url)
   receive "$who" "$closed"
   load
@@ -78,11 +77,16 @@ drain() {
   serve 4 backend bench backend --listen "${closed#http://}"
   begun=$EPOCHREALTIME
   case $who in
-    ccrun*) ccrun queue flush --wait 5m >>"$said" 2>&1 || fail "the queue is not flushed" ;;
+    ccrun*) flush ;;
     *) receive "$who" "$closed" ;;
   esac
-  answer=$(asked 4 "$received")
-  delivered drain "$who" "$begun" "$answer"
+  # All of it since the start: what starts again is a part of what it costs.
+  if arrived drain "$who"; then
+    case $who in
+      ccrun*) record "drain cpu" "$who" "$(awk -v bytes="$bytes" '{ print ($1 + $2) / bytes * 1e9 }' "$scratch/flushed")" ;;
+      *) record_cost drain "$who" 0 ;;
+    esac
+  fi
   keep=no
   case $who in
     ccrun*) forget_state ;;
@@ -91,13 +95,32 @@ drain() {
   unserve 4
 }
 
-# Keeps what came of it: `delivered PART WHO BEGUN ANSWER`.
-delivered() {
-  local records requests bytes now=$EPOCHREALTIME
-  read -r records requests bytes _ <<<"$4"
-  record "$1 rate" "$2" "$(awk -v records="$records" -v now="$now" -v begun="$3" 'BEGIN { print records / (now - begun) }')"
+# The processor time that it took is in $scratch/flushed then.
+flush() {
+  local TIMEFORMAT='%U %S'
+  { time ccrun queue flush --wait 5m >>"$said" 2>&1; } 2>"$scratch/flushed" || fail "the queue is not flushed"
+}
+
+# Waits for what was acknowledged, and keeps how long that took. False if it did not come; another's must not end the run.
+arrived() {
+  local answer records requests bytes now
+  if ! answer=$(asked 4 "$received"); then
+    [[ $2 != ccrun* ]] || fail "$2 has not delivered what it acknowledged"
+    progress "$2 has not delivered what it acknowledged"
+    kill "$server"
+    return 1
+  fi
+  now=$EPOCHREALTIME
+  read -r records requests bytes _ <<<"$answer"
+  record "$1 rate" "$2" "$(awk -v records="$records" -v now="$now" -v begun="$begun" 'BEGIN { print records / (now - begun) }')"
   record "$1 requests" "$2" "$requests"
   record "$1 bytes" "$2" "$bytes"
+}
+
+# Keeps what that took of the processor, per gigabyte as it came: `record_cost PART WHO SECONDS_BEFORE`.
+record_cost() {
+  record "$1 cpu" "$2" "$(awk -v after="$(processor)" -v before="$3" -v bytes="$bytes" \
+    'BEGIN { print (after - before) / bytes * 1e9 }')"
 }
 
 table_through() {
@@ -116,12 +139,13 @@ table_through() {
 table_drain() {
   local who
   echo
-  head_row "a backlog of 10.8 KB requests, drained" records/s "requests to the backend" "MB to it" \
-    "records/s, ccrun against it"
+  head_row "a backlog of 10.8 KB requests, drained" records/s "processor, s per GB" "requests to the backend" \
+    "MB to it" "records/s, ccrun against it"
   for who in "${everyone[@]}"; do
     is_there "$who" || continue
-    row "$who" "$(show "$(median "drain rate" "$who")" 0)" "$(show "$(median "drain requests" "$who")" 0)" \
-      "$(megabytes "drain bytes" "$who")" "$(ratio "drain rate" ccrun "$who")"
+    row "$who" "$(show "$(median "drain rate" "$who")" 0)" "$(show "$(median "drain cpu" "$who")" 2)" \
+      "$(show "$(median "drain requests" "$who")" 0)" "$(megabytes "drain bytes" "$who")" \
+      "$(ratio "drain rate" ccrun "$who")"
   done
 }
 

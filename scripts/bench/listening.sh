@@ -15,14 +15,14 @@ TEXT
 
 main() {
   begin "$@"
-  find_otelcol
-  local kind commands closed
+  find_others
+  local who commands closed command
   closed=$(closed_url)
   commands=("ccrun" "ccrun -p otlp --var endpoint=$closed bench first")
-  for kind in memory disk fsync; do
-    is_there "otelcol-$kind" || continue
-    configure_otelcol "$kind" "$closed" "$scratch/otelcol-$kind"
-    commands+=("otelcol-$kind" "bench first --endpoint $url $otelcol --config=$scratch/otelcol-$kind.yaml")
+  for who in otelcol-memory otelcol-disk otelcol-fsync rotel; do
+    is_there "$who" || continue
+    configure_other "$who" "$closed" "$scratch/$who"
+    commands+=("$who" "bench first --endpoint $url ${command[*]}")
   done
   export state scratch
   export -f end_collectors until_gone

@@ -18,7 +18,7 @@ TEXT
 
 main() {
   begin "$@"
-  find_otelcol
+  find_others
   local round part
   [ ${#words[@]} -gt 0 ] || words=(rest session backlog)
   serve 4 backend bench backend --tls "$scratch/authority.pem"
@@ -36,14 +36,14 @@ main() {
   done
 }
 
-# Where there is nothing to do nothing else happens: the names say where the destination is.
+# Where nothing else is said the destination has TLS, and is there.
 measure_rest() {
   at_rest ccrun-local "ccrun, this machine only" "$(closed_url)"
   at_rest ccrun-tls "ccrun, TLS destination" "$up"
   at_rest ccrun-tls "ccrun, TLS destination that is away" "https://localhost:$(free_port)"
   local who
-  for who in otelcol-memory otelcol-disk; do
-    ! is_there "$who" || at_rest "$who" "$who" "$(closed_url)"
+  for who in otelcol-memory otelcol-disk rotel; do
+    ! is_there "$who" || at_rest "$who" "$who" "$up"
   done
 }
 
@@ -73,7 +73,7 @@ table_rest() {
   echo
   head_row "at rest" PSS RSS "processor, ms a second" "wake-ups a second" "PSS, ccrun with TLS against it"
   for name in "ccrun, this machine only" "ccrun, TLS destination" "ccrun, TLS destination that is away" otelcol-memory \
-    otelcol-disk; do
+    otelcol-disk rotel; do
     [ "$(median "rest pss" "$name")" != – ] || continue
     row "$name" "$(mebibytes "rest pss" "$name")" "$(mebibytes "rest rss" "$name")" \
       "$(awk -v cpu="$(median "rest cpu" "$name")" 'BEGIN { printf "%.2f", cpu * 1000 }')" \
@@ -87,11 +87,9 @@ measure_ten_minutes() { after_load ten-minutes "$(usually 3333 1)"; }
 
 after_load() {
   local part=$1 every=$2 who
-  for who in ccrun-tls otelcol-memory otelcol-disk otelcol-fsync; do
+  for who in ccrun-tls otelcol-memory otelcol-disk otelcol-fsync rotel; do
     is_there "$who" || continue
-    local to=$up
-    [ "$who" = ccrun-tls ] || to=$(closed_url)
-    receive "$who" "$to"
+    receive "$who" "$up"
     bench load "$url" --requests "$(usually 180 6)" --mixed --every "$every" >/dev/null
     sleep "$(usually 8 0)"
     record "$part pss" "$who" "$(memory Pss)"
@@ -107,7 +105,7 @@ table_after() {
   local who
   echo
   head_row "$2" PSS RSS "PSS, ccrun against it"
-  for who in ccrun-tls otelcol-memory otelcol-disk otelcol-fsync; do
+  for who in ccrun-tls otelcol-memory otelcol-disk otelcol-fsync rotel; do
     is_there "$who" || continue
     row "$who" "$(mebibytes "$1 pss" "$who")" "$(mebibytes "$1 rss" "$who")" "$(ratio "$1 pss" ccrun-tls "$who")"
   done
@@ -116,7 +114,7 @@ table_after() {
 # Just below ccrun's cap.
 measure_backlog() {
   local who
-  for who in ccrun otelcol-memory otelcol-disk; do
+  for who in ccrun otelcol-memory otelcol-disk rotel; do
     is_there "$who" || continue
     receive "$who" "$(closed_url)"
     bench load "$url" --requests "$(usually 49900 20)" --connections 8 >/dev/null
@@ -132,7 +130,7 @@ table_backlog() {
   local who
   echo
   head_row "with 512 MiB that cannot be delivered" "RSS at once" "RSS 8 s later" "PSS 8 s later" "RSS, ccrun against it"
-  for who in ccrun otelcol-memory otelcol-disk; do
+  for who in ccrun otelcol-memory otelcol-disk rotel; do
     is_there "$who" || continue
     row "$who" "$(mebibytes "backlog rss" "$who")" "$(mebibytes "backlog rss later" "$who")" \
       "$(mebibytes "backlog pss" "$who")" "$(ratio "backlog rss" ccrun "$who")"

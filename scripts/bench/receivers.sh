@@ -10,6 +10,8 @@
 #   otelcol-disk    with `file_storage`, as it is
 #   otelcol-plain   the same without compression
 #   otelcol-fsync   with `file_storage` that syncs, which alone survives a power loss as ccrun does
+#   rotel           a forwarder in Rust; it has a queue in memory only
+#   rotel-plain     the same without compression
 #   floor-read      acknowledges what it has read
 #   floor-one       acknowledges what one commit of SQLite's has put on disk (WAL, synchronous=FULL)
 #   floor-eight     the same with up to eight requests in a commit
@@ -17,14 +19,16 @@
 # shellcheck source=scripts/bench/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-# Sets otelcol, to nothing where it cannot be had.
-find_otelcol() {
+# Sets otelcol and rotel, to nothing where they cannot be had.
+find_others() {
   otelcol=${TEST_OTELCOL:-$(counterpart otelcol)} || true
+  rotel=$(counterpart rotel) || true
 }
 
 is_there() {
   case $1 in
     otelcol-*) [ -n "$otelcol" ] ;;
+    rotel*) [ -n "$rotel" ] ;;
   esac
 }
 
@@ -36,7 +40,7 @@ receive() {
       [ "${keep-no}" = yes ] || forget_state
       start_ccrun "$who" "$destination"
       ;;
-    otelcol-*) start_otelcol "${who#otelcol-}" "$destination" ;;
+    otelcol-* | rotel*) start_other "$who" "$destination" ;;
     floor-*) start_floor "${who#floor-}" ;;
   esac
 }
@@ -45,10 +49,10 @@ receive() {
 dismiss() {
   case $1 in
     ccrun*) end_session ;;
-    otelcol-*)
+    otelcol-* | rotel*)
       kill -KILL "${pids[0]}"
       wait "${pids[0]}" 2>/dev/null || true
-      [ "${keep-no}" = yes ] || rm -rf "$scratch/otelcol"
+      [ "${keep-no}" = yes ] || rm -rf "$scratch/other"
       ;;
     floor-*)
       kill "${pids[0]}" 2>/dev/null || true
@@ -82,38 +86,44 @@ start_floor() {
   url=$served grpc_url=$served pids=("$server")
 }
 
-start_otelcol() {
-  local attempt
+start_other() {
+  local attempt command
   for attempt in 1 2 3 4 5; do
-    configure_otelcol "$1" "$2" "$scratch/otelcol"
-    close_all "$otelcol" --config "$scratch/otelcol.yaml" </dev/null >>"$said" 2>&1 &
+    configure_other "$1" "$2" "$scratch/other"
+    close_all "${command[@]}" </dev/null >>"$said" 2>&1 &
     pids=($!)
     if bench first --endpoint "$url" 2>>"$said"; then
-      until_otelcol_takes
+      until_it_takes "$1"
       return
     fi
     # Somebody else may have taken a port between its choice and its use.
-    wait "${pids[0]}" 2>/dev/null || progress "otelcol did not start (attempt $attempt)"
+    wait "${pids[0]}" 2>/dev/null || progress "$1 did not start (attempt $attempt)"
   done
-  fail "otelcol does not start: $(tail -n 1 "$said")"
+  fail "$1 does not start: $(tail -n 1 "$said")"
 }
 
-# It listens a moment before all of its queues are there, and a request that needs one of them fails.
-until_otelcol_takes() {
+# otelcol listens a moment before all of its queues are there, and a request that needs one of them fails.
+until_it_takes() {
   local waited=0
   until bench load "$url" --size small --requests 3 --mixed >/dev/null 2>&1; do
-    [ $((waited += 1)) -le 100 ] || fail "otelcol takes nothing: $(tail -n 1 "$said")"
+    [ $((waited += 1)) -le 100 ] || fail "$1 takes nothing: $(tail -n 1 "$said")"
     sleep 0.05
   done
 }
 
-# Writes a configuration beside that directory, which is for what is stored. Sets url and grpc_url.
-configure_otelcol() {
-  local http grpc
+# Sets command, url and grpc_url: what starts it, storing in that directory.
+configure_other() {
+  local who=$1 destination=$2 directory=$3 http grpc
   http=127.0.0.1:$(free_port) grpc=127.0.0.1:$(free_port)
   url=http://$http grpc_url=http://$grpc
-  mkdir -p "$3"
-  otelcol_configuration "$1" "$2" "$http" "$grpc" "$3" >"$3.yaml"
+  mkdir -p "$directory"
+  case $who in
+    otelcol-*)
+      otelcol_configuration "${who#otelcol-}" "$destination" "$http" "$grpc" "$directory" >"$directory.yaml"
+      command=("$otelcol" "--config=$directory.yaml")
+      ;;
+    rotel*) command=("$rotel" start) && rotel_options "$who" "$destination" "$http" "$grpc" ;;
+  esac
 }
 
 # A port that nobody listens on at the moment.
@@ -128,7 +138,8 @@ free_port() {
 
 # As ccrun has it: gzip, ten seconds for an answer, tried again for ever, and a queue that holds what it is given.
 otelcol_configuration() {
-  local kind=$1 destination=$2 http=$3 grpc=$4 storage='' extensions='' fsync=false compression=gzip
+  local kind=$1 destination=$2 http=$3 grpc=$4 storage='' extensions='' fsync=false compression=gzip tls=''
+  [[ $destination != https:* ]] || tls="tls: {ca_file: '$scratch/authority.pem'}"
   [ "$kind" != fsync ] || fsync=true
   [ "$kind" != plain ] || compression=none
   if [ "$kind" != memory ]; then
@@ -146,6 +157,7 @@ exporters:
   otlp_http:
     endpoint: '$destination'
     compression: $compression
+    $tls
     timeout: 10s
     retry_on_failure: {max_elapsed_time: 0}
     sending_queue: {queue_size: 1000000$storage}
@@ -156,6 +168,20 @@ service:
     logs: {receivers: [otlp], exporters: [otlp_http]}
     metrics: {receivers: [otlp], exporters: [otlp_http]}
 YAML
+}
+
+# The same: gzip, ten seconds for an answer, tried again for ever. How much may wait cannot be told it. An authority it
+# takes only with a certificate of its own, so it believes anybody.
+rotel_options() {
+  local compression=gzip
+  [ "$1" != rotel-plain ] || compression=none
+  [[ $2 != https:* ]] || command+=(--otlp-exporter-tls-skip-verify)
+  command+=(
+    --otlp-http-endpoint "$3" --otlp-grpc-endpoint "$4"
+    --exporter otlp --otlp-exporter-protocol http --otlp-exporter-endpoint "$2"
+    --otlp-exporter-compression "$compression"
+    --otlp-exporter-request-timeout 10s --otlp-exporter-retry-max-elapsed-time 1000000s
+  )
 }
 
 # A URL where nobody listens.

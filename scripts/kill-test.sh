@@ -8,7 +8,8 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/kill-test.sh [KILLS]     10,000 by default, some 15 to 30 a second
+Usage: scripts/kill-test.sh [--debug] [KILLS]     10,000 by default, some 15 to 30 a second; --debug takes the build
+                                                  that the tests have
        scripts/kill-test.sh --help
 
 TEST_SEED=NUMBER chooses the same kills again; their moments are the machine's own.
@@ -16,6 +17,11 @@ TEXT
 }
 
 main() {
+  local build=(--release)
+  if [ "${1-}" = --debug ]; then
+    build=()
+    shift
+  fi
   case ${1-10000} in
     -h | --help) usage && exit ;;
     *[!0-9]* | '') misuse "\`$1\` is no number of kills" ;;
@@ -23,7 +29,7 @@ main() {
   [ $# -le 1 ] || misuse "too many arguments"
   forget_inherited
   cd "$here"
-  TEST_KILLS=${1-10000} exec cargo test --release --locked --test it -- --ignored --exact --nocapture \
+  TEST_KILLS=${1-10000} exec cargo test ${build[@]+"${build[@]}"} --locked --test it -- --ignored --exact --nocapture \
     long::nothing_acknowledged_is_lost_over_random_kills </dev/null
 }
 

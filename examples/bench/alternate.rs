@@ -1,5 +1,6 @@
 //! A timer of commands that takes turns: in each round every command runs once, so that whatever else the machine does
-//! meanwhile falls on all of them alike.
+//! meanwhile falls on all of them alike. Each round begins with another, so that none has always to do with what the same
+//! one has left.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -38,7 +39,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     ensure!(rest.is_empty() && options.runs > 0, "pairs of a name and a command are wanted, and a run at least");
     let mut all: Vec<_> = pairs.iter().map(|[name, command]| Timed { name, command, times: Vec::new() }).collect();
     for round in 0..options.warmup + options.runs {
-        for timed in &mut all {
+        let first = round % all.len();
+        let (before, after) = all.split_at_mut(first);
+        for timed in after.iter_mut().chain(before) {
             let took = time(timed.command)?;
             if round >= options.warmup {
                 timed.times.push(took);

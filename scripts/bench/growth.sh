@@ -6,7 +6,7 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/bench/growth.sh [RUNS] [PART]...   RUNS of each, 10 unless told otherwise; prints Markdown tables
+Usage: scripts/bench/growth.sh [RUNS] [PART]...   RUNS of each, 5 unless told otherwise; prints Markdown tables
        scripts/bench/growth.sh --smoke            once, with little
        scripts/bench/growth.sh --help
 
@@ -44,7 +44,7 @@ grow_ledger() {
       commands+=("$rows rows" "env CCRUN_STATE_DIR=$scratch/states/$rows ccrun $arguments")
     done
     echo
-    bench alternate --runs "${runs:-$(usually 10 1)}" --heading "\`ccrun $arguments\`" "${commands[@]}" </dev/null
+    bench alternate --runs "${runs:-$(usually 5 1)}" --heading "\`ccrun $arguments\`" "${commands[@]}" </dev/null
   done
   rm -rf "$scratch/states"
 }
@@ -63,7 +63,7 @@ grow_backlog() {
   export state scratch
   export -f end_collectors until_gone
   echo
-  bench alternate --runs "${runs:-$(usually 10 1)}" --heading "a launch, and what waits" \
+  bench alternate --runs "${runs:-$(usually 5 1)}" --heading "a launch, and what waits" \
     --after "bash -c end_collectors" \
     "a program, nothing waits" "env CCRUN_STATE_DIR=$none $launch true" \
     "a program, 512 MiB wait" "env CCRUN_STATE_DIR=$full $launch true" \

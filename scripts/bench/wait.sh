@@ -7,10 +7,11 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/bench/wait.sh [RUNS]     RUNS of each, 10 unless told otherwise; prints a Markdown table
-       scripts/bench/wait.sh --smoke    once
+Usage: scripts/bench/wait.sh [RUNS] [WORD]...   RUNS of each, 10 unless told otherwise; prints a Markdown table
+       scripts/bench/wait.sh --smoke            once
        scripts/bench/wait.sh --help
 
+Words choose protocols (http, grpc) and backends (healthy, slow, silent, away); of what no word chooses, all are measured.
 Needs Claude Code, on PATH or by npm.
 TEXT
 }
@@ -31,22 +32,51 @@ main() {
   export ANTHROPIC_BASE_URL=$model ANTHROPIC_API_KEY=sk-ant-invented
   export CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1 DISABLE_AUTOUPDATER=1
   commands=("telemetry off" "claude -p hi" "through ccrun, this machine only" "ccrun claude -p hi")
-  local protocol
-  for protocol in http/protobuf grpc; do
-    both "$protocol" "a healthy backend" "$healthy"
-    [ "$smoke" = no ] || break
-    both "$protocol" "a backend 200 ms away" "$slow"
-    both "$protocol" "a backend that never answers" "$silent"
-    both "$protocol" "a backend that is away" "$closed"
+  local protocol backend
+  choose
+  for protocol in "${protocols[@]}"; do
+    for backend in "${backends[@]}"; do
+      case $backend in
+        healthy) both "$protocol" "a healthy backend" "$healthy" ;;
+        slow) both "$protocol" "a backend 200 ms away" "$slow" ;;
+        silent) both "$protocol" "a backend that never answers" "$silent" ;;
+        away) both "$protocol" "a backend that is away" "$closed" ;;
+      esac
+    done
   done
+  export state scratch
+  export -f leave_nothing end_collectors until_gone
   (close_all bench alternate --runs "${runs:-$(usually 10 1)}" --warmup "$(usually 1 0)" \
-    --heading "\`claude -p\`" "${commands[@]}") </dev/null
+    --heading "\`claude -p\`" --after "bash -c leave_nothing" "${commands[@]}") </dev/null
 }
 
-# Claude Code exporting by itself, and through ccrun, to that URL.
+choose() {
+  local word
+  protocols=() backends=()
+  for word in "${words[@]}"; do
+    case $word in
+      http) protocols+=(http/protobuf) ;;
+      grpc) protocols+=(grpc) ;;
+      healthy | slow | silent | away) backends+=("$word") ;;
+      *) misuse "there is no \`$word\` to measure" ;;
+    esac
+  done
+  [ ${#protocols[@]} -gt 0 ] || read -r -a protocols <<<"$(usually "http/protobuf grpc" grpc)"
+  [ ${#backends[@]} -gt 0 ] || read -r -a backends <<<"$(usually "healthy slow silent away" healthy)"
+}
+
+# A collector goes on for a while after its program, and what it has not delivered another would take up: that is no
+# matter of those that come later.
+leave_nothing() {
+  end_collectors
+  [ ! -d "$state" ] || ccrun queue purge --all --yes
+}
+
+# Claude Code exporting by itself, and through ccrun, to that URL: the same signals, and no more often.
 both() {
   local protocol=$1 name=$2 url=$3 direct
   direct="env CLAUDE_CODE_ENABLE_TELEMETRY=1 OTEL_METRICS_EXPORTER=otlp OTEL_LOGS_EXPORTER=otlp"
+  direct+=" OTEL_LOGS_EXPORT_INTERVAL=1000 OTEL_METRIC_EXPORT_INTERVAL=10000"
   direct+=" OTEL_EXPORTER_OTLP_PROTOCOL=$protocol OTEL_EXPORTER_OTLP_ENDPOINT=$url claude -p hi"
   commands+=("by itself to $name, $protocol" "$direct")
   commands+=("through ccrun to $name, $protocol"

@@ -27,8 +27,10 @@ main() {
   trap 'rm -rf "$scratch"' EXIT
   declare -A titles=()
   failed=()
+  # First, for it says how busy the machine was before.
+  heading >"$scratch/heading.md"
   measure "$@" >"$scratch/sections.md"
-  { heading && summary && cat "$scratch/sections.md"; } >"$scratch/new.md"
+  { cat "$scratch/heading.md" && summary && cat "$scratch/sections.md"; } >"$scratch/new.md"
   if [ "${1-}" = --smoke ]; then cat "$scratch/new.md"; else replace; fi
   say "done"
   [ ${#failed[@]} = 0 ] || {

@@ -6,7 +6,8 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/bench/growth.sh [RUNS] [PART]...   RUNS of each, 5 unless told otherwise; prints Markdown tables
+Usage: scripts/bench/growth.sh [RUNS] [PART]...   RUNS of each, 5 unless told otherwise, and 3 of the sessions;
+                                                  prints Markdown tables
        scripts/bench/growth.sh --smoke            once, with little
        scripts/bench/growth.sh --help
 
@@ -77,7 +78,7 @@ grow_sessions() {
   local -a counts
   read -r -a counts <<<"$(usually '1 20 100' '1 3')"
   serve 4 backend bench backend
-  for round in $(seq "$(usually 3 1)"); do
+  for round in $(seq "${runs:-$(usually 3 1)}"); do
     for count in "${counts[@]}"; do
       progress "growth: $count sessions at once, round $round"
       at_once "$count"

@@ -53,7 +53,7 @@ at_rest() {
   receive "$who" "$3"
   # What is done once after the start is no matter of rest; a destination is met by what is sent, and threads that were
   # needed for that go ten seconds later.
-  bench load "$url" --requests 3 --mixed >/dev/null
+  loaded "$who" --requests 3 --mixed || return 0
   sleep "$(usually 15 0)"
   used=$(processor) woken=$(wakeups)
   sleep "$seconds"
@@ -90,7 +90,7 @@ after_load() {
   for who in ccrun-tls otelcol-memory otelcol-disk otelcol-fsync rotel; do
     is_there "$who" || continue
     receive "$who" "$up"
-    bench load "$url" --requests "$(usually 180 6)" --mixed --every "$every" >/dev/null
+    loaded "$who" --requests "$(usually 180 6)" --mixed --every "$every" || continue
     sleep "$(usually 8 0)"
     record "$part pss" "$who" "$(memory Pss)"
     record "$part rss" "$who" "$(memory Rss)"
@@ -117,7 +117,7 @@ measure_backlog() {
   for who in ccrun otelcol-memory otelcol-disk rotel; do
     is_there "$who" || continue
     receive "$who" "$(closed_url)"
-    bench load "$url" --requests "$(usually 49900 20)" --connections 8 >/dev/null
+    loaded "$who" --requests "$(usually 49900 20)" --connections 8 || continue
     record "backlog rss" "$who" "$(memory Rss)"
     sleep "$(usually 8 0)"
     record "backlog pss" "$who" "$(memory Pss)"

@@ -63,6 +63,18 @@ dismiss() {
   esac
 }
 
+# Sends a load to what `receive` has started, with these options of `bench load`. False where another's did not take it,
+# which is ended then: what becomes of those must not end the run.
+loaded() {
+  local who=$1
+  shift
+  ! bounded 600 bench load "$url" "$@" >/dev/null 2>>"$said" || return 0
+  [[ $who != ccrun* ]] || fail "$who did not take its load: $(tail -n 1 "$said")"
+  progress "$who did not take its load: $(tail -n 1 "$said")"
+  dismiss "$who"
+  return 1
+}
+
 start_ccrun() {
   local profiles=$HOME/.config/ccrun/profiles
   printf '[destination.otlp]\ncompression = "none"\n' >"$profiles/plain.toml"

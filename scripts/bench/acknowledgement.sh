@@ -61,7 +61,7 @@ choose() {
     esac
   done
   [ ${#formats[@]} -gt 0 ] || formats=(protobuf json grpc gzip)
-  [ ${#sizes[@]} -gt 0 ] || read -r -a sizes <<<"$(usually "small usual large" small)"
+  [ ${#sizes[@]} -gt 0 ] || read -r -a sizes <<<"$(usually "small usual large" usual)"
   [ ${#counts[@]} -gt 0 ] || read -r -a counts <<<"$(usually "1 8" 8)"
   [ ${#receivers[@]} -gt 0 ] ||
     receivers=(ccrun otelcol-memory otelcol-disk otelcol-fsync rotel floor-read floor-one floor-eight insert-one

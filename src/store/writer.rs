@@ -1,5 +1,5 @@
 //! The thread that has the database: whatever waits to be written goes into one transaction, and nobody is answered
-//! before it is on disk. What is only read goes before that, and neither locks nor syncs anything.
+//! before it is on disk. What is only read comes after that, and neither locks nor syncs anything.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -177,19 +177,16 @@ struct Opened {
 
 impl Writer {
     fn run(mut self, mut queue: mpsc::Receiver<Work>) {
-        let mut group = Vec::with_capacity(GROUP);
-        while queue.blocking_recv_many(&mut group, GROUP) > 0 {
-            let mut writes = Vec::with_capacity(group.len());
-            for work in group.drain(..) {
-                match work {
-                    Work::Read(read) => self.read(read),
-                    Work::Write(write) => writes.push(write),
-                }
+        while let Some(work) = queue.blocking_recv() {
+            let (mut reads, mut done) = (Vec::new(), 0);
+            match work {
+                Work::Read(read) => reads.push(read),
+                Work::Write(write) => done = self.write(write, || next_write(&mut queue, &mut reads)),
             }
-            if !writes.is_empty() {
-                self.write(writes);
+            for read in reads {
+                self.read(read);
             }
-            self.checkpoint(!queue.is_empty());
+            self.checkpoint(done > 1 || !queue.is_empty());
         }
     }
 
@@ -212,25 +209,42 @@ impl Writer {
         self.opened.as_ref().map(|opened| &opened.connection).ok_or(StoreError::Closed)
     }
 
-    /// One transaction for all. If it fails, each has one of its own, so that only those fail that fail alone: cheaper
-    /// than to keep, for each, what would undo its part.
-    fn write(&mut self, mut group: Vec<Box<dyn Write>>) {
-        let together = self.transaction(&mut group);
-        let is_one = group.len() == 1;
-        for mut write in group {
+    /// One transaction for all that waits. If it fails, each has one of its own, so that only those fail that fail alone:
+    /// cheaper than to keep, for each, what would undo its part. Gives how many they were.
+    fn write(&mut self, first: Box<dyn Write>, more: impl FnMut() -> Option<Box<dyn Write>>) -> usize {
+        let mut group = vec![first];
+        let together = self.transaction(&mut group, more);
+        let count = group.len();
+        for write in group {
+            let mut alone = vec![write];
             let result = match &together {
-                Err(_) if !is_one => self.transaction(std::slice::from_mut(&mut write)),
+                Err(_) if count > 1 => self.transaction(&mut alone, || None),
                 result => result.clone(),
             };
-            write.reply(result);
+            for write in alone {
+                write.reply(result.clone());
+            }
         }
+        count
     }
 
-    fn transaction(&mut self, group: &mut [Box<dyn Write>]) -> Result<(), StoreError> {
+    /// One transaction for a group, and for what comes while it is done: the fewer commits, the fewer syncs.
+    fn transaction(
+        &mut self,
+        group: &mut Vec<Box<dyn Write>>,
+        mut more: impl FnMut() -> Option<Box<dyn Write>>,
+    ) -> Result<(), StoreError> {
         let Opened { connection, lock, .. } = self.locked()?;
         let result = (|| {
             execute(connection, "BEGIN IMMEDIATE")?;
-            group.iter_mut().try_for_each(|write| write.run(connection))?;
+            let mut done = 0;
+            while let Some(write) = group.get_mut(done) {
+                write.run(connection)?;
+                done += 1;
+                if done == group.len() && done < GROUP {
+                    group.extend(more());
+                }
+            }
             execute(connection, "COMMIT")
         })();
         if result.is_err() && !connection.is_autocommit() {
@@ -324,8 +338,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the log back into the database once it has grown, while nobody else writes and, unless it has grown twice
-    /// as long, nobody here waits.
+    /// Writes the log back into the database once it has grown, while nobody else writes; where there is much to do, only
+    /// once it has grown twice as long, for all of them wait.
     fn checkpoint(&mut self, is_busy: bool) {
         let Some(Opened { connection, lock, .. }) = &self.opened else { return };
         let due = if is_busy { 2 * super::LOG } else { super::LOG };
@@ -333,6 +347,16 @@ impl Writer {
             // One that a reader holds up, or that fails, is tried again after the next commit.
             drop(write_back(connection).and_then(|()| give_back(connection)));
             drop(lock.unlock());
+        }
+    }
+}
+
+/// The next piece of work that waits to be written; what is to be read before it is put aside.
+fn next_write(queue: &mut mpsc::Receiver<Work>, reads: &mut Vec<Read>) -> Option<Box<dyn Write>> {
+    loop {
+        match queue.try_recv().ok()? {
+            Work::Read(read) => reads.push(read),
+            Work::Write(write) => return Some(write),
         }
     }
 }

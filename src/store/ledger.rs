@@ -6,7 +6,7 @@
 
 mod read;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, OptionalExtension};
@@ -65,7 +65,7 @@ pub fn create(connection: &Connection) -> rusqlite::Result<()> {
 ///
 /// Runs in the caller's transaction, so that a batch and what it says commit together.
 pub fn insert(connection: &Connection, session: &str, usage: &[Usage]) -> rusqlite::Result<()> {
-    let mut sums: HashMap<Key<'_>, i64> = HashMap::new();
+    let mut sums: BTreeMap<Key<'_>, i64> = BTreeMap::new();
     let mut note = connection
         .prepare_cached("INSERT OR IGNORE INTO usage_seen (session, identity, amount) VALUES (?1, ?2, ?3)")?;
     for usage in usage {
@@ -76,7 +76,7 @@ pub fn insert(connection: &Connection, session: &str, usage: &[Usage]) -> rusqli
             *sum = sum.saturating_add(amount - before);
         }
     }
-    let mut strings = Strings { connection, session, clients: HashMap::new(), names: HashMap::new() };
+    let mut strings = Strings { connection, session, clients: BTreeMap::new(), names: BTreeMap::new() };
     let mut add = connection.prepare_cached(
         "INSERT INTO usage (slot, client, source, measure, name, amount) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT DO UPDATE SET amount = min(amount + excluded.amount, 9223372036854775807)",
@@ -109,7 +109,7 @@ pub fn report(connection: &Connection, query: &Query, zone: &TimeZone) -> rusqli
 }
 
 /// One row of the ledger.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Key<'a> {
     slot: i64,
     client: &'a str,
@@ -154,8 +154,8 @@ fn mark(connection: &Connection, client: i64, update: &str) -> rusqlite::Result<
 struct Strings<'a> {
     connection: &'a Connection,
     session: &'a str,
-    clients: HashMap<&'a str, i64>,
-    names: HashMap<&'a str, i64>,
+    clients: BTreeMap<&'a str, i64>,
+    names: BTreeMap<&'a str, i64>,
 }
 
 impl<'a> Strings<'a> {

@@ -7,7 +7,7 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/bench/acknowledgement.sh [RUNS] [WORD]...   RUNS of each, 3 unless told otherwise; prints Markdown tables
+Usage: scripts/bench/acknowledgement.sh [RUNS] [WORD]...   RUNS of each, 2 unless told otherwise; prints Markdown tables
        scripts/bench/acknowledgement.sh --smoke            once, with a few requests
        scripts/bench/acknowledgement.sh --help
 
@@ -23,7 +23,7 @@ main() {
   local round format size connections who
   choose
   find_others
-  for round in $(seq "${runs:-$(usually 3 1)}"); do
+  for round in $(seq "${runs:-$(usually 2 1)}"); do
     for format in "${formats[@]}"; do
       for size in "${sizes[@]}"; do
         for connections in "${counts[@]}"; do

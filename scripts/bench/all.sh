@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")/../.." && pwd)
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/bench/all.sh            everything, into docs/benchmarks.md; takes an hour and a quarter
+Usage: scripts/bench/all.sh            everything, into docs/benchmarks.md; takes most of an hour
        scripts/bench/all.sh RUNS       RUNS of each instead of what each finds right
        scripts/bench/all.sh --smoke    everything once, with as little as possible; prints it, and writes nothing
        scripts/bench/all.sh --help

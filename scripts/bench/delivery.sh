@@ -6,7 +6,7 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/bench/delivery.sh [RUNS] [PART]...   RUNS of each, 3 unless told otherwise; prints Markdown tables
+Usage: scripts/bench/delivery.sh [RUNS] [PART]...   RUNS of each, 2 unless told otherwise; prints Markdown tables
        scripts/bench/delivery.sh --smoke            once, with a few requests
        scripts/bench/delivery.sh --help
 
@@ -37,7 +37,7 @@ main() {
 
 measure() {
   local part=$1 round who
-  for round in $(seq "${runs:-$(usually 3 1)}"); do
+  for round in $(seq "${runs:-$(usually 2 1)}"); do
     for who in "${everyone[@]}"; do
       is_there "$who" || continue
       progress "delivery: $part, round $round, $who"

@@ -6,7 +6,7 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/bench/growth.sh [RUNS] [PART]...   RUNS of each, 5 unless told otherwise, and 3 of the sessions;
+Usage: scripts/bench/growth.sh [RUNS] [PART]...   RUNS of each, 3 unless told otherwise, and 2 of the sessions;
                                                   prints Markdown tables
        scripts/bench/growth.sh --smoke            once, with little
        scripts/bench/growth.sh --help
@@ -45,7 +45,7 @@ grow_ledger() {
       commands+=("$rows rows" "env CCRUN_STATE_DIR=$scratch/states/$rows ccrun $arguments")
     done
     echo
-    bench alternate --runs "${runs:-$(usually 5 1)}" --heading "\`ccrun $arguments\`" "${commands[@]}" </dev/null
+    bench alternate --runs "${runs:-$(usually 3 1)}" --heading "\`ccrun $arguments\`" "${commands[@]}" </dev/null
   done
   rm -rf "$scratch/states"
 }
@@ -64,7 +64,7 @@ grow_backlog() {
   export state scratch
   export -f end_collectors until_gone
   echo
-  bench alternate --runs "${runs:-$(usually 5 1)}" --heading "a launch, and what waits" \
+  bench alternate --runs "${runs:-$(usually 3 1)}" --heading "a launch, and what waits" \
     --after "bash -c end_collectors" \
     "a program, nothing waits" "env CCRUN_STATE_DIR=$none $launch true" \
     "a program, 512 MiB wait" "env CCRUN_STATE_DIR=$full $launch true" \
@@ -78,7 +78,7 @@ grow_sessions() {
   local -a counts
   read -r -a counts <<<"$(usually '1 20 100' '1 3')"
   serve 4 backend bench backend
-  for round in $(seq "${runs:-$(usually 3 1)}"); do
+  for round in $(seq "${runs:-$(usually 2 1)}"); do
     for count in "${counts[@]}"; do
       progress "growth: $count sessions at once, round $round"
       at_once "$count"

@@ -6,7 +6,7 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/bench/launch.sh [RUNS]     RUNS of each, 100 unless told otherwise; prints a Markdown table
+Usage: scripts/bench/launch.sh [RUNS]     RUNS of each, 50 unless told otherwise; prints a Markdown table
        scripts/bench/launch.sh --smoke    once
        scripts/bench/launch.sh --help
 
@@ -33,7 +33,7 @@ main() {
   export state scratch
   export -f end_collectors until_gone
   # A collector ends a while after its program, and would take the processor from those that come later.
-  bench alternate --runs "${runs:-$(usually 100 1)}" --warmup "$(usually 3 0)" --heading "a launch" \
+  bench alternate --runs "${runs:-$(usually 50 1)}" --warmup "$(usually 3 0)" --heading "a launch" \
     --after "bash -c end_collectors" "${commands[@]}" </dev/null
 }
 

@@ -7,7 +7,7 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/bench/memory.sh [RUNS] [PART]...   RUNS of each, 3 unless told otherwise; prints Markdown tables
+Usage: scripts/bench/memory.sh [RUNS] [PART]...   RUNS of each, 2 unless told otherwise; prints Markdown tables
        scripts/bench/memory.sh --smoke            once, with a few requests
        scripts/bench/memory.sh --help
 
@@ -28,7 +28,7 @@ main() {
       rest | session | ten-minutes | backlog) ;;
       *) misuse "there is no part \`$part\`" ;;
     esac
-    for round in $(seq "${runs:-$(usually 3 1)}"); do
+    for round in $(seq "${runs:-$(usually 2 1)}"); do
       progress "memory: $part, round $round"
       "measure_${part//-/_}"
     done

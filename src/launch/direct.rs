@@ -9,7 +9,7 @@ use anyhow::{Result, anyhow, bail};
 use super::{Prepared, Program, Settled, secrets, settle, variables};
 use crate::credential::{Answers, Vault};
 use crate::environment::{self, Changes};
-use crate::profile::Profile;
+use crate::profile::{Destination, Profile};
 use crate::setting::Setting;
 use crate::surroundings::Surroundings;
 use crate::trust::Seal;
@@ -77,6 +77,9 @@ pub fn headers(
 
 /// The same within the deadline.
 fn hurried(profile: &Profile, setting: &Setting, seal: Seal, answers: Answers) -> Result<BTreeMap<String, String>> {
+    if !profile.destinations.iter().any(Destination::has_headers) {
+        return Ok(BTreeMap::new());
+    }
     let (sender, receiver) = mpsc::channel();
     let (profile, setting) = (profile.clone(), setting.clone());
     // A keyring may hang for ever; the thread ends when the process becomes the program.

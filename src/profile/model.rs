@@ -118,6 +118,13 @@ pub struct Destination {
     pub verify: Option<String>,
 }
 
+impl Destination {
+    /// Whether its requests carry headers of its own, which have to be fetched.
+    pub fn has_headers(&self) -> bool {
+        !self.headers.is_empty() || self.headers_helper.is_some()
+    }
+}
+
 /// `[destination.NAME.tls]`. All files are PEM.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tls {

@@ -211,12 +211,13 @@ memory() {
 # Seconds of processor time that it has used, all its threads together, to the nanosecond for those that live.
 processor() {
   local pid
-  for pid in "${pids[@]}"; do cat "/proc/$pid"/task/*/schedstat; done | awk '{ sum += $1 } END { printf "%.6f\n", sum / 1e9 }'
+  # A thread may end meanwhile.
+  for pid in "${pids[@]}"; do cat "/proc/$pid"/task/*/schedstat 2>/dev/null || true; done | awk '{ sum += $1 } END { printf "%.6f\n", sum / 1e9 }'
 }
 
 # How often its threads have gone to sleep, which is how often they were woken.
 wakeups() {
   local pid
-  for pid in "${pids[@]}"; do cat "/proc/$pid"/task/*/status; done |
+  for pid in "${pids[@]}"; do cat "/proc/$pid"/task/*/status 2>/dev/null || true; done |
     awk '$1 == "voluntary_ctxt_switches:" { sum += $2 } END { print sum + 0 }'
 }

@@ -52,10 +52,7 @@ count() {
 compare() {
   local before
   before=$(sed -n "s/^$2 //p" "$baseline")
-  if [ -z "$before" ]; then
-    row "$1" "$3" – – –
-    return 0
-  fi
+  [ -n "$before" ] || fail "guard.txt has no number for $2: \`scripts/bench/guard.sh write\` counts it"
   row "$1" "$3" "$before" "$(awk -v now="$3" -v before="$before" 'BEGIN { printf "%.2f ×", now / before }')" \
     "1.$margin ×"
   [ "$3" -le $((before * (100 + margin) / 100)) ] || over+="${over:+, }$2"

@@ -212,7 +212,8 @@ memory() {
 processor() {
   local pid
   # A thread may end meanwhile.
-  for pid in "${pids[@]}"; do cat "/proc/$pid"/task/*/schedstat 2>/dev/null || true; done | awk '{ sum += $1 } END { printf "%.6f\n", sum / 1e9 }'
+  for pid in "${pids[@]}"; do cat "/proc/$pid"/task/*/schedstat 2>/dev/null || true; done |
+    awk '{ sum += $1 } END { printf "%.6f\n", sum / 1e9 }'
 }
 
 # How often its threads have gone to sleep, which is how often they were woken.

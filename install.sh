@@ -1,8 +1,8 @@
 #!/bin/sh
-# Installs ccrun for this user, built here or from an archive that was built elsewhere; and takes it out again.
+# Installs ccrun for this user, built here or from an archive, and uninstalls it.
 set -eu
 
-# What marks the line of ours in a shell's rc file.
+# Marks the line that this script adds to a shell's rc file.
 mark='# ccrun'
 
 usage() {
@@ -10,14 +10,14 @@ usage() {
 Usage: ./install.sh [OPTION]...                 install ccrun, its man pages and completions
        ./install.sh --uninstall [OPTION]...     remove them, and keep what ccrun has recorded
 
-  --prefix DIR    below which directory [default: ~/.local]
-  --from FILE     install an archive of scripts/release.sh instead of building; FILE.sha256 must be beside it
+  --prefix DIR    install below this directory [default: ~/.local]
+  --from FILE     install an archive of scripts/release.sh instead of building; needs FILE.sha256 beside it
   --with-alias    add a line to your shell's rc file, so that `claude` is `ccrun claude` (bash, zsh, fish)
-  --purge         with --uninstall: remove profiles, records and what is not delivered yet, too
-  --dry-run       say what would be done, and do nothing
+  --purge         with --uninstall: also remove profiles, records and undelivered telemetry
+  --dry-run       show what would be done, without doing it
 
-Running sessions keep the program they started with. Without --with-alias no rc file is changed; Claude Code's own
-~/.local/bin/claude is never touched.
+Running sessions keep the program they started with. Without --with-alias, no rc file is changed. Claude Code's own
+~/.local/bin/claude is never changed.
 TEXT
 }
 
@@ -46,7 +46,7 @@ main() {
   done
   [ "$purge" = no ] || [ "$action" = uninstall ] || misuse "--purge goes with --uninstall"
   if [ -z "$prefix" ]; then
-    [ -n "${HOME-}" ] || fail "HOME is not set: say where to with --prefix DIR"
+    [ -n "${HOME-}" ] || fail "HOME is not set: choose a directory with --prefix DIR"
     prefix=$HOME/.local
   fi
   case $prefix in
@@ -59,9 +59,9 @@ main() {
   bash_completion=$prefix/share/bash-completion/completions/ccrun
   zsh_completion=$prefix/share/zsh/site-functions/_ccrun
   fish_completion=$prefix/share/fish/vendor_completions.d/ccrun.fish
-  # Replacing or removing these would undo what someone else has set up.
-  [ ! -L "$target" ] || fail "$target is a symbolic link, which this script never makes: it is left alone"
-  [ ! -d "$target" ] || fail "$target is a directory: it is left alone"
+  # Replacing or removing these would undo something that this script has not set up.
+  [ ! -L "$target" ] || fail "$target is a symbolic link, which this script does not create: it is left unchanged"
+  [ ! -d "$target" ] || fail "$target is a directory: it is left unchanged"
   temporary=
   trap 'clean' EXIT
   trap 'exit 1' HUP INT TERM
@@ -76,21 +76,21 @@ install() {
   check_directory
   [ "$with_alias" = no ] || rc_file
   if [ "$dry" = yes ]; then
-    echo "would ${archive:+check and }install ${archive:-what cargo builds here} as $target,"
+    echo "would ${archive:+check and }install ${archive:-a build of these sources} as $target,"
     echo "with man pages in $man and completions for bash, zsh and fish below $prefix/share"
     [ "$with_alias" = no ] || would_add_alias
     return
   fi
-  temporary=$(mktemp -d) || fail "cannot make a temporary directory"
+  temporary=$(mktemp -d) || fail "cannot create a temporary directory"
   if [ -n "$archive" ]; then
     unpack
   elif [ -x "$here/bin/ccrun" ] && [ ! -e "$here/Cargo.toml" ]; then
-    # This is the archive, unpacked.
+    # This script is in an unpacked archive.
     program=$here/bin/ccrun
   else
     build
   fi
-  "$program" man "$temporary/man" || fail "$program does not run here: nothing has been installed"
+  "$program" man "$temporary/man" || fail "$program does not run on this machine: nothing has been installed"
   "$program" init bash --without-alias >"$temporary/bash"
   "$program" init zsh --without-alias >"$temporary/zsh"
   "$program" init fish --without-alias >"$temporary/fish"
@@ -117,23 +117,23 @@ build() {
   command -v cargo >/dev/null || fail "cargo is not installed: get Rust with rustup, then run this again, or use --from"
   built=${CARGO_TARGET_DIR:-$here/target}
   echo "building ccrun (the release build takes some minutes)"
-  # Named, because cargo looks for it from the working directory up.
+  # The path is given because cargo searches for its configuration from the working directory upwards.
   cargo build --release --locked --config "$here/.cargo/config.toml" --manifest-path "$here/Cargo.toml" \
     --target-dir "$built" --bin ccrun ||
     fail "the build failed: nothing has been installed"
   program=$built/release/ccrun
 }
 
-# An archive is believed only with its checksum beside it.
+# An archive is trusted only with its checksum beside it.
 unpack() {
-  [ -f "$archive" ] || fail "$archive is not there"
-  [ -f "$archive.sha256" ] || fail "$archive.sha256 is not there: without it the archive cannot be checked"
+  [ -f "$archive" ] || fail "$archive does not exist"
+  [ -f "$archive.sha256" ] || fail "$archive.sha256 does not exist, so the archive cannot be checked"
   wanted=$(cut -d ' ' -f 1 "$archive.sha256")
   found=$(digest "$archive") || fail "neither sha256sum nor shasum is installed: the archive cannot be checked"
-  [ "$found" = "$wanted" ] || fail "$archive is not what its checksum says (has $found, should have $wanted)"
+  [ "$found" = "$wanted" ] || fail "$archive does not match its checksum (expected $wanted, found $found)"
   tar -xzf "$archive" -C "$temporary" || fail "$archive cannot be unpacked: nothing has been installed"
   for program in "$temporary"/*/bin/ccrun; do
-    [ -f "$program" ] || fail "$archive holds no ccrun: nothing has been installed"
+    [ -f "$program" ] || fail "$archive does not contain ccrun: nothing has been installed"
   done
 }
 
@@ -145,7 +145,7 @@ digest() {
   fi
 }
 
-# Before the build, which is long: the nearest directory that exists is where writing would fail.
+# Checked before the long build. The nearest existing directory is the one where writing would fail.
 check_directory() {
   nearest=$prefix/bin
   while [ ! -e "$nearest" ] && [ ! -L "$nearest" ]; do
@@ -157,11 +157,11 @@ check_directory() {
   fi
 }
 
-# A copy beside the target, renamed over it: whoever starts ccrun meanwhile finds the old one or the new one whole,
-# and what runs keeps the old one.
+# Copies beside the target and renames, so that a ccrun starting meanwhile is either the old or the new one. Running
+# processes keep the old one.
 put() {
   directory=$(dirname "$2")
-  mkdir -p "$directory" || fail "cannot make $directory"
+  mkdir -p "$directory" || fail "cannot create $directory"
   new=$directory/.ccrun.$$
   if ! { cp "$1" "$new" && chmod "$3" "$new" && mv -f "$new" "$2"; }; then
     rm -f "$new"
@@ -173,15 +173,31 @@ mention_path() {
   case :${PATH-}: in
     *":$prefix/bin:"*) ;;
     *)
-      echo "$prefix/bin is not on your PATH: add it, or call ccrun by its path"
+      echo "$prefix/bin is not on your PATH. To add it, run this line, and put it into your shell's rc file:"
+      echo "  $(path_line)"
       return
       ;;
   esac
   first=$(command -v ccrun || true)
-  [ "$first" = "$target" ] || echo "but \`ccrun\` means $first here, which comes earlier on your PATH"
+  [ "$first" = "$target" ] || echo "note: \`ccrun\` currently runs $first, which comes earlier on your PATH"
 }
 
-# Sets `rc` and the line that belongs there, for the user's shell.
+# The command that puts the directory first on PATH, in the syntax of the user's shell.
+path_line() {
+  case $prefix in
+    "${HOME-/}"/*[!A-Za-z0-9/._-]*) quoted=yes ;;
+    "${HOME-/}"/*) quoted=no shown="\$HOME/${prefix#"$HOME"/}/bin" ;;
+    *) quoted=yes ;;
+  esac
+  [ "$quoted" = no ] || shown=$(printf %s "$prefix/bin" | sed "s/'/'\\\\''/g; s/^/'/; s/\$/'/")
+  case ${SHELL-}/$quoted in
+    */fish/*) echo "fish_add_path $shown" ;;
+    */yes) echo "export PATH=$shown:\"\$PATH\"" ;;
+    *) echo "export PATH=\"$shown:\$PATH\"" ;;
+  esac
+}
+
+# Sets `rc` and the line for the user's shell.
 rc_file() {
   [ -n "${HOME-}" ] || fail "HOME is not set: there is no rc file to add an alias to"
   quoted=$(printf %s "$target" | sed "s/'/'\\\\''/g")
@@ -189,7 +205,7 @@ rc_file() {
     */bash) rc=$HOME/.bashrc line="eval \"\$('$quoted' init bash)\"  $mark" ;;
     */zsh) rc=${ZDOTDIR:-$HOME}/.zshrc line="eval \"\$('$quoted' init zsh)\"  $mark" ;;
     */fish) rc=${XDG_CONFIG_HOME:-$HOME/.config}/fish/config.fish line="'$quoted' init fish | source  $mark" ;;
-    *) fail "--with-alias knows bash, zsh and fish, and SHELL is \`${SHELL-}\`: add an alias by hand" ;;
+    *) fail "--with-alias supports bash, zsh and fish, but SHELL is \`${SHELL-}\`: add the alias yourself" ;;
   esac
 }
 
@@ -200,42 +216,121 @@ would_add_alias() {
 
 add_alias() {
   if [ -f "$rc" ] && grep -Fqx "$line" "$rc"; then
-    echo "$rc has the alias already"
+    echo "$rc already has the alias"
     return
   fi
-  mkdir -p "$(dirname "$rc")" || fail "cannot make $(dirname "$rc")"
-  # A last line without an end would swallow ours.
+  mkdir -p "$(dirname "$rc")" || fail "cannot create $(dirname "$rc")"
+  # If the last line has no newline, the new line would be appended to it.
   if [ -s "$rc" ] && [ -n "$(tail -c 1 "$rc")" ]; then echo >>"$rc"; fi
   echo "$line" >>"$rc" || fail "cannot write to $rc"
-  echo "added to $rc, for shells that start from now on: $line"
+  echo "added to $rc (new shells use it): $line"
 }
 
 uninstall() {
-  state=$(state_directory)
   config=$(config_directory)
-  for record in "$state"/wired/*.record; do
-    [ ! -e "$record" ] ||
-      fail "settings of Claude Code's or of an editor's still name ccrun: run \`ccrun unwire claude\` and \`ccrun unwire code\` first"
-  done
+  each_state refuse_wired
   if [ ! -e "$target" ]; then
-    echo "$target is not there: nothing to remove"
+    echo "$target does not exist: nothing to remove"
   fi
   for file in "$target" "$man"/ccrun.1 "$man"/ccrun-*.1 "$bash_completion" "$zsh_completion" "$fish_completion"; do
     remove "$file"
   done
   remove_alias
-  for directory in "$state" "$config"; do
-    [ -d "$directory" ] || continue
-    if [ "$purge" = no ]; then
-      echo "kept what ccrun has recorded, and your profiles: $directory"
-    elif [ "$dry" = yes ]; then
-      echo "would remove $directory with all that is in it"
-    else
-      rm -rf "$directory" || fail "cannot remove $directory"
-      echo "removed $directory"
-    fi
+  each_state purge_or_keep
+  # On macOS both are one directory.
+  [ "$config" = "$(default_state)" ] || purge_or_keep "$config"
+  [ "$purge" = no ] || echo "the keyring stays unchanged: its entries for the service \`ccrun\` are kept"
+}
+
+# Calls $1 with each directory in which ccrun keeps its records, or kept them under another setting.
+each_state() {
+  default=$(default_state)
+  configured=$(configured_state)
+  "$1" "$default"
+  [ -z "$configured" ] || [ "$configured" = "$default" ] || "$1" "$configured"
+  case ${CCRUN_STATE_DIR-} in
+    "$default" | "$configured") ;;
+    # ccrun accepts only absolute paths.
+    /*) "$1" "$CCRUN_STATE_DIR" ;;
+  esac
+  # The alternatives for a home directory on another machine.
+  for moved in "/var/tmp/ccrun-$(id -u)" "${XDG_RUNTIME_DIR:-/nonexistent}/ccrun"; do
+    # Other users may write to /var/tmp.
+    [ -L "$moved" ] || [ -z "$(find "$moved" -prune -user "$(id -u)" 2>/dev/null)" ] || "$1" "$moved"
   done
-  [ "$purge" = no ] || echo "what is in the keyring stays there: its entries are those of the service \`ccrun\`"
+}
+
+refuse_wired() {
+  for record in "$1"/wired/*.record; do
+    [ ! -e "$record" ] ||
+      fail "settings of Claude Code or of an editor still use ccrun: run \`ccrun unwire claude\` and \`ccrun unwire code\` first"
+  done
+}
+
+purge_or_keep() {
+  [ -d "$1" ] || return 0
+  if [ "$purge" = no ]; then
+    echo "kept your profiles and what ccrun has recorded: $1"
+  elif [ "$dry" = yes ]; then
+    echo "would remove ccrun's files in $1"
+  else
+    purge "$1"
+  fi
+}
+
+# Removes only files that ccrun creates, by name: a configured directory may also contain the user's own files.
+purge() {
+  rm -f "$1"/store-[0-9].* "$1"/ledger-[0-9].* "$1"/key "$1"/clock "$1"/notice "$1"/notice.[0-9]* "$1"/inherited "$1"/moved \
+    "$1"/wired/settings-*.record "$1"/wired/settings-*.before "$1"/wired/lock "$1"/wired/ccrun-wrap || cannot_remove "$1"
+  for made in locks totals trust credentials silent unkept; do remove_made "$1/$made" ''; done
+  remove_made "$1/settings" .json
+  remove_made "$1/logs" .log
+  for log in "$1"/spool/*; do
+    is_made "${log##*/}" || continue
+    rm -f "$log"/lock "$log"/[0-9]*-[0-9]* || cannot_remove "$log"
+    remove_empty "$log"
+  done
+  remove_empty "$1/spool"
+  remove_empty "$1/wired"
+  if [ "$1" = "$config" ]; then
+    rm -f "$1"/config.toml "$1"/profiles/*.toml || cannot_remove "$1"
+    remove_empty "$1/profiles"
+  fi
+  remove_empty "$1"
+  if [ -d "$1" ]; then
+    echo "removed ccrun's files in $1, and kept the others"
+  else
+    echo "removed $1"
+  fi
+}
+
+# Removes the files in directory $1 that ccrun has named and that end in $2, and unfinished temporary files.
+remove_made() {
+  for file in "$1"/*"$2"; do
+    name=${file##*/}
+    is_made "${name%"$2"}" || continue
+    rm -f "$file" || cannot_remove "$file"
+  done
+  rm -f "$1"/.tmp?????? || cannot_remove "$1"
+  remove_empty "$1"
+}
+
+# Whether a name is one that ccrun generates: at least 16 hexadecimal digits.
+is_made() {
+  case $1 in
+    *[!0-9a-f]*) return 1 ;;
+    ????????????????*) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
+# Links are kept, because ccrun does not create them.
+remove_empty() {
+  [ -L "$1" ] || rmdir "$1" 2>/dev/null || true
+}
+
+cannot_remove() {
+  fail "cannot remove $1"
 }
 
 remove() {
@@ -248,7 +343,7 @@ remove() {
   echo "removed $1"
 }
 
-# The very line that --with-alias adds; whatever else names ccrun is the user's own.
+# Exactly the line that --with-alias adds. Other lines that mention ccrun are the user's.
 remove_alias() {
   [ -n "${HOME-}" ] || return 0
   for shell in bash zsh fish; do
@@ -259,8 +354,8 @@ remove_alias() {
       echo "would remove from $rc: $line"
       continue
     fi
-    # Written back into the same file, which may be a link.
-    rest=$(mktemp) || fail "cannot make a temporary file"
+    # Written into the same file, which may be a link.
+    rest=$(mktemp) || fail "cannot create a temporary file"
     grep -Fvx "$line" "$rc" >"$rest" || true
     cat "$rest" >"$rc" || fail "cannot write to $rc"
     rm -f "$rest"
@@ -276,14 +371,30 @@ config_directory() {
   fi
 }
 
-state_directory() {
-  if [ -n "${CCRUN_STATE_DIR-}" ]; then
-    echo "$CCRUN_STATE_DIR"
-  elif [ "$(uname)" = Darwin ]; then
+default_state() {
+  if [ "$(uname)" = Darwin ]; then
     config_directory
   else
     echo "${XDG_STATE_HOME:-${HOME-}/.local/state}/ccrun"
   fi
+}
+
+# The `state_dir` in the user's config.toml, or in the system's; empty if neither has one.
+configured_state() {
+  system=/etc/ccrun
+  [ "$(uname)" != Darwin ] || system='/Library/Application Support/ccrun'
+  for file in "$(config_directory)/config.toml" "$system/config.toml"; do
+    [ -f "$file" ] || continue
+    # Keys in tables are ignored.
+    found=$(sed -n -e '/^[[:space:]]*\[/q' \
+      -e "s/^[[:space:]]*state_dir[[:space:]]*=[[:space:]]*\([\"']\)\(.*\)\1[[:space:]]*\(#.*\)\{0,1\}\$/\2/p" "$file")
+    case $found in
+      '') ;;
+      *\\*) fail "cannot read \`state_dir\` in $file: write it without backslashes" ;;
+      /*) echo "$found" && return ;;
+      *) echo "$(config_directory)/$found" && return ;;
+    esac
+  done
 }
 
 fail() {

@@ -1,4 +1,6 @@
-//! The pure parts: a request rewritten, transcoded and read, and a profile resolved.
+//! The pure parts: rewriting, converting and reading a request, and resolving a profile.
+
+#![expect(clippy::disallowed_methods, reason = "a benchmark takes any moment")]
 
 #[path = "../examples/bench/bodies.rs"]
 #[allow(dead_code, reason = "what the other benchmarks take of it")]
@@ -12,16 +14,16 @@ use std::hint::black_box;
 
 use anyhow::Context;
 use bodies::{Format, Size, Template};
-use ccrun::credential::Keyring;
 use ccrun::otlp::{json_to_protobuf, protobuf_to_json, rewrite};
 use ccrun::profile::Selection;
-use ccrun::setting::Setting;
-use ccrun::surroundings::Places;
+use ccrun::secret::Keyring;
+use ccrun::state::Places;
 use ccrun::usage::extract;
+use ccrun::workspace::{Config, Workspace};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use jiff::Timestamp;
 
-/// The most bytes that a request may take in either form.
+/// The largest request in either form, in bytes.
 const LIMIT: usize = 64 << 20;
 
 fn main() -> anyhow::Result<()> {
@@ -39,9 +41,8 @@ fn requests(criterion: &mut Criterion) -> anyhow::Result<()> {
         let template = Template::events(size, Format::Protobuf)?;
         let (signal, body) = (template.signal, template.number(0)?);
         let json = protobuf_to_json(signal, &body, LIMIT)?;
-        let now = Timestamp::now();
+        let now = Timestamp::now().as_millisecond();
         rewrite(signal, &body, &rules)?;
-        extract(signal, &body, now)?;
         json_to_protobuf(signal, &json, LIMIT)?;
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_function(BenchmarkId::new("rewrite", name), |bencher| {
@@ -61,7 +62,7 @@ fn requests(criterion: &mut Criterion) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A built-in profile, one of the user's, and one over twenty others.
+/// A built-in profile, a user's profile, and one that extends twenty others.
 fn resolve(criterion: &mut Criterion) -> anyhow::Result<()> {
     let home = tempfile::tempdir()?;
     let config = home.path().join("config");
@@ -81,24 +82,27 @@ fn resolve(criterion: &mut Criterion) -> anyhow::Result<()> {
         moved_from: None,
         claude: home.path().join(".claude"),
     };
-    let setting = Setting {
+    let workspace = Workspace {
         places,
         variables: BTreeMap::new(),
         withheld: BTreeSet::new(),
         project: None,
         keyring: Keyring::Desktop,
+        ledger: ccrun::workspace::LedgerRules::default(),
     };
+    let config = Config::default();
     let mut group = criterion.benchmark_group("resolve");
     for name in ["local", "one", "twenty"] {
         let selection = Selection { profiles: vec![name.to_owned()], ..Selection::default() };
-        setting.resolve(&selection).ok().with_context(|| format!("profile {name} cannot be resolved"))?;
-        group.bench_function(name, |bencher| bencher.iter(|| setting.resolve(black_box(&selection)).is_ok()));
+        workspace.resolve(&selection, &config).ok().with_context(|| format!("profile {name} cannot be resolved"))?;
+        group
+            .bench_function(name, |bencher| bencher.iter(|| workspace.resolve(black_box(&selection), &config).is_ok()));
     }
     group.finish();
     Ok(())
 }
 
-/// A profile of a usual size.
+/// A profile of a typical size.
 fn part(number: usize) -> String {
     format!(
         "description = \"part {number} of a team's profile\"\n[vars]\nregion-{number} = \"eu\"\n\

@@ -1,38 +1,35 @@
-//! Serves the stand-in for the model until its standard input closes, and prints its URL as the first line.
-
-#[path = "../tests/support/model.rs"]
-mod model;
+//! Serves the stand-in model until its standard input closes. The first line of output is its URL.
 
 use std::io::{self, BufRead, Write};
 
+use ccrun::doctor::live::model::{Model, Script, Usage};
 use clap::Parser;
-use model::{Model, Script, Usage};
 
-/// A stand-in for the model, for Claude Code's `ANTHROPIC_BASE_URL`; it answers until standard input closes.
+/// A stand-in model for Claude Code's `ANTHROPIC_BASE_URL`; it runs until standard input closes
 #[derive(Parser)]
 struct Options {
-    /// What it answers
+    /// Text of the answers
     #[arg(long, default_value = "Hi! I am a stand-in for the model.")]
     text: String,
-    /// First asks for this command to be run by the Bash tool
+    /// Ask the Bash tool to run this command first
     #[arg(long, value_name = "COMMAND")]
     bash: Option<String>,
-    /// Stops after the text's first line, or in its middle, until a line comes on standard input
+    /// Stall after the first line or in the middle of the text, until a line arrives on standard input
     #[arg(long)]
     stall: bool,
-    /// Prints what was asked to standard error, a line each, when standard input closes
+    /// Print the prompts to standard error, one a line, when standard input closes
     #[arg(long)]
     log: bool,
-    /// Input tokens that each answer reports
+    /// Input tokens in the usage of each answer
     #[arg(long, value_name = "TOKENS", default_value_t = 1200)]
     input: u64,
-    /// Output tokens that each answer reports
+    /// Output tokens in the usage of each answer
     #[arg(long, value_name = "TOKENS", default_value_t = 40)]
     output: u64,
-    /// Tokens read from the cache that each answer reports
+    /// Tokens read from the cache in the usage of each answer
     #[arg(long, value_name = "TOKENS", default_value_t = 300)]
     cache_read: u64,
-    /// Tokens written to the cache that each answer reports
+    /// Tokens written to the cache in the usage of each answer
     #[arg(long, value_name = "TOKENS", default_value_t = 50)]
     cache_creation: u64,
 }
@@ -51,7 +48,10 @@ fn main() -> io::Result<()> {
     if options.stall {
         script = script.stalling();
     }
-    let model = Model::start(script);
+    if options.log {
+        script = script.recording();
+    }
+    let model = Model::start(script)?;
     writeln!(io::stdout(), "{}", model.url())?;
     for line in io::stdin().lock().lines() {
         line?;

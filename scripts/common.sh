@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# What the scripts here share; they source it.
+# Functions that the scripts here share. They source this file.
 
-# A session that a script is started from must not leak into the ones it starts, and CI makes ccrun wait for them.
-# Where the counterparts are is no matter of a session.
+# Variables of a session around the script must not leak into the sessions that it starts, and CI would make ccrun wait
+# for them. The cache of counterparts is kept, because it does not affect a session.
 forget_inherited() {
   local name
   for name in CI CLAUDECODE "${!CCRUN_@}" "${!OTEL_@}"; do
@@ -10,7 +10,7 @@ forget_inherited() {
   done
 }
 
-# So that nothing here can spend anyone's money by mistake.
+# No script can spend money on a real account by mistake.
 forget_account() {
   local name
   for name in "${!ANTHROPIC_@}" "${!CLAUDE_@}"; do
@@ -18,8 +18,8 @@ forget_account() {
   done
 }
 
-# Runs a command for so many seconds at most; 124 says that it took longer. A machine without a usable `timeout` goes
-# without. In the foreground, or else Ctrl-C would reach the script and not what it waits for.
+# Runs a command with a time limit in seconds. Returns 124 if it took longer. Without a usable `timeout`, there is no
+# limit. The command runs in the foreground. Otherwise Ctrl-C would reach the script but not the command.
 bounded() {
   local limit=$1
   shift
@@ -28,4 +28,18 @@ bounded() {
   else
     "$@"
   fi
+}
+
+# Reads the arguments of a script that checks a Claude Code program. Sets `list` to yes or no, and `client` to the path
+# of the program. The script defines `here`, `usage` and `fail`.
+# shellcheck disable=SC2034 # the script reads them
+client_arguments() {
+  list=no
+  case ${1-} in
+    -h | --help) usage && exit ;;
+    --list) list=yes && shift ;;
+    -*) usage >&2 && exit 2 ;;
+  esac
+  [ $# -le 1 ] || { usage >&2 && exit 2; }
+  client=${1-$("${here:?}/scripts/counterparts.sh" --path claude)} || fail "Claude Code is not installed: run scripts/counterparts.sh claude"
 }

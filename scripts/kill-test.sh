@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Kills collectors at random moments under load and compares what was acknowledged with what was delivered: the long
-# test of that, alone, with the release build and more kills.
+# Kills collectors at random moments under load and compares acknowledged with delivered records. Runs the long kill
+# test alone, with the release build and more kills.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=scripts/common.sh
@@ -8,11 +8,11 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/kill-test.sh [--debug] [KILLS]     10,000 by default, some 15 to 30 a second; --debug takes the build
-                                                  that the tests have
+Usage: scripts/kill-test.sh [--debug] [KILLS]     10,000 by default, about 15 to 30 a second; --debug uses the debug
+                                                  build of the tests
        scripts/kill-test.sh --help
 
-TEST_SEED=NUMBER chooses the same kills again; their moments are the machine's own.
+TEST_SEED=NUMBER repeats the same kills, but not at exactly the same moments.
 TEXT
 }
 

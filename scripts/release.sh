@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds ccrun for others and packs it: bin, man pages, completions' installer and licences, with a checksum beside it.
+# Builds release archives of ccrun with the binary, install.sh, the README and the licences, each with a checksum.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 
@@ -7,15 +7,15 @@ usage() {
   cat <<'TEXT'
 Usage: scripts/release.sh [--target TRIPLE]... [--out DIR]
 
-Makes DIR/ccrun-VERSION-TRIPLE.tar.gz and .sha256 for each target, by default for this machine's and into dist/.
-`install.sh --from` takes them, and is in them.
+Writes DIR/ccrun-VERSION-TRIPLE.tar.gz and .sha256 for each target. Defaults: this machine's target, and dist/.
+`install.sh --from` installs an archive, and each archive contains install.sh.
 
-  x86_64-unknown-linux-gnu, aarch64-unknown-linux-gnu    a machine of that kind, with a C compiler. The program needs a
-                                                         glibc as new as that machine's: build on an old one
+  x86_64-unknown-linux-gnu, aarch64-unknown-linux-gnu    on a machine of that kind, with a C compiler. The program needs
+                                                         a glibc at least as new as that machine's: build on an old one
   x86_64-unknown-linux-musl, aarch64-unknown-linux-musl  any Linux: `rustup target add TRIPLE`, and musl-gcc
   x86_64-apple-darwin, aarch64-apple-darwin              on a Mac, with its command line tools: `rustup target add
-                                                         TRIPLE`; sign it there with `codesign`, for macOS runs nothing
-                                                         that was downloaded and is not signed
+                                                         TRIPLE`; sign it there with `codesign`, because macOS does not
+                                                         run downloaded programs that are not signed
 TEXT
 }
 
@@ -48,7 +48,7 @@ pack() {
   cp "$built/$target/release/ccrun" "$work/$name/bin/ccrun"
   chmod 755 "$work/$name/bin/ccrun"
   cp "$here"/install.sh "$here"/README.md "$here"/LICENSE* "$work/$name/"
-  # Where tar is GNU's the same bytes whoever packs them, and whenever.
+  # With GNU tar, the archive is the same for every user and at any time.
   local same=()
   ! tar --version | grep -q GNU || same=(--sort=name --owner=0 --group=0 --numeric-owner --mtime=@0)
   tar -cf - -C "$work" ${same[@]+"${same[@]}"} "$name" | gzip -n >"$work/$name.tar.gz"

@@ -1,25 +1,25 @@
 #!/usr/bin/env bash
-# Sets up what the tests need and runs them; what cannot be had is skipped by name, with the reason.
+# Installs what the tests need and runs them. Tests without their counterpart are skipped, with the reason.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=scripts/common.sh
 . "$here/scripts/common.sh"
 
-# Seconds: a test that hangs must not hang the run. The builds are not in it.
+# Seconds. A hanging test must not block the run. Builds have no limit.
 group_limit=600
 long_limit=1800
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/test.sh           all tests, but those that take long
-       scripts/test.sh --all     those too: against the OpenTelemetry Collector, Prometheus and
+Usage: scripts/test.sh           all tests except the long ones
+       scripts/test.sh --all     also those with the OpenTelemetry Collector, Prometheus and
                                  VictoriaMetrics, and the long ones
        scripts/test.sh --help
 
-The plain tests need Rust and a C compiler. The others need programs that scripts/counterparts.sh takes into a cache
-outside the repository, with npm, python3 and go; and tmux, gnome-keyring, secret-tool, keyctl, zsh, fish and chromium,
-as the machine has them. TEST_CLAUDE, TEST_PYTHON, TEST_NODE, TEST_GO_SDK, TEST_OTELCOL, TEST_PROMETHEUS,
-TEST_VICTORIAMETRICS and TEST_VSCODE name other counterparts.
+The plain tests need Rust and a C compiler. The others need programs that scripts/counterparts.sh installs in a cache
+outside the repository, with npm, python3 and go. They also need tmux, gnome-keyring, secret-tool, keyctl, zsh, fish and
+chromium from this machine. TEST_CLAUDE, TEST_PYTHON, TEST_NODE, TEST_GO_SDK, TEST_OTELCOL, TEST_PROMETHEUS,
+TEST_VICTORIAMETRICS, TEST_VSCODE and TEST_BROWSER set the paths of other counterparts.
 TEXT
 }
 
@@ -39,7 +39,7 @@ main() {
   summary=()
   failed=no
 
-  # Most of them wait most of the time, for sessions to end.
+  # Most of these tests mostly wait for sessions to end.
   export RUST_TEST_THREADS=${RUST_TEST_THREADS-6}
   if bounded "$group_limit" cargo test --locked </dev/null; then
     note passed "the plain tests"
@@ -82,17 +82,22 @@ main() {
   ! counterpart needs_python TEST_PYTHON python-sdk || group needs_python "$group_limit"
   ! counterpart needs_go TEST_GO_SDK go-sdk || group needs_go "$group_limit"
   ! counterpart needs_node TEST_NODE js-sdk || group needs_node "$group_limit"
+  if reason=$(missing chromium); then
+    note skipped "needs_browser: $reason"
+  elif counterpart needs_browser TEST_BROWSER axe; then
+    RUST_TEST_THREADS=2 group needs_browser "$group_limit"
+  fi
   if reason=$(missing chromium bash); then
     note skipped "needs_vscode: $reason"
   elif counterpart needs_vscode TEST_CLAUDE claude && counterpart needs_vscode TEST_PYTHON python-sdk &&
     counterpart needs_vscode TEST_VSCODE code-server; then
-    # A window takes half a gigabyte, and where much else goes on a minute.
+    # A window takes half a gigabyte, and up to a minute on a busy machine.
     RUST_TEST_THREADS=1 group needs_vscode "$long_limit"
   fi
   if [ "$all" = yes ]; then
     ! counterpart needs_otelcol TEST_OTELCOL otelcol || group needs_otelcol "$group_limit"
     if counterpart needs_prometheus TEST_PROMETHEUS prometheus; then
-      # They, too, wait for sessions to end.
+      # These tests also mostly wait for sessions to end.
       RUST_TEST_THREADS=${RUST_TEST_THREADS-6} group needs_prometheus "$group_limit" needs_prometheus::claude::
       ! counterpart needs_prometheus::claude TEST_CLAUDE claude || group needs_prometheus::claude "$group_limit"
     fi
@@ -108,7 +113,7 @@ main() {
   [ "$failed" = no ]
 }
 
-# Timing decides nothing here: that they run is all. But what takes many more instructions than it did is a failure.
+# Times do not matter here, but every benchmark must run, and a large increase in instructions is a failure.
 benchmarks() {
   if cargo test --quiet --locked --bench pure </dev/null &&
     bounded "$group_limit" scripts/bench/all.sh --smoke </dev/null; then
@@ -118,16 +123,16 @@ benchmarks() {
   fi
 }
 
-# An ignored test that no group takes would never run.
+# An ignored test outside every group would never run.
 list_ignored() {
-  local stray groups='claude|python|go|node|keyring|keyutils|otelcol|prometheus|root|shells|victoriametrics|vscode'
+  local stray groups='browser|claude|python|go|node|keyring|keyutils|otelcol|prometheus|root|shells|victoriametrics|vscode'
   ignored=$(cargo test --quiet --locked --test it -- --ignored --list --format terse </dev/null |
     sed -n 's/: test$//p')
   stray=$(grep -v -E "^(needs_($groups)|long)::" <<<"$ignored" | grep .) || return 0
   note FAILED "nothing runs these ignored tests: ${stray//$'\n'/ }"
 }
 
-# Says which of some programs is not installed; false if all are.
+# Prints which of these programs is not installed. Returns false if all are.
 missing() {
   local program
   for program; do
@@ -136,7 +141,7 @@ missing() {
   return 1
 }
 
-# Exports where the counterpart is; false if it cannot be had, or if no test wants it.
+# Exports the path of a counterpart. Returns false if it is unavailable or no test needs it.
 counterpart() {
   local tests=$1 variable=$2 part=$3 reason
   if ! grep -q "^$tests::" <<<"$ignored"; then
@@ -153,8 +158,8 @@ counterpart() {
   fi
 }
 
-# Runs the ignored tests of one module, but not those of another inside it. By their whole names, because the test
-# program's own filter would find the module's name anywhere in a name.
+# Runs the ignored tests of one module without those of another module inside it. The tests are passed by full name,
+# because the test program's filter matches anywhere in a name.
 group() {
   local tests=$1 limit=$2 but=${3:-none} names
   names=$(grep "^$tests::" <<<"$ignored" | grep -v "^$but") || {
@@ -163,7 +168,7 @@ group() {
   }
   echo
   echo "test: $tests"
-  # shellcheck disable=SC2086 # a test's name has no space
+  # shellcheck disable=SC2086 # test names have no spaces
   if bounded "$limit" cargo test --quiet --locked --test it -- --ignored --exact $names </dev/null; then
     note passed "$tests ($(wc -l <<<"$names" | tr -d ' '))"
   else

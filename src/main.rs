@@ -2,13 +2,15 @@
 
 use std::process::ExitCode;
 
-use ccrun::cli::Cli;
 use ccrun::commands;
-use ccrun::printable::visible;
+use ccrun::system::inheritance;
+use ccrun::terminal::printable::visible;
 
 fn main() -> ExitCode {
+    inheritance::adjust();
+    #[expect(clippy::disallowed_methods, reason = "the edge")]
     let words: Vec<_> = std::env::args_os().collect();
-    match commands::dispatch(Cli::of(&words)) {
+    match commands::execute(&words) {
         Ok(code) => code,
         Err(error) => {
             commands::complain(&visible(&format!("{error:#}")));

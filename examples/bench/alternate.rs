@@ -1,29 +1,28 @@
-//! A timer of commands that takes turns: in each round every command runs once, so that whatever else the machine does
-//! meanwhile falls on all of them alike. Each round begins with another, so that none has always to do with what the same
-//! one has left.
+//! Times commands in turn. Each round runs every command once, so that other load on the machine affects all of them
+//! equally. Each round starts with another command, so that no command always follows the same one.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 
-/// Runs commands in turns and prints a Markdown table: the median and the fastest of each, what it takes beyond the first
-/// one (the median of the differences, round by round), and the ratio of the medians
+/// Run commands in turn and print a Markdown table: the median and the minimum of each, the overhead compared with the
+/// first (the median of the differences in each round), and the ratio of the medians
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// How often each runs
+    /// Number of runs of each command
     #[arg(long, default_value_t = 20)]
     runs: usize,
-    /// How often each runs before that, untimed
+    /// Number of untimed runs of each command before
     #[arg(long, default_value_t = 1)]
     warmup: usize,
-    /// A command to run after each, untimed
+    /// Command to run after each run, untimed
     #[arg(long, value_name = "COMMAND")]
     after: Option<String>,
-    /// What the table's first column is called
+    /// Title of the table's first column
     #[arg(long, default_value = "")]
     heading: String,
-    /// Pairs of a name and a command, whose words are separated by spaces and go through no shell
+    /// Pairs of a name and a command; its words are separated by spaces and not passed to a shell
     #[arg(required = true, value_names = ["NAME", "COMMAND"], num_args = 2..)]
     commands: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! A backend that takes everything and counts it, or that is as slow as it is told to be.
+//! A backend that accepts and counts everything, optionally with a delay.
 
 use std::io::{self, BufRead};
 use std::net::SocketAddr;
@@ -15,20 +15,20 @@ use tokio_rustls::TlsAcceptor;
 
 use super::serve::{self, Arrived, Fate};
 
-/// A backend that takes everything and counts it. It prints its URL, and runs until its standard input closes. For a
-/// number on a line of that, it waits until so many log records and points have come, and prints, separated by spaces:
-/// records, requests, bytes on the wire, and the seconds from the first request to the last
+/// A backend that accepts and counts everything. It prints its URL, and runs until its standard input closes. For each
+/// number on standard input, it waits until that many log records and points have arrived, and prints, separated by
+/// spaces: records, requests, bytes on the wire, and the seconds from the first request to the last
 #[derive(clap::Args)]
 pub(crate) struct Options {
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// How long each answer takes, in milliseconds
+    /// Delay of each answer, in milliseconds
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 0)]
     delay: u64,
-    /// Never answers
+    /// Never answer
     #[arg(long)]
     silent: bool,
-    /// Speaks TLS as `localhost`, and writes the authority there that a client needs
+    /// Use TLS as `localhost`, and write the authority for clients to this file
     #[arg(long, value_name = "FILE")]
     tls: Option<PathBuf>,
 }
@@ -39,13 +39,13 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
     let counted = Arc::new(Counting::default());
     let backend = Arc::new(Backend { delay, is_silent, counted: Arc::clone(&counted) });
     std::thread::spawn(move || {
-        let told = obey(&counted);
-        std::process::exit(i32::from(told.is_err()));
+        let reported = obey(&counted);
+        std::process::exit(i32::from(reported.is_err()));
     });
     serve::run(options.listen, tls.as_ref(), &backend)
 }
 
-/// Answers the numbers on standard input until that closes.
+/// Answers the numbers on standard input until it closes.
 fn obey(counted: &Counting) -> anyhow::Result<()> {
     for line in io::stdin().lock().lines() {
         let wanted: u64 = line?.trim().parse().context("a number of records is wanted")?;
@@ -79,7 +79,7 @@ struct Counted {
     records: u64,
     requests: u64,
     bytes: usize,
-    /// When the first and the last came.
+    /// The times of the first and the last request.
     span: Option<(Instant, Instant)>,
 }
 
@@ -108,7 +108,7 @@ impl Counting {
     }
 }
 
-/// A certificate that signs itself: whoever is to trust it is given it as its authority.
+/// A self-signed certificate. Clients that should trust it use it as their authority.
 fn acceptor(authority: PathBuf) -> anyhow::Result<TlsAcceptor> {
     let own = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
     std::fs::write(authority, own.cert.pem())?;

@@ -1,39 +1,51 @@
-//! What a collector does with each request, without the network: for whoever counts its work.
+//! A collector's work for each request without the network, so that a script can count its instructions.
 
 use std::path::PathBuf;
 
-use ccrun::otlp::rewrite;
-use ccrun::store::batches::{self, Recipient};
-use ccrun::store::{Store, ledger};
-use ccrun::usage::extract;
+use ccrun::ledger::{self, LEDGER};
+use ccrun::otlp::{count, rewrite, validate};
+use ccrun::spool::{Disk, Entry, Source, Writer};
+use ccrun::store::Store;
 use jiff::Timestamp;
 
 use super::bodies::{Format, Size, Template};
 use super::rules;
 
-/// Rewrites requests of 10.8 KB, reads what they say was used, and commits both, one after the other
+/// Rewrite requests of 10.8 KB, append them to a log one by one, and read the log into a ledger
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    store: PathBuf,
+    /// Directory to create
+    state: PathBuf,
     requests: u64,
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    let store = Store::start(&options.store, |_| {})?;
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let (session, spool) = ("0123456789abcdef", options.state.join("spool"));
+    let mut writer = Writer::new(Disk::new(&spool), session, 1, Vec::new());
     let template = Template::events(Size::Usual, Format::Protobuf)?;
-    let rules = rules::usual();
-    let session = "0123456789abcdef";
-    let to = vec![Recipient { session: session.to_owned(), destination: "d".to_owned(), fingerprint: vec![1] }];
+    let (rules, signal) = (rules::usual(), template.signal);
     for number in 0..options.requests {
-        let (now, to) = (Timestamp::now(), to.clone());
-        let body = rewrite(template.signal, &template.number(number)?, &rules)?.body;
-        let found = extract(template.signal, &body, now)?;
-        let signal = template.signal;
-        runtime.block_on(store.commit(move |connection| {
-            ledger::insert(connection, session, &found.usage)?;
-            batches::insert(connection, signal, &body, now.as_millisecond(), &to)
-        }))?;
+        let body = rewrite(signal, &template.number(number)?, &rules)?.body;
+        validate(signal, &body)?;
+        let records = u32::try_from(count(signal, &body)?)?;
+        let time = Timestamp::now().as_millisecond();
+        let entry = Entry { signal, time, records, refused: 0, ledger: b"main", body: &body };
+        for appended in writer.append(&[entry]) {
+            appended?;
+        }
     }
+    writer.end();
+    let ledger = Store::start(&options.state.join("ledger-1.db"), LEDGER, |_| {})?;
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let source = Source::ended(&spool);
+    let fold = move |ledger: Store| async move {
+        loop {
+            let source = source.clone();
+            if ledger.commit(move |connection| ledger::fold(connection, &source, session)).await? {
+                return Ok::<_, anyhow::Error>(());
+            }
+        }
+    };
+    runtime.block_on(fold(ledger))?;
     super::say(format_args!("{}", options.requests))
 }

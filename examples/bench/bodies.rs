@@ -1,4 +1,4 @@
-//! Requests of the shapes that Claude Code sends: its events with their usual attributes, and its metrics.
+//! Requests as Claude Code sends them: events with their usual attributes, and metrics.
 
 use anyhow::{Context, ensure};
 use ccrun::otlp::{Signal, protobuf_to_json};
@@ -15,13 +15,14 @@ use opentelemetry_proto::tonic::metrics::v1::{Metric, NumberDataPoint, ResourceM
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
-/// How far apart records are, in nanoseconds: under a load like the benchmarks', which is thousands of times a session's.
+/// The time between two records, in nanoseconds. It suits the load of the benchmarks, which is thousands of times that
+/// of a session.
 const APART: u64 = 50_000;
 
-/// The most bytes that a request in JSON takes.
+/// The largest request in JSON, in bytes.
 const LIMIT: usize = 64 << 20;
 
-/// How a request stands on the wire.
+/// The encoding of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// OTLP/HTTP in protobuf
@@ -32,14 +33,14 @@ pub(crate) enum Format {
     Grpc,
 }
 
-/// How large a request is; the sizes are those in protobuf.
+/// The size of a request, as in protobuf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Size {
     /// One event, 0.7 KB
     Small,
-    /// What a session at work sends every few seconds, 10.8 KB
+    /// What an active session sends every few seconds, 10.8 KB
     Usual,
-    /// What one sends that shows the API's bodies, 1.2 MB
+    /// What a session sends that exports API bodies, 1.2 MB
     Large,
 }
 
@@ -53,23 +54,23 @@ impl Size {
     }
 }
 
-/// A request of which any number can be made that are not the same: each record, or point, has a time of its own.
+/// A template for any number of different requests. Each record or point has its own time.
 #[derive(Clone)]
 pub(crate) struct Template {
-    /// What it brings.
+    /// The signal of the requests.
     pub(crate) signal: Signal,
-    /// How many log records or points it has.
+    /// The number of log records or points in a request.
     pub(crate) records: usize,
     bytes: Vec<u8>,
-    /// Where a record's time stands in it.
+    /// The positions of the records' times in the body.
     times: Vec<usize>,
     format: Format,
-    /// The first time that is given to a record, in nanoseconds since 1970.
+    /// The time of the first record, in nanoseconds since 1970.
     base: u64,
 }
 
 impl Template {
-    /// Events of Claude Code.
+    /// Requests with events of Claude Code.
     pub(crate) fn events(size: Size, format: Format) -> anyhow::Result<Self> {
         let base = now();
         let records = size.records();
@@ -77,7 +78,7 @@ impl Template {
         Self::new(Signal::Logs, records, &message.encode_to_vec(), format, base)
     }
 
-    /// What Claude Code counts in an interval.
+    /// A request with Claude Code's metrics of one interval.
     pub(crate) fn metrics(format: Format) -> anyhow::Result<Self> {
         let base = now();
         let (message, records) = counted(base);
@@ -95,12 +96,12 @@ impl Template {
         Ok(Self { signal, records, bytes, times, format, base })
     }
 
-    /// How many bytes each has.
+    /// The size of each request, in bytes.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// The request of that number: no record of it is in one of another number.
+    /// The request with this number. It shares no record with other requests.
     pub(crate) fn number(&self, number: u64) -> anyhow::Result<Vec<u8>> {
         let mut bytes = self.bytes.clone();
         let first = self.base + number * self.records as u64 * APART;
@@ -133,7 +134,7 @@ fn logs(log_records: Vec<LogRecord>) -> ExportLogsServiceRequest {
     }
 }
 
-/// One of the four events that are most of what a session at work sends.
+/// One of the four most frequent events in an active session.
 fn event(number: usize, time_unix_nano: u64) -> LogRecord {
     let (name, own) = match number % 4 {
         1 => (
@@ -175,7 +176,7 @@ fn event(number: usize, time_unix_nano: u64) -> LogRecord {
     ];
     LogRecord {
         time_unix_nano,
-        // One apart, or else both would be taken for the mark of the time.
+        // One nanosecond more. Otherwise both would match the marker for the time.
         observed_time_unix_nano: time_unix_nano + 1,
         body: Some(string(&format!("claude_code.{name}"))),
         attributes: common.into_iter().chain(own).collect(),

@@ -1,4 +1,4 @@
-//! How long until a receiver takes its first request: whoever times this program times that.
+//! Exits when a receiver accepts its first request. Time this program to measure that.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -10,16 +10,16 @@ use anyhow::{Context, bail};
 /// The time between attempts.
 const PAUSE: Duration = Duration::from_micros(200);
 
-/// After this nobody waits any longer.
+/// How long to wait for a receiver.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Sends an empty request to a receiver until it is acknowledged
+/// Send an empty request to a receiver until it is acknowledged
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Where to; what `OTEL_EXPORTER_OTLP_ENDPOINT` says unless told otherwise
+    /// The endpoint, by default `OTEL_EXPORTER_OTLP_ENDPOINT`
     #[arg(long)]
     endpoint: Option<String>,
-    /// The receiver, if it is to be started first and killed afterwards
+    /// Command that starts the receiver; it is killed afterwards
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! The floor: what a receiver costs that does nothing but read a request, or read it and commit it to `SQLite`.
+//! The floor: the cost of a receiver that only reads requests, or also commits them to `SQLite`.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,13 +12,13 @@ use tokio::sync::oneshot;
 
 use super::serve::{self, Arrived, Fate};
 
-/// A receiver that only reads, or that only commits what it has read; it prints its URL and runs until it is killed
+/// A receiver that only reads requests, or also commits them; it prints its URL and runs until it is killed
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Commits every request to this file, with `SQLite` in WAL mode that syncs at every commit
+    /// Commit every request to this file, with `SQLite` in WAL mode that syncs at every commit
     #[arg(long, value_name = "FILE")]
     store: Option<PathBuf>,
-    /// How many requests at most go into one commit
+    /// Largest number of requests in one commit
     #[arg(long, default_value_t = 1)]
     group: usize,
 }
@@ -33,7 +33,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<()> {
     serve::run(listen, None, &Arc::new(Commit { to: sender }))
 }
 
-/// A new store, whose commits are on disk when they end.
+/// Opens a new store. Its commits are on disk when they return.
 pub(crate) fn open(path: &Path) -> anyhow::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -42,7 +42,7 @@ pub(crate) fn open(path: &Path) -> anyhow::Result<Connection> {
     Ok(connection)
 }
 
-/// Puts them on disk, in one commit.
+/// Inserts the requests in one commit.
 pub(crate) fn insert(connection: &Connection, bodies: &[impl AsRef<[u8]>]) -> anyhow::Result<()> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let mut insert = connection.prepare_cached("INSERT INTO batch (body) VALUES (?1)")?;
@@ -52,7 +52,7 @@ pub(crate) fn insert(connection: &Connection, bodies: &[impl AsRef<[u8]>]) -> an
     Ok(connection.execute_batch("COMMIT")?)
 }
 
-/// Acknowledges what was read.
+/// Acknowledges requests that were read.
 struct Read;
 
 impl Fate for Read {
@@ -61,10 +61,10 @@ impl Fate for Read {
     }
 }
 
-/// A request, and whom to tell that it is on disk.
+/// A request, and the channel that reports when it is on disk.
 type Waiting = (Bytes, oneshot::Sender<()>);
 
-/// Acknowledges what is on disk.
+/// Acknowledges requests that are on disk.
 struct Commit {
     to: Sender<Waiting>,
 }
@@ -73,22 +73,22 @@ impl Fate for Commit {
     async fn of(&self, arrived: Arrived) {
         let (sender, receiver) = oneshot::channel();
         if self.to.send((arrived.message, sender)).is_err() || receiver.await.is_err() {
-            // What cannot be committed is never acknowledged, and whoever measures sees that it hangs.
+            // A request that cannot be committed is never acknowledged, so the measurement hangs visibly.
             std::future::pending::<()>().await;
         }
     }
 }
 
-/// Commits as many as wait, but no more than `group`, at once.
+/// Commits the waiting requests, at most `group` at once.
 fn commit(connection: &Connection, waiting: &Receiver<Waiting>, group: usize) -> anyhow::Result<()> {
     loop {
         let first = waiting.recv().context("the server has ended")?;
         let others = waiting.try_iter().take(group - 1);
         let (bodies, all): (Vec<_>, Vec<_>) = std::iter::once(first).chain(others).unzip();
         insert(connection, &bodies)?;
-        for told in all {
-            // A client that has gone wants no answer.
-            let _ = told.send(());
+        for reported in all {
+            // The client may have gone.
+            let _ = reported.send(());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The floor without a network: what inserts cost that nothing else has to do with.
+//! The floor without a network: the cost of bare inserts.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -6,12 +6,13 @@ use std::time::Instant;
 use super::bodies::{Format, Size, Template};
 use super::{floor, load};
 
-/// Inserts requests of 10.8 KB into a file of `SQLite`'s, and prints what `load` does: each waits for its commit
+/// Insert requests of 10.8 KB into an `SQLite` file, and print the same numbers as `load`: each request waits for its
+/// commit
 #[derive(clap::Args)]
 pub(crate) struct Options {
     store: PathBuf,
     requests: usize,
-    /// How many go into one commit
+    /// Number of requests in one commit
     #[arg(long, default_value_t = 1)]
     group: usize,
 }

@@ -1,4 +1,4 @@
-//! A load: requests one after the other on each of some connections, and how long each waited for its answer.
+//! A load: sequential requests on each of several connections, and the time until each answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,11 +15,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::bodies::{Format, Size, Template};
 
-/// Sends requests and prints, separated by spaces: requests acknowledged, requests refused, records, bytes, seconds, and
+/// Send requests and print, separated by spaces: requests acknowledged, requests rejected, records, bytes, seconds, and
 /// the 50th, 99th and 99.9th percentile of the time to an answer in milliseconds
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Where to, as `OTEL_EXPORTER_OTLP_ENDPOINT` says it; what is behind the host is the token, if anything is
+    /// The endpoint as in `OTEL_EXPORTER_OTLP_ENDPOINT`, with the token in its path if there is one
     endpoint: String,
     #[arg(long, value_enum, default_value = "protobuf")]
     format: Format,
@@ -29,21 +29,21 @@ pub(crate) struct Options {
     connections: usize,
     #[arg(long, default_value_t = 1000)]
     requests: u64,
-    /// How many requests go first that are not timed
+    /// Number of untimed requests before
     #[arg(long, default_value_t = 0)]
     warmup: u64,
-    /// Every third request brings metrics, as a session's do
+    /// Make every third request one of metrics, as in a session
     #[arg(long)]
     mixed: bool,
-    /// Compresses them
+    /// Compress the requests
     #[arg(long)]
     gzip: bool,
-    /// The milliseconds from one request to the next of a connection, 0 for at once
+    /// Milliseconds between two requests of a connection, 0 for none
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 0)]
     every: u64,
 }
 
-/// What all connections share.
+/// State shared by all connections.
 struct Load {
     templates: Vec<Template>,
     format: Format,
@@ -54,15 +54,15 @@ struct Load {
     until: AtomicU64,
 }
 
-/// What one connection has seen.
+/// The results of one connection.
 #[derive(Default)]
 pub(crate) struct Seen {
-    /// How long each waited that was acknowledged.
+    /// The waiting time of each acknowledged request.
     pub(crate) waits: Vec<Duration>,
     refused: u64,
-    /// How many records those brought.
+    /// The number of records in them.
     pub(crate) records: usize,
-    /// How many bytes they had, before they were compressed.
+    /// The number of bytes in them, uncompressed.
     pub(crate) bytes: usize,
 }
 
@@ -92,7 +92,7 @@ async fn send(options: &Options) -> anyhow::Result<()> {
     }
     let connections = round(connections, &load).await?.0;
     load.until.fetch_add(options.requests, Ordering::Relaxed);
-    // A number that was drawn and not used must not be missing.
+    // A number that was drawn but not used must not be missing.
     load.next.store(options.warmup, Ordering::Relaxed);
     let begun = Instant::now();
     let (_, seen) = round(connections, &load).await?;
@@ -163,7 +163,7 @@ impl Load {
     }
 }
 
-/// A connection that is kept.
+/// A persistent connection.
 enum Connection {
     Http1(http1::SendRequest<Full<Bytes>>),
     Http2(http2::SendRequest<Full<Bytes>>),
@@ -175,7 +175,8 @@ impl Connection {
         stream.set_nodelay(true)?;
         let io = TokioIo::new(stream);
         if format == Format::Grpc {
-            // Windows as gRPC's own libraries grow them, or a large request would wait for leave to go on.
+            // Flow-control windows like those of gRPC libraries. Otherwise large requests would wait for window
+            // updates.
             let builder = http2::Builder::new(TokioExecutor::new());
             let (sender, connection) = builder.handshake(io).await?;
             tokio::spawn(connection);
@@ -186,7 +187,7 @@ impl Connection {
         Ok(Self::Http1(sender))
     }
 
-    /// Sends a request and reads its answer whole; says whether it was a good one.
+    /// Sends a request and reads the complete answer. Returns whether it was a success.
     async fn exchange(&mut self, request: Request<Full<Bytes>>) -> anyhow::Result<bool> {
         match self {
             Self::Http1(sender) => {
@@ -204,14 +205,14 @@ impl Connection {
     }
 }
 
-/// An answer's head and its trailers.
+/// The head of an answer, and its trailers.
 async fn read(response: Response<Incoming>) -> anyhow::Result<(hyper::http::response::Parts, hyper::HeaderMap)> {
     let (head, body) = response.into_parts();
     let trailers = body.collect().await?.trailers().cloned().unwrap_or_default();
     Ok((head, trailers))
 }
 
-/// Prints the numbers.
+/// Prints the results.
 pub(crate) fn report(all: Vec<Seen>, took: Duration) -> anyhow::Result<()> {
     let refused: u64 = all.iter().map(|seen| seen.refused).sum();
     let records: usize = all.iter().map(|seen| seen.records).sum();
@@ -219,7 +220,7 @@ pub(crate) fn report(all: Vec<Seen>, took: Duration) -> anyhow::Result<()> {
     let mut waits: Vec<_> = all.into_iter().flat_map(|seen| seen.waits).collect();
     ensure!(!waits.is_empty(), "nothing was acknowledged, {refused} refused");
     waits.sort();
-    // The nearest rank; that of a thousandth needs a thousand.
+    // The nearest rank. The last thousandth needs a thousand values.
     let at = |thousandths: usize| waits[(waits.len() * thousandths).div_ceil(1000).max(1) - 1].as_secs_f64() * 1000.0;
     let (p50, p99, p999) = (at(500), at(990), at(999));
     let (count, seconds) = (waits.len(), took.as_secs_f64());

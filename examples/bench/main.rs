@@ -1,7 +1,9 @@
-//! What `scripts/bench/` measures with: a load and where it ends, receivers that do no more than they must, a timer that
-//! alternates, and a ledger of any size. Each subcommand is one such thing; the scripts put them together.
+//! Tools for `scripts/bench/`, one a subcommand: a load and its backend, minimal receivers, an alternating timer, and a
+//! ledger of any size.
+#![expect(clippy::disallowed_methods, reason = "measurements take any moment")]
 
 mod alternate;
+mod append;
 mod backend;
 mod batches;
 mod bodies;
@@ -11,17 +13,20 @@ mod insert;
 mod ledger;
 mod load;
 mod rules;
+mod scan;
 mod serve;
+mod team;
 mod writers;
 
 use std::io::Write;
 
 use clap::Parser;
 
-/// What the benchmarks measure with
+/// Tools for the benchmarks
 #[derive(Parser)]
 enum Command {
     Alternate(alternate::Options),
+    Append(append::Options),
     Backend(backend::Options),
     Batches(batches::Options),
     First(first::Options),
@@ -29,12 +34,15 @@ enum Command {
     Insert(insert::Options),
     Ledger(ledger::Options),
     Load(load::Options),
+    Scan(scan::Options),
+    Team(team::Options),
     Writers(writers::Options),
 }
 
 fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Alternate(options) => alternate::run(&options),
+        Command::Append(options) => append::run(&options),
         Command::Backend(options) => backend::run(options),
         Command::Batches(options) => batches::run(&options),
         Command::First(options) => first::run(&options),
@@ -42,11 +50,13 @@ fn main() -> anyhow::Result<()> {
         Command::Insert(options) => insert::run(&options),
         Command::Ledger(options) => ledger::run(&options),
         Command::Load(options) => load::run(&options),
+        Command::Scan(options) => scan::run(&options),
+        Command::Team(options) => team::run(&options),
         Command::Writers(options) => writers::run(&options),
     }
 }
 
-/// Prints a line at once: whoever reads it waits for it.
+/// Prints a line and flushes it, because the reader waits for it.
 fn say(what: std::fmt::Arguments<'_>) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{what}")?;

@@ -1,8 +1,8 @@
-//! The rules of a usual profile: everything is taken, stamped, and nothing but numbers may leave.
+//! The rules of a typical profile: every service is accepted, attributes are added, and content is withheld.
 
 use ccrun::otlp::{Pattern, Redact, Rules, Stamp, Switch, Withheld};
 
-/// Those rules.
+/// The rules of a typical profile.
 pub(crate) fn usual() -> Rules {
     let stamp = [
         ("ccrun.profile", "team"),

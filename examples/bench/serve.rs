@@ -1,4 +1,4 @@
-//! A server of OTLP in all its forms that does no more than it must: whoever is behind it says what becomes of a request.
+//! A minimal OTLP server for all protocols. The code behind it decides what happens to a request.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -16,28 +16,28 @@ use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-/// How much of a request is decompressed, in bytes.
+/// The largest request that is decompressed, in bytes.
 const LIMIT: usize = 64 << 20;
 
 type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
-/// A request that came whole.
+/// A complete request.
 pub(crate) struct Arrived {
-    /// Nothing if its path names none.
+    /// `None` if the path is not that of a signal.
     pub(crate) signal: Option<Signal>,
-    /// Out of its frame and decompressed.
+    /// Unframed and decompressed.
     pub(crate) message: Bytes,
-    /// How many bytes it took on the wire.
+    /// The number of bytes on the wire.
     pub(crate) size: usize,
 }
 
-/// What becomes of a request; it is acknowledged when that is done.
+/// What happens to a request before it is acknowledged.
 pub(crate) trait Fate: Send + Sync + 'static {
-    /// Ends when the request may be acknowledged.
+    /// Completes when the request may be acknowledged.
     fn of(&self, arrived: Arrived) -> impl Future<Output = ()> + Send;
 }
 
-/// Listens there, prints its URL and serves until standard input closes.
+/// Listens, prints the URL and serves until standard input closes.
 pub(crate) fn run(listen: SocketAddr, tls: Option<&TlsAcceptor>, fate: &Arc<impl Fate>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -70,7 +70,7 @@ async fn connection(io: impl hyper::rt::Read + hyper::rt::Write + Unpin + Send +
         let fate = Arc::clone(&fate);
         async move { answer(request, &*fate).await }
     });
-    // A client that goes is no matter of ours.
+    // A client may disconnect at any time.
     drop(auto::Builder::new(TokioExecutor::new()).serve_connection(io, service).await);
 }
 

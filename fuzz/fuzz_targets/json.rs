@@ -1,4 +1,4 @@
-//! Whatever a JSON sender sends: it is refused in a line, or it is protobuf that says the same as its own JSON.
+//! Arbitrary bytes as JSON: they are rejected with a one-line error, or become protobuf whose JSON means the same.
 #![no_main]
 
 use ccrun::otlp::{Signal, json_to_protobuf, protobuf_to_json};
@@ -24,7 +24,7 @@ fn check<M: Message + Default>(signal: Signal, json: &[u8]) {
         Ok(protobuf) => protobuf,
         Err(error) => return assert_eq!(error.to_string().lines().count(), 1),
     };
-    // As bytes, which tell one NaN from another number.
+    // Compared as bytes, because NaN does not equal itself.
     let meant = M::decode(&*protobuf).unwrap().encode_to_vec();
     let written = protobuf_to_json(signal, &protobuf, 64 * LIMIT).unwrap();
     let read = json_to_protobuf(signal, &written, LIMIT).unwrap();

@@ -1,4 +1,4 @@
-//! Whatever a profile's file holds: it is read, or every fault of it is shown with its place.
+//! Arbitrary bytes as a profile: the reader accepts them, or reports each mistake with its place.
 #![no_main]
 
 use std::path::Path;
@@ -7,7 +7,8 @@ use std::sync::Arc;
 use ccrun::profile::{Directories, Document, check_document};
 use libfuzzer_sys::fuzz_target;
 
-/// What a text is laid over, by its first byte: nothing, or a built-in profile. These have every kind of key.
+/// The profile below the text, chosen by its first byte: none, or a built-in one. Together, these have every kind of
+/// key.
 const BASES: [&str; 6] = ["", "otlp", "signoz", "grafana-cloud", "litellm", "langfuse"];
 
 fuzz_target!(|bytes: &[u8]| {
@@ -20,7 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
     let document = Arc::new(Document { label: "fuzz.toml".to_owned(), text });
     let nowhere = Path::new("/nonexistent");
     let directories = Directories { system: nowhere, user: nowhere, inherited: None };
-    // Checked alone: a text out of nowhere may name any command.
+    // Only checked, because arbitrary text may contain any command.
     match check_document(&document, directories) {
         Ok(resolved) => drop(resolved.lines()),
         Err(faults) => {

@@ -1,5 +1,5 @@
-//! Whatever passes for a request, by whatever rules: what prost reads it reads rewritten, too, and nothing is left in
-//! it that the rules take out. The first byte chooses the signal and the rules.
+//! Arbitrary bytes as a request, rewritten by arbitrary rules: if prost reads the request before, it reads it after,
+//! and nothing is left that the rules withhold.
 #![no_main]
 
 use ccrun::otlp::{HashKey, Pattern, Redact, Rules, Signal, Stamp, Switch, Withheld, count, rewrite};
@@ -14,7 +14,7 @@ use prost::Message;
 
 const SECRET: &str = "a secret";
 
-/// Which rules there are, a bit each.
+/// The rules, one bit each.
 #[derive(Clone, Copy)]
 struct Chosen {
     claude_alone: bool,
@@ -40,7 +40,7 @@ fuzz_target!(|bytes: &[u8]| {
 fn check<M: Request>(signal: Signal, body: &[u8], chosen: Chosen) {
     let rules = rules(chosen);
     let Ok(rewritten) = rewrite(signal, body, &rules) else { return };
-    // A hash of a hash is another one.
+    // Hashing a hash changes it again.
     if !chosen.hashed || !chosen.keyed {
         let again = rewrite(signal, &rewritten.body, &rules).unwrap();
         assert_eq!((again.body, again.refused), (rewritten.body.clone(), 0));
@@ -84,7 +84,7 @@ fn check_resource(resource: &Resource, chosen: Chosen) {
         assert!(!resource.attributes.iter().any(|attribute| attribute.key.starts_with("user.")));
     }
     for value in values(&resource.attributes, "session.id").iter().filter(|_| chosen.hashed) {
-        let Some(Value::StringValue(hash)) = value else { panic!("{value:?} is no hash") };
+        let Some(Value::StringValue(hash)) = value else { panic!("{value:?} is not a hash") };
         assert!(chosen.keyed && hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()), "{hash}");
     }
 }

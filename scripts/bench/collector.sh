@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Measures the collector beside others: each of the parts is a script of its own.
+# Measures the collector against other receivers. Each part is a separate script.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/bench/collector.sh [RUNS]     listening.sh, memory.sh, acknowledgement.sh and delivery.sh, one after the
-                                             other; prints Markdown tables
+Usage: scripts/bench/collector.sh [RUNS]     run listening.sh, memory.sh, acknowledgement.sh and delivery.sh in
+                                             turn; prints Markdown tables
        scripts/bench/collector.sh --smoke
        scripts/bench/collector.sh --help
 TEXT

@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2034 # what is set here is for those who source it
-# What the benchmarks share; they source it. Each defines `usage`, and calls `begin "$@"`.
+# shellcheck disable=SC2034 # the scripts that source this file use these variables
+# Functions that the benchmarks share. They source this file, define `usage`, and call `begin "$@"`.
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=scripts/common.sh
 . "$here/scripts/common.sh"
 
-# Reads the arguments, builds what is needed and makes a home of its own: sets runs, smoke, words, scratch, state, said
-# and HOME, with `ccrun` and `bench` on the PATH. BENCH_BUILT names a directory with other builds to measure.
+# Reads the arguments, builds what is needed and creates a home. Sets runs, smoke, words, scratch, state, said and HOME,
+# and puts `ccrun` and `bench` on the PATH. BENCH_BUILT is a directory with other builds to measure.
 begin() {
   local built argument profile=(--release)
   runs='' smoke=no words=()
@@ -24,7 +24,7 @@ begin() {
   forget_inherited
   forget_account
   unset RUST_BACKTRACE
-  # Of a smoke run only the end counts, and the tests have built that already.
+  # A smoke run only checks that everything runs, and the tests have built that profile already.
   [ "$smoke" = no ] || profile=()
   built=${CARGO_TARGET_DIR:-$here/target}/${profile[0]+release}
   [ "$smoke" = no ] || built+=debug
@@ -38,7 +38,7 @@ begin() {
   trap clean_up EXIT
   model_program=$built/examples/stand_in_model
   mkdir -p "$scratch/home/.config/ccrun/profiles" "$scratch/bin"
-  # A path of its own tells this run's collectors from any other.
+  # A unique path identifies this run's collectors.
   ln "$built/ccrun" "$scratch/bin/ccrun" 2>/dev/null || cp "$built/ccrun" "$scratch/bin/ccrun"
   ln "$built/examples/bench" "$scratch/bin/bench" 2>/dev/null || cp "$built/examples/bench" "$scratch/bin/bench"
   CCRUN_COUNTERPARTS=${CCRUN_COUNTERPARTS:-${XDG_CACHE_HOME:-$HOME/.cache}/ccrun-counterparts}
@@ -47,13 +47,14 @@ begin() {
   export CCRUN_COUNTERPARTS HOME=$scratch/home PATH=$scratch/bin:$PATH
   state=$HOME/.local/state/ccrun
   said=$scratch/said
-  cd "$HOME" || fail "$HOME is not there"
+  cd "$HOME" || fail "cannot enter $HOME"
 }
 
-# Prints where a program of others is; if it cannot be had, says why on stderr. A smoke run takes what is there.
+# Prints the path of another program, or the reason on stderr if it is unavailable. A smoke run uses only what is
+# installed.
 counterpart() {
   local reason
-  reason=$([ "$smoke" = yes ] && echo "skipped: it was not taken yet" ||
+  reason=$([ "$smoke" = yes ] && echo "skipped: not installed yet" ||
     HOME=$home_before "$here/scripts/counterparts.sh" "$1") || true
   "$here/scripts/counterparts.sh" --path "$1" || {
     progress "$1: ${reason#*: }"
@@ -66,8 +67,8 @@ usually() {
   if [ "$smoke" = yes ]; then echo "$2"; else echo "$1"; fi
 }
 
-# Starts a server that prints its URL and ends when its standard input does, which is the descriptor of that number.
-# Sets served to the URL, and server to the process's id. Nothing else started later may keep the descriptor open.
+# Starts a server that prints its URL and exits when its standard input closes. This script holds that input as the
+# given descriptor. Sets served to the URL, and server to the pid. No other process may keep the descriptor open.
 serve() {
   local descriptor=$1 name=$2
   shift 2
@@ -76,25 +77,25 @@ serve() {
   close_all "$@" <"$scratch/$name.in" >"$scratch/$name.out" 2>>"$said" &
   server=$!
   eval "exec $descriptor>\"\$scratch/\$name.in\""
-  # Held open for the server's later lines, which `asked` reads.
+  # Kept open for the server's later lines, which `asked` reads.
   eval "exec $((descriptor + 20))<\"\$scratch/\$name.out\""
   IFS= read -r -t 60 -u "$((descriptor + 20))" served || fail "$name did not start"
 }
 
-# Ends the server whose standard input that descriptor is.
+# Stops the server whose standard input is this descriptor.
 unserve() {
   eval "exec $1>&- $(($1 + 20))<&-"
 }
 
-# Tells the server a line, and prints what it answers.
+# Sends a line to the server, and prints the answer.
 asked() {
   local answer
   echo "$2" >&"$1"
-  IFS= read -r -t "${3-120}" -u "$(($1 + 20))" answer || fail "the backend was not given $2 records"
+  IFS= read -r -t "${3-120}" -u "$(($1 + 20))" answer || fail "the backend did not receive $2 records"
   echo "$answer"
 }
 
-# Starts a session with these options of ccrun that lives until `end_session`. Sets url, session, keeper and worker.
+# Starts a session with these options of ccrun that runs until `end_session`. Sets url, session, keeper and worker.
 start_session() {
   local waited=0
   rm -f "$scratch/session.in" "$scratch/session.out"
@@ -104,7 +105,7 @@ start_session() {
     <"$scratch/session.in" >"$scratch/session.out" 2>>"$said" &
   program=$!
   exec 9>"$scratch/session.in"
-  IFS=' ' read -r -t 60 url session <"$scratch/session.out" || fail "no session began: $(tail -n 1 "$said")"
+  IFS=' ' read -r -t 60 url session <"$scratch/session.out" || fail "no session started: $(tail -n 1 "$said")"
   [ -n "$url" ] || fail "the session has no collector: $(tail -n 1 "$said")"
   until keeper=$(cat "$state/locks/$session" 2>/dev/null) && worker=$(pgrep -P "$keeper"); do
     [ $((waited += 1)) -le 600 ] || fail "the session has no worker"
@@ -112,26 +113,26 @@ start_session() {
   done
 }
 
-# Becomes a command without the descriptors of `serve` and `start_session`, which have to close when they are closed here.
+# Executes a command without the descriptors of `serve` and `start_session`. They must close when they are closed here.
 close_all() {
   exec "$@" 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- 23<&- 24<&- 25<&- 26<&- 27<&- 28<&-
 }
 
-# Ends the program; its collector, which would go on for a while, is killed, and what it has not delivered stays.
+# Ends the program and kills its collector, which would run on for a while. Its undelivered data stays.
 end_session() {
   exec 9>&-
   wait "$program" || true
   end_collectors
 }
 
-# Kills this run's collectors, and no others: keepers by the files they hold, which say who they are.
+# Kills the collectors of this run and no others. Keepers are identified by the files that they hold.
 end_collectors() {
   local lock pid child
   for lock in "$state"/locks/* "$scratch"/states/*/locks/*; do
     pid=$(cat "$lock" 2>/dev/null) || continue
     [ "$(readlink "/proc/$pid/exe")" = "$scratch/bin/ccrun" ] || continue
     child=$(pgrep -P "$pid") || true
-    # The keeper first, which would replace its worker.
+    # The keeper first, because it would replace its worker.
     kill -KILL "$pid" 2>/dev/null || true
     [ -z "$child" ] || kill -KILL "$child" 2>/dev/null || true
     until_gone "$pid"
@@ -143,18 +144,18 @@ until_gone() {
   while [ -e "/proc/$1/exe" ] && [ "$(cut -d ' ' -f 3 "/proc/$1/stat" 2>/dev/null)" != Z ]; do sleep 0.01; done
 }
 
-# A home as new: no session, nothing stored.
+# Resets the home: no session, no stored data.
 forget_state() {
   end_collectors
   rm -rf "$state"
 }
 
-# Keeps a number that a round has measured: `record WHAT WHO NUMBER`.
+# Records a measured number: `record WHAT WHO NUMBER`.
 record() {
   printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>"$scratch/measured"
 }
 
-# The median of what was recorded, or `–` where nothing was.
+# The median of the recorded numbers, or `–` if there are none.
 median() {
   awk -F '\t' -v what="$1" -v who="$2" '$1 == what && $2 == who { print $3 }' "$scratch/measured" 2>/dev/null |
     sort -g | awk '
@@ -166,26 +167,26 @@ median() {
       }'
 }
 
-# The ratio of two medians, `–` where one is missing: `ratio WHAT WHO TO_WHOM`.
+# The ratio of two medians, or `–` if one is missing: `ratio WHAT OURS THEIRS`.
 ratio() {
   awk -v a="$(median "$1" "$2")" -v b="$(median "$1" "$3")" 'BEGIN {
     if (a == "–" || b == "–" || b == 0) print "–"; else printf "%.2f ×\n", a / b
   }'
 }
 
-# A number with so many decimals, and its unit: `show NUMBER DECIMALS UNIT`.
+# A number with this number of decimals, and its unit: `show NUMBER DECIMALS UNIT`.
 show() {
   if [ "$1" = – ]; then echo –; else printf "%.${2}f%s\n" "$1" "${3:+ $3}"; fi
 }
 
-# One row of a Markdown table.
+# A row of a Markdown table.
 row() {
   local cell line='|'
   for cell; do line+=" $cell |"; done
   echo "$line"
 }
 
-# A Markdown table's head.
+# The head of a Markdown table.
 head_row() {
   row "$@"
   printf '|%s\n' "$(printf -- '---|%.0s' "$@")"
@@ -205,7 +206,7 @@ progress() {
   echo "bench: $1" >&2
 }
 
-# What cannot be measured here is no failure: the table says why.
+# A benchmark that cannot run here is not a failure. The table shows the reason.
 skip() {
   echo "skipped: $1"
   echo "bench: skipped: $1" >&2

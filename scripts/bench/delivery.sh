@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Measures how fast a collector hands on what it is given, what that costs, and how fast it drains what has waited.
+# Measures how fast a collector forwards data, what that costs, and how fast it drains a backlog.
 set -euo pipefail
 # shellcheck source=scripts/bench/receivers.sh
 . "$(dirname "$0")/receivers.sh"
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/bench/delivery.sh [RUNS] [PART]...   RUNS of each, 2 unless told otherwise; prints Markdown tables
+Usage: scripts/bench/delivery.sh [RUNS] [PART]...   RUNS of each, by default 2; prints Markdown tables
        scripts/bench/delivery.sh --smoke            once, with a few requests
        scripts/bench/delivery.sh --help
 
-Parts: through (10.8 KB requests on eight connections, until the last is delivered), drain (the same, when they have waited
-for a backend that was away). Both, unless one is named.
+Parts: through (10.8 KB requests on eight connections, until the last is delivered), drain (the same after an outage of
+the backend). Default: both.
 TEXT
 }
 
@@ -24,7 +24,7 @@ main() {
   for part in "${words[@]}"; do
     case $part in
       through) everyone=(ccrun ccrun-plain otelcol-memory otelcol-disk otelcol-plain otelcol-fsync rotel rotel-plain) ;;
-      # What is in memory alone waits for nobody.
+      # Receivers that keep their queue only in memory lose it in a restart, so they are left out.
       drain) everyone=(ccrun ccrun-plain otelcol-disk otelcol-plain otelcol-fsync) ;;
       *) misuse "there is no part \`$part\`" ;;
     esac
@@ -46,7 +46,7 @@ measure() {
   done
 }
 
-# Sets begun, received and bytes: when it began, and how much was acknowledged.
+# Sends the load. Sets begun, received and bytes: the start time, and what was acknowledged.
 load() {
   local answer
   begun=$EPOCHREALTIME
@@ -54,7 +54,7 @@ load() {
   read -r _ _ received bytes _ <<<"$answer"
 }
 
-# With the default settings of all, but for the queues' sizes.
+# With the default settings, except for the queue sizes.
 through() {
   local who=$1 used begun received bytes
   serve 4 backend bench backend
@@ -66,7 +66,7 @@ through() {
   unserve 4
 }
 
-# As long as the backend is away; then it comes, and whoever kept the requests is started again.
+# The load arrives while the backend is down. Then the backend starts, and receivers that store their queue restart.
 drain() {
   local who=$1 begun received bytes closed
   closed=$(closed_url)
@@ -80,7 +80,7 @@ drain() {
     ccrun*) flush ;;
     *) receive "$who" "$closed" ;;
   esac
-  # All of it since the start: what starts again is a part of what it costs.
+  # The processor time since the start, including the restart, because that is part of the cost.
   if arrived drain "$who"; then
     case $who in
       ccrun*) record "drain cpu" "$who" "$(awk -v bytes="$bytes" '{ print ($1 + $2) / bytes * 1e9 }' "$scratch/flushed")" ;;
@@ -95,13 +95,14 @@ drain() {
   unserve 4
 }
 
-# The processor time that it took is in $scratch/flushed then.
+# Leaves its processor time in $scratch/flushed.
 flush() {
   local TIMEFORMAT='%U %S'
   { time ccrun queue flush --wait 5m >>"$said" 2>&1; } 2>"$scratch/flushed" || fail "the queue is not flushed"
 }
 
-# Waits for what was acknowledged, and keeps how long that took. False if it did not come; another's must not end the run.
+# Waits until everything acknowledged has arrived, and records how long that took. If another product's receiver loses
+# data, returns false: it must not end the run.
 arrived() {
   local answer records requests bytes now
   if ! answer=$(asked 4 "$received"); then
@@ -117,7 +118,7 @@ arrived() {
   record "$1 bytes" "$2" "$bytes"
 }
 
-# Keeps what that took of the processor, per gigabyte as it came: `record_cost PART WHO SECONDS_BEFORE`.
+# Records the processor time per gigabyte of input: `record_cost PART WHO SECONDS_BEFORE`.
 record_cost() {
   record "$1 cpu" "$2" "$(awk -v after="$(processor)" -v before="$3" -v bytes="$bytes" \
     'BEGIN { print (after - before) / bytes * 1e9 }')"

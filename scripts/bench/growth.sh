@@ -1,53 +1,30 @@
 #!/usr/bin/env bash
-# Measures what grows: reports with the ledger, a launch with what waits, and everything with the sessions at once.
+# Measures how costs grow: a launch with the undelivered data, and everything else with the number of sessions.
 set -euo pipefail
 # shellcheck source=scripts/bench/receivers.sh
 . "$(dirname "$0")/receivers.sh"
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/bench/growth.sh [RUNS] [PART]...   RUNS of each, 3 unless told otherwise, and 2 of the sessions;
+Usage: scripts/bench/growth.sh [RUNS] [PART]...   RUNS of each, by default 3, and 2 of the sessions;
                                                   prints Markdown tables
-       scripts/bench/growth.sh --smoke            once, with little
+       scripts/bench/growth.sh --smoke            once, with little data
        scripts/bench/growth.sh --help
 
-Parts: ledger (10,000, a million and ten million rows; takes minutes and a gigabyte), backlog (512 MiB), sessions (1, 20
-and 100 at once). All of them, unless some are named.
+Parts: backlog (512 MiB), sessions (1, 20 and 100 at once). Default: both.
 TEXT
 }
 
 main() {
   begin "$@"
   local part
-  [ ${#words[@]} -gt 0 ] || words=(ledger backlog sessions)
+  [ ${#words[@]} -gt 0 ] || words=(backlog sessions)
   for part in "${words[@]}"; do
     case $part in
-      ledger | backlog | sessions) "grow_$part" ;;
+      backlog | sessions) "grow_$part" ;;
       *) misuse "there is no part \`$part\`" ;;
     esac
   done
-}
-
-grow_ledger() {
-  local rows had arguments commands
-  local -a sizes
-  read -r -a sizes <<<"$(usually '10000 1000000 10000000' '100 1000')"
-  mkdir -p "$scratch/states"
-  for rows in "${sizes[@]}"; do
-    progress "growth: a ledger of $rows rows"
-    mkdir -m 700 "$scratch/states/$rows"
-    had=$(bench ledger "$scratch/states/$rows/store-1.db" "$rows")
-    [ "$had" -ge "$rows" ] || fail "the ledger has only $had rows"
-  done
-  for arguments in report "report --since 7d" "report --json" sessions "queue status"; do
-    commands=()
-    for rows in "${sizes[@]}"; do
-      commands+=("$rows rows" "env CCRUN_STATE_DIR=$scratch/states/$rows ccrun $arguments")
-    done
-    echo
-    bench alternate --runs "${runs:-$(usually 3 1)}" --heading "\`ccrun $arguments\`" "${commands[@]}" </dev/null
-  done
-  rm -rf "$scratch/states"
 }
 
 grow_backlog() {
@@ -95,7 +72,7 @@ grow_sessions() {
   done
 }
 
-# Sessions that start together, each of which then sends while all the others do.
+# Sessions that start together, and then all send at the same time.
 at_once() {
   local count=$1 number begun used lock p50 p99
   local -a sessions=()
@@ -103,7 +80,7 @@ at_once() {
   rm -rf "$scratch/once"
   mkdir -p "$scratch/once"
   mkfifo "$scratch/once/ready" "$scratch/once/send" "$scratch/once/end"
-  # Both ends are held here, so that opening waits for nobody; whoever reads goes on when the last has closed.
+  # This script holds both ends, so opening never blocks. The reader continues when the last writer has closed its end.
   exec 5<>"$scratch/once/ready" 6<>"$scratch/once/send" 8<>"$scratch/once/end"
   exec 26<"$scratch/once/send" 28<"$scratch/once/end"
   begun=$EPOCHREALTIME
@@ -112,7 +89,7 @@ at_once() {
     sessions+=($!)
   done
   for _ in $(seq "$count"); do
-    IFS= read -r -t 120 -u 5 || fail "not every session began: $(tail -n 1 "$said")"
+    IFS= read -r -t 120 -u 5 || fail "not every session started: $(tail -n 1 "$said")"
   done
   record ready "$count" "$(awk -v now="$EPOCHREALTIME" -v begun="$begun" 'BEGIN { print (now - begun) * 1000 }')"
   exec 6>&- 26<&-
@@ -126,7 +103,7 @@ at_once() {
     keeper=$(cat "$lock") worker=$(pgrep -P "$keeper") || continue
     pids+=("$keeper" "$worker")
   done
-  [ $((${#pids[@]} / 2)) = "$count" ] || fail "there are $((${#pids[@]} / 2)) collectors of $count"
+  [ $((${#pids[@]} / 2)) = "$count" ] || fail "only $((${#pids[@]} / 2)) of $count collectors are running"
   sleep "$(usually 8 0)"
   used=$(processor)
   sleep 1
@@ -138,9 +115,9 @@ at_once() {
   end_collectors
 }
 
-# One session: it says that it is ready, waits for the word, sends, and stays until the end.
+# One session: it reports that it is ready, waits for the signal, sends, and stays until the end.
 one_of_many() {
-  # In descriptors of one digit, as not every `sh` knows others.
+  # Single-digit descriptors, because not every `sh` supports others.
   # shellcheck disable=SC2016 # the session's own variables
   exec ccrun -p otlp --var "endpoint=$served" sh -c '
     bench first && echo ready >&5 && cat <&7

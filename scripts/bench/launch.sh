@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Measures what launchers add to a launch: a trivial program by itself, through ccrun, and through others.
+# Measures the overhead of launchers: a trivial program alone, through ccrun, and through others.
 set -euo pipefail
 # shellcheck source=scripts/bench/common.sh
 . "$(dirname "$0")/common.sh"
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/bench/launch.sh [RUNS]     RUNS of each, 50 unless told otherwise; prints a Markdown table
+Usage: scripts/bench/launch.sh [RUNS]     RUNS of each, by default 50; prints a Markdown table
        scripts/bench/launch.sh --smoke    once
        scripts/bench/launch.sh --help
 
-Other launchers are measured where they are installed (envdir, direnv) or can be had from npm (dotenvx, mise) and PyPI
+Other launchers are measured if they are installed (envdir, direnv) or available from npm (dotenvx, mise) or PyPI
 (opentelemetry-instrument).
 TEXT
 }
@@ -32,7 +32,7 @@ main() {
   others
   export state scratch
   export -f end_collectors until_gone
-  # A collector ends a while after its program, and would take the processor from those that come later.
+  # A collector exits a moment after its program, and would take processor time from the next command.
   bench alternate --runs "${runs:-$(usually 50 1)}" --warmup "$(usually 3 0)" --heading "a launch" \
     --after "bash -c end_collectors" "${commands[@]}" </dev/null
 }
@@ -54,7 +54,7 @@ others() {
   ! program=$(counterpart otel-instrument) || other "opentelemetry-instrument" "$program"
 }
 
-# Adds a launcher to those that are measured, if it is there and does what it should.
+# Adds a launcher to the measured commands if it is installed and works.
 other() {
   local name=$1
   shift

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Measures how long it takes from a receiver's start to its first acknowledgement; ccrun's is that of its program, which
-# sends at once.
+# Measures the time from the start of a receiver to its first acknowledgement. For ccrun, it is measured from the launch
+# of a program that sends at once.
 set -euo pipefail
 # shellcheck source=scripts/bench/receivers.sh
 . "$(dirname "$0")/receivers.sh"
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/bench/listening.sh [RUNS]     RUNS of each, 20 unless told otherwise; prints a Markdown table
+Usage: scripts/bench/listening.sh [RUNS]     RUNS of each, by default 20; prints a Markdown table
        scripts/bench/listening.sh --smoke    once
        scripts/bench/listening.sh --help
 TEXT

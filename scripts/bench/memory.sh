@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Measures what a collector costs that has nothing to do, after a session's load, and while it holds what cannot be
-# delivered: memory, processor time, wake-ups. ccrun's is keeper and worker together.
+# Measures the cost of a collector that is idle, after a session's load, and with undeliverable data: memory, processor
+# time, wake-ups. For ccrun, keeper and worker are counted together.
 set -euo pipefail
 # shellcheck source=scripts/bench/receivers.sh
 . "$(dirname "$0")/receivers.sh"
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/bench/memory.sh [RUNS] [PART]...   RUNS of each, 2 unless told otherwise; prints Markdown tables
+Usage: scripts/bench/memory.sh [RUNS] [PART]...   RUNS of each, by default 2; prints Markdown tables
        scripts/bench/memory.sh --smoke            once, with a few requests
        scripts/bench/memory.sh --help
 
-Parts: rest, session (ten minutes of a session's load, in as long as it takes), ten-minutes (the same in ten minutes; not
-unless asked for), backlog (512 MiB that cannot be delivered). All but ten-minutes, unless some are named.
+Parts: rest, session (ten minutes of a session's load, as fast as possible), ten-minutes (the same in ten minutes),
+backlog (512 MiB that cannot be delivered). Default: all except ten-minutes.
 TEXT
 }
 
@@ -36,7 +36,7 @@ main() {
   done
 }
 
-# Where nothing else is said the destination has TLS, and is there.
+# By default, the destination is available and has TLS.
 measure_rest() {
   at_rest ccrun-local "ccrun, this machine only" "$(closed_url)"
   at_rest ccrun-tls "ccrun, TLS destination" "$up"
@@ -51,8 +51,8 @@ at_rest() {
   local who=$1 name=$2 seconds used woken
   seconds=$(usually 10 1)
   receive "$who" "$3"
-  # What is done once after the start is no matter of rest; a destination is met by what is sent, and threads that were
-  # needed for that go ten seconds later.
+  # One-time work after the start is not part of idling. A first load contacts the destination, and the threads for that
+  # exit ten seconds later.
   loaded "$who" --requests 3 --mixed || return 0
   sleep "$(usually 15 0)"
   used=$(processor) woken=$(wakeups)
@@ -81,7 +81,7 @@ table_rest() {
   done
 }
 
-# A hundred and eighty exports: what a session hands over in ten minutes, events and metrics.
+# 180 exports of events and metrics: a session's exports in ten minutes.
 measure_session() { after_load session 0; }
 measure_ten_minutes() { after_load ten-minutes "$(usually 3333 1)"; }
 

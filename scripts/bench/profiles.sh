@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Measures what reading profiles adds to a launch: `ccrun true` with a profile that stands alone, and with one that is
-# laid over twenty others of the same size. The times compare only within one run.
+# Measures what reading profiles adds to a launch: `ccrun true` with a single profile, and with one on top of twenty
+# others of the same size. Compare times only within one run.
 set -euo pipefail
 # shellcheck source=scripts/bench/common.sh
 . "$(dirname "$0")/common.sh"
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/bench/profiles.sh [RUNS]     RUNS of each, 100 unless told otherwise; prints a Markdown table with ratios
+Usage: scripts/bench/profiles.sh [RUNS]     RUNS of each, by default 100; prints a Markdown table with ratios
        scripts/bench/profiles.sh --smoke    once
        scripts/bench/profiles.sh --help
 TEXT
@@ -18,7 +18,7 @@ main() {
   write
   export state scratch
   export -f end_collectors until_gone
-  # The second pair is without a collector.
+  # The second pair runs without a collector.
   bench alternate --runs "${runs:-$(usually 100 1)}" --warmup "$(usually 3 0)" --heading "profiles" \
     --after "bash -c end_collectors" \
     "one profile: true" "ccrun -p one true" \
@@ -27,7 +27,7 @@ main() {
     "over twenty: read only" "ccrun profile show twenty --json" </dev/null
 }
 
-# Profiles of a usual size: twenty, one that stands alone, and one over the twenty.
+# Profiles of a typical size: twenty, a single one, and one that extends the twenty.
 write() {
   local number names=
   for number in $(seq 20); do
@@ -38,7 +38,7 @@ write() {
   { echo "extends = [$names]" && profile 0; } >"$HOME/.config/ccrun/profiles/twenty.toml"
 }
 
-# Attributes and variables, and no destination: what is sent is no matter of this.
+# Attributes and variables without a destination, because sending is not measured here.
 profile() {
   cat <<TEXT
 description = "part $1 of a team's profile"

@@ -1,25 +1,26 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2034 # what is set here is for those who source it
-# The receivers that are compared, which all speak OTLP/HTTP and gRPC; what measures them sources this.
+# shellcheck disable=SC2034 # the scripts that source this file use these variables
+# The receivers that are compared. All of them accept OTLP/HTTP and gRPC. The scripts that measure them source this
+# file.
 #
-#   ccrun           a session of it
-#   ccrun-local     one that sends nothing
-#   ccrun-tls       one whose destination has TLS, by the authority in $scratch/authority.pem
-#   ccrun-plain     one that does not compress
-#   otelcol-memory  an OpenTelemetry Collector that keeps its queue in memory
-#   otelcol-disk    with `file_storage`, as it is
+#   ccrun           a session
+#   ccrun-local     a session without a destination
+#   ccrun-tls       a session whose destination has TLS, with the authority in $scratch/authority.pem
+#   ccrun-plain     a session that does not compress
+#   otelcol-memory  an OpenTelemetry Collector with its queue in memory
+#   otelcol-disk    the same with `file_storage` in its default configuration
 #   otelcol-plain   the same without compression
-#   otelcol-fsync   with `file_storage` that syncs, which alone survives a power loss as ccrun does
-#   rotel           a forwarder in Rust; it has a queue in memory only
+#   otelcol-fsync   the same with `file_storage` that syncs; as with ccrun, only this survives a power loss
+#   rotel           a forwarder in Rust with its queue in memory only
 #   rotel-plain     the same without compression
 #   floor-read      acknowledges what it has read
-#   floor-one       acknowledges what one commit of SQLite's has put on disk (WAL, synchronous=FULL)
+#   floor-one       acknowledges after a SQLite commit is on disk (WAL, synchronous=FULL)
 #   floor-eight     the same with up to eight requests in a commit
 
 # shellcheck source=scripts/bench/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-# Sets otelcol and rotel, to nothing where they cannot be had.
+# Sets otelcol and rotel, or leaves them empty if they are unavailable.
 find_others() {
   otelcol=${TEST_OTELCOL:-$(counterpart otelcol)} || true
   rotel=$(counterpart rotel) || true
@@ -32,7 +33,7 @@ is_there() {
   esac
 }
 
-# Starts a receiver whose destination is that URL. Sets url, grpc_url and pids.
+# Starts a receiver with a destination at this URL. Sets url, grpc_url and pids.
 receive() {
   local who=$1 destination=$2
   case $who in
@@ -45,7 +46,7 @@ receive() {
   esac
 }
 
-# Ends what `receive` has started.
+# Stops what `receive` has started.
 dismiss() {
   case $1 in
     ccrun*) end_session ;;
@@ -63,13 +64,13 @@ dismiss() {
   esac
 }
 
-# Sends a load to what `receive` has started, with these options of `bench load`. False where another's did not take it,
-# which is ended then: what becomes of those must not end the run.
+# Sends a load to the receiver that `receive` has started, with these options of `bench load`. If another product's
+# receiver fails, stops it and returns false: it must not end the run.
 loaded() {
   local who=$1
   shift
   ! bounded 600 bench load "$url" "$@" >/dev/null 2>>"$said" || return 0
-  [[ $who != ccrun* ]] || fail "$who did not take its load: $(tail -n 1 "$said")"
+  [[ $who != ccrun* ]] || fail "$who did not accept its load: $(tail -n 1 "$said")"
   progress "$who did not take its load: $(tail -n 1 "$said")"
   dismiss "$who"
   return 1
@@ -108,22 +109,22 @@ start_other() {
       until_it_takes "$1"
       return
     fi
-    # Somebody else may have taken a port between its choice and its use.
+    # Another program may have taken the port in the meantime.
     wait "${pids[0]}" 2>/dev/null || progress "$1 did not start (attempt $attempt)"
   done
   fail "$1 does not start: $(tail -n 1 "$said")"
 }
 
-# otelcol listens a moment before all of its queues are there, and a request that needs one of them fails.
+# otelcol listens a moment before all of its queues are ready. A request that needs one of them fails.
 until_it_takes() {
   local waited=0
   until bench load "$url" --size small --requests 3 --mixed >/dev/null 2>&1; do
-    [ $((waited += 1)) -le 100 ] || fail "$1 takes nothing: $(tail -n 1 "$said")"
+    [ $((waited += 1)) -le 100 ] || fail "$1 accepts nothing: $(tail -n 1 "$said")"
     sleep 0.05
   done
 }
 
-# Sets command, url and grpc_url: what starts it, storing in that directory.
+# Sets command, url and grpc_url for another product's receiver that stores in this directory.
 configure_other() {
   local who=$1 destination=$2 directory=$3 http grpc
   http=127.0.0.1:$(free_port) grpc=127.0.0.1:$(free_port)
@@ -138,7 +139,7 @@ configure_other() {
   esac
 }
 
-# A port that nobody listens on at the moment.
+# A port that is free at the moment.
 free_port() {
   local port
   while :; do
@@ -148,7 +149,7 @@ free_port() {
   echo "$port"
 }
 
-# As ccrun has it: gzip, ten seconds for an answer, tried again for ever, and a queue that holds what it is given.
+# The same settings as ccrun's: gzip, a timeout of ten seconds, unlimited retries, and a queue without loss.
 otelcol_configuration() {
   local kind=$1 destination=$2 http=$3 grpc=$4 storage='' extensions='' fsync=false compression=gzip tls=''
   [[ $destination != https:* ]] || tls="tls: {ca_file: '$scratch/authority.pem'}"
@@ -182,8 +183,8 @@ service:
 YAML
 }
 
-# The same: gzip, ten seconds for an answer, tried again for ever. How much may wait cannot be told it. An authority it
-# takes only with a certificate of its own, so it believes anybody.
+# The same settings: gzip, a timeout of ten seconds, unlimited retries. The queue size cannot be configured. It accepts
+# an authority only with a client certificate, so it does not verify the server.
 rotel_options() {
   local compression=gzip
   [ "$1" != rotel-plain ] || compression=none
@@ -196,27 +197,27 @@ rotel_options() {
   )
 }
 
-# A URL where nobody listens.
+# A URL where no server listens.
 closed_url() {
   echo "http://127.0.0.1:$(free_port)"
 }
 
-# Kilobytes that the receiver has in memory: `Pss` counts what processes share once, `Rss` in each of them.
+# The memory of the receiver in kilobytes. `Pss` counts shared pages once, `Rss` counts them for each process.
 memory() {
   local pid
   for pid in "${pids[@]}"; do cat "/proc/$pid/smaps_rollup"; done |
     awk -v field="$1:" '$1 == field { sum += $2 } END { print sum + 0 }'
 }
 
-# Seconds of processor time that it has used, all its threads together, to the nanosecond for those that live.
+# The processor time in seconds of all its threads. For running threads, it is exact to the nanosecond.
 processor() {
   local pid
-  # A thread may end meanwhile.
+  # A thread may exit in the meantime.
   for pid in "${pids[@]}"; do cat "/proc/$pid"/task/*/schedstat 2>/dev/null || true; done |
     awk '{ sum += $1 } END { printf "%.6f\n", sum / 1e9 }'
 }
 
-# How often its threads have gone to sleep, which is how often they were woken.
+# How often its threads have gone to sleep. This equals the number of wake-ups.
 wakeups() {
   local pid
   for pid in "${pids[@]}"; do cat "/proc/$pid"/task/*/status 2>/dev/null || true; done |

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures how large the programs are: ccrun as it is built for release, and the others.
+# Measures the size of the programs: the release build of ccrun, and the others.
 set -euo pipefail
 # shellcheck source=scripts/bench/receivers.sh
 . "$(dirname "$0")/receivers.sh"

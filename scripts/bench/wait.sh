@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Measures what a user waits: `claude -p` with telemetry off, exporting by itself, and through ccrun, with backends that
-# are well, slow, silent and away. The model is a stand-in; the times compare only within one run.
+# Measures how long a user waits: `claude -p` with telemetry off, with its own exporter, and through ccrun, with
+# healthy, slow, silent and unreachable backends. The model is a stand-in. Compare times only within one run.
 set -euo pipefail
 # shellcheck source=scripts/bench/receivers.sh
 . "$(dirname "$0")/receivers.sh"
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/bench/wait.sh [RUNS] [WORD]...   RUNS of each, 10 unless told otherwise; prints a Markdown table
+Usage: scripts/bench/wait.sh [RUNS] [WORD]...   RUNS of each, by default 10; prints a Markdown table
        scripts/bench/wait.sh --smoke            once
        scripts/bench/wait.sh --help
 
-Words choose protocols (http, grpc) and backends (healthy, slow, silent, away); of what no word chooses, all are measured.
-Needs Claude Code, on PATH or by npm.
+Words choose protocols (http, grpc) and backends (healthy, slow, silent, away). By default, all of them are measured.
+Needs Claude Code on PATH, or npm.
 TEXT
 }
 
@@ -65,14 +65,14 @@ choose() {
   [ ${#backends[@]} -gt 0 ] || read -r -a backends <<<"$(usually "healthy slow silent away" healthy)"
 }
 
-# A collector goes on for a while after its program, and what it has not delivered another would take up: that is no
-# matter of those that come later.
+# A collector runs on after its program, and another session would deliver its data. Both would distort later
+# measurements.
 leave_nothing() {
   end_collectors
   [ ! -d "$state" ] || ccrun queue purge --all --yes
 }
 
-# Claude Code exporting by itself, and through ccrun, to that URL: the same signals, and no more often.
+# Claude Code with its own exporter and through ccrun, to the same URL, with the same signals and intervals.
 both() {
   local protocol=$1 name=$2 url=$3 direct
   direct="env CLAUDE_CODE_ENABLE_TELEMETRY=1 OTEL_METRICS_EXPORTER=otlp OTEL_LOGS_EXPORTER=otlp"
@@ -84,7 +84,7 @@ both() {
 }
 
 find_claude() {
-  claude=${TEST_CLAUDE:-$(type -P claude)} || claude=$(counterpart claude) || skip "Claude Code cannot be had"
+  claude=${TEST_CLAUDE:-$(type -P claude)} || claude=$(counterpart claude) || skip "Claude Code is unavailable"
 }
 
 main "$@"

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Measures how long each of many processes waits for its commits when all write to one store at once: queueing on the
-# file lock as collectors do, and with SQLite's own waiting. The times compare only within one run.
+# Measures how long each of many processes waits for its commits when all write to one store: with the file lock of the
+# collectors, and with SQLite's own waiting. Compare times only within one run.
 set -euo pipefail
 # shellcheck source=scripts/bench/common.sh
 . "$(dirname "$0")/common.sh"
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/bench/writers.sh [COMMITS]    twenty processes with COMMITS each, 100 unless told otherwise; prints a
+Usage: scripts/bench/writers.sh [COMMITS]    twenty processes with COMMITS each, by default 100; prints a
                                              Markdown table
        scripts/bench/writers.sh --smoke      three processes with two commits
        scripts/bench/writers.sh --help
@@ -25,19 +25,19 @@ main() {
   done
 }
 
-# Starts them all at once, on a store that is there.
+# Starts all processes at once on an existing store.
 race() {
   local how=$1 processes=$2 commits=$3 number
   mkdir -p "$scratch/$how"
-  bench writers ccrun "$scratch/$how/store-1.db" 1 </dev/null >/dev/null 2>&1
+  bench writers ccrun "$scratch/$how/store-2.db" 1 </dev/null >/dev/null 2>&1
   mkfifo "$scratch/$how/start" "$scratch/$how/said"
   exec 3<>"$scratch/$how/start"
   exec 4<"$scratch/$how/start" 5<>"$scratch/$how/said"
   for number in $(seq "$processes"); do
-    bench writers "$how" "$scratch/$how/store-1.db" "$commits" <&4 >"$scratch/$how/waits-$number" 2>&5 3>&- 4<&- 5>&- &
+    bench writers "$how" "$scratch/$how/store-2.db" "$commits" <&4 >"$scratch/$how/waits-$number" 2>&5 3>&- 4<&- 5>&- &
   done
   head -n "$processes" <&5 >/dev/null
-  # The last that could write there: all of them read its end.
+  # Closes the last write end, so that all of them read the end of file.
   exec 3>&- 4<&-
   wait
   exec 5>&-

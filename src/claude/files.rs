@@ -1,4 +1,4 @@
-//! Claude Code's own settings files: which variables they name.
+//! Claude Code's own settings files, and the variables that they set.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::MAXIMUM_SIZE;
-use crate::bounded;
-use crate::hidden::Names;
+use super::hooks::{PLUGINS, URLS};
+use super::{MAXIMUM_SIZE, settings_schema};
+use crate::system::bounded;
+use crate::system::hidden::Names;
 
-/// Where an administrator's settings are, which beat everything.
+/// The directory of managed settings, which override everything.
 const MANAGED: &str =
     if cfg!(target_os = "macos") { "/Library/Application Support/ClaudeCode" } else { "/etc/claude-code" };
 
-/// How many files of an administrator's are read.
+/// How many managed files are read.
 const MAXIMUM_FILES: usize = 256;
 
 /// A settings file that names variables.
@@ -22,15 +23,19 @@ const MAXIMUM_FILES: usize = 256;
 pub struct SettingsFile {
     /// Where it is.
     pub path: PathBuf,
-    /// Whether it is an administrator's, which beats `--settings`.
+    /// Whether it is managed, and overrides `--settings`.
     pub managed: bool,
     /// Its `env`.
     pub variables: BTreeMap<String, String>,
-    /// Its other keys, those that have one value.
+    /// Its other keys with scalar values.
     pub scalars: BTreeMap<String, Value>,
+    /// The URLs to which hooks may send requests, if it restricts them.
+    pub hook_urls: Option<Vec<String>>,
+    /// Whether it allows hooks only in plugins.
+    pub plugins_only: bool,
 }
 
-/// Shows which variables there are: people keep keys in their values.
+/// Shows only the names of variables: values may be keys.
 impl fmt::Debug for SettingsFile {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
@@ -41,8 +46,8 @@ impl fmt::Debug for SettingsFile {
     }
 }
 
-/// The files that Claude Code reads, with its configuration in `claude`, when it starts in a directory; later ones win.
-/// A line for each that is there and cannot be read.
+/// The settings files that Claude Code reads when it starts in a directory, in increasing order of precedence. `claude`
+/// is its configuration directory. Also returns a note for each file that exists but cannot be read.
 pub fn settings_files(claude: &Path, directory: &Path) -> (Vec<SettingsFile>, Vec<String>) {
     let project = directory.join(".claude");
     let user = claude.join("settings.json");
@@ -51,7 +56,7 @@ pub fn settings_files(claude: &Path, directory: &Path) -> (Vec<SettingsFile>, Ve
     places.extend(below.into_iter().filter(|(path, _)| *path != user));
     let (mut files, mut notes) = (Vec::new(), Vec::new());
     for (path, managed) in places {
-        // A repository's directory could lead anywhere as its files could.
+        // A repository's directory could be a link to anywhere, like its files.
         let link = path.parent() == Some(&project) && project != claude && project.is_symlink();
         let read = if link { Err(bounded::Refusal::Link.to_string()) } else { foreign(&path) };
         take(read, path, managed, &mut files, &mut notes);
@@ -62,8 +67,8 @@ pub fn settings_files(claude: &Path, directory: &Path) -> (Vec<SettingsFile>, Ve
     (files, notes)
 }
 
-/// The administrator's own: `managed-settings.json`, and over it those of `managed-settings.d` by their names. They may
-/// be links, as what manages a machine's files makes them.
+/// Managed files: `managed-settings.json`, and the files of `managed-settings.d` by name on top. They may be links,
+/// because tools that manage machines create links.
 pub fn managed_files() -> (Vec<SettingsFile>, Vec<String>) {
     let directory = Path::new(MANAGED);
     let entries = std::fs::read_dir(directory.join("managed-settings.d")).into_iter().flatten().flatten();
@@ -81,7 +86,7 @@ pub fn managed_files() -> (Vec<SettingsFile>, Vec<String>) {
     (files, notes)
 }
 
-/// One file of an administrator's; nothing where there is none.
+/// One managed file, or nothing if it does not exist.
 pub fn managed_file(path: &Path) -> (Vec<SettingsFile>, Vec<String>) {
     let (mut files, mut notes) = (Vec::new(), Vec::new());
     if path.is_file() {
@@ -95,7 +100,7 @@ fn foreign(path: &Path) -> Result<Vec<u8>, String> {
     bounded::read_foreign(path, MAXIMUM_SIZE).map(|(bytes, _)| bytes).map_err(|refusal| refusal.to_string())
 }
 
-/// Adds a file, or a line on why it cannot be read.
+/// Adds a file, or a note on why it cannot be read.
 fn take(
     read: Result<Vec<u8>, String>,
     path: PathBuf,
@@ -103,29 +108,45 @@ fn take(
     files: &mut Vec<SettingsFile>,
     notes: &mut Vec<String>,
 ) {
-    match read.and_then(|bytes| object(&bytes)) {
+    match read.and_then(|bytes| object(&bytes)).and_then(|content| sound(content, managed)) {
         Ok(content) => {
             let variables = content.get("env").and_then(Value::as_object).into_iter().flatten();
             let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             let variables = variables.map(|(name, value)| (name.clone(), text(value))).collect();
+            let texts = |list: &Vec<Value>| list.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+            let hook_urls = content.get(URLS).and_then(Value::as_array).map(texts);
+            let plugins_only = content.get(PLUGINS).is_some_and(|only| match only {
+                Value::Array(surfaces) => surfaces.iter().any(|surface| surface == "hooks"),
+                only => *only == true,
+            });
             let scalars = content.into_iter().filter(|(_, value)| !value.is_object() && !value.is_array()).collect();
-            files.push(SettingsFile { path, managed, variables, scalars });
+            files.push(SettingsFile { path, managed, variables, scalars, hook_urls, plugins_only });
         }
         Err(_) if path.symlink_metadata().is_err() => {}
         Err(reason) => notes.push(format!("Claude Code's settings `{}`: the file {reason}", path.display())),
     }
 }
 
-/// A JSON object, in which people may have left comments and commas at an end.
+/// The settings that Claude Code accepts. In a managed file it ignores only the faulty ones.
+fn sound(content: Map<String, Value>, managed: bool) -> Result<Map<String, Value>, String> {
+    match settings_schema::fault(&content).filter(|_| !managed) {
+        Some(fault) => Err(format!("is ignored as a whole: {fault}")),
+        None => Ok(content),
+    }
+}
+
+/// A JSON object as Claude Code reads it: an empty file has no keys, and comments are not allowed.
 pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;
-    let text = text.trim_start_matches('\u{feff}');
-    // What is JSON is read as such: the other reader is the more generous one, and the slower.
-    let value = serde_json::from_str(text).or_else(|error| {
-        let generous = jsonc_parser::parse_to_serde_value::<Value>(text, &jsonc_parser::ParseOptions::default());
-        generous.map_err(|_| format!("holds no JSON (line {}, column {})", error.line(), error.column()))
-    })?;
-    if let Value::Object(content) = value { Ok(content) } else { Err("holds no JSON object".to_owned()) }
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.trim().is_empty() {
+        return Ok(Map::new());
+    }
+    match serde_json::from_str(text) {
+        Ok(Value::Object(content)) => Ok(content),
+        Ok(_) => Err("is not a JSON object".to_owned()),
+        Err(error) => Err(format!("is not valid JSON (line {}, column {})", error.line(), error.column())),
+    }
 }
 
 #[cfg(test)]
@@ -135,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn later_files_follow_and_what_cannot_be_read_is_told() {
+    fn files_are_read_in_order_and_unreadable_ones_are_noted() {
         let root = tempfile::tempdir().unwrap();
         let (claude, project) = (root.path().join("claude"), root.path().join("project"));
         std::fs::create_dir_all(project.join(".claude")).unwrap();
@@ -150,17 +171,29 @@ mod tests {
         let files = ours(files);
         assert_eq!(files.len(), 1);
         assert_eq!(files[0].variables, [("A", "1"), ("B", "2")].map(|(a, b)| (a.to_owned(), b.to_owned())).into());
-        assert!(notes[0].ends_with("the file holds no JSON (line 2, column 16)"), "{notes:?}");
+        assert!(notes[0].ends_with("the file is not valid JSON (line 2, column 16)"), "{notes:?}");
         assert!(notes[1].ends_with("the file is a link, which is never followed"), "{notes:?}");
     }
 
     #[test]
-    fn comments_and_commas_at_an_end_are_no_fault() {
-        let text = "\u{feff}{\n  // why\n  \"env\": {\"A\": \"1\",}, /* so */\n}\n";
-        assert_eq!(object(text.as_bytes()).unwrap()["env"]["A"], "1");
-        for broken in ["{", "[]", "", "null", "{\"a\": }", "{} {}"] {
+    fn a_file_is_parsed_as_by_the_client() {
+        assert_eq!(object("\u{feff}{\"env\": {\"A\": \"1\"}}".as_bytes()).unwrap()["env"]["A"], "1");
+        assert!(object(b"").unwrap().is_empty() && object(b" \n").unwrap().is_empty());
+        for broken in ["{", "[]", "null", "{\"a\": }", "{} {}", "{\"a\": 1,}", "{} // why"] {
             assert!(object(broken.as_bytes()).is_err(), "{broken}");
         }
+    }
+
+    #[test]
+    fn a_file_that_the_client_ignores_is_noted() {
+        let root = tempfile::tempdir().unwrap();
+        let (claude, project) = (root.path().join("claude"), root.path().join("project"));
+        std::fs::create_dir(&claude).unwrap();
+        std::fs::write(claude.join("settings.json"), r#"{"env": {"A": "1"}, "model": 4}"#).unwrap();
+        let (files, notes) = settings_files(&claude, &project);
+        assert!(!files.iter().any(|file| file.variables.contains_key("A")));
+        let expected = "settings.json`: the file is ignored as a whole: `model` must be a string, not a number";
+        assert!(notes[0].ends_with(expected), "{notes:?}");
     }
 
     #[test]

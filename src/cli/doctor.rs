@@ -1,43 +1,45 @@
-//! `ccrun doctor`: its options.
+//! Options of `ccrun doctor`.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
-use super::Launch;
+use super::Given;
 
 /// `ccrun doctor`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  ccrun doctor -p team                  what a launch here with this profile would run into
-  ccrun doctor --live                   and the whole way, tried; asks before a model is asked
-  ccrun doctor --live --offline         the same without a model, and with nothing of yours
-  ccrun doctor --report report.txt      for an issue or a colleague
+  ccrun doctor -p team               check a launch here with this profile
+  ccrun doctor --live                also run a short session; asks before using a model
+  ccrun doctor --live --offline      the same, with a stand-in instead of the model
+  ccrun doctor --report report.txt   write a report for an issue or a colleague
   ccrun doctor --json | jq '.findings[] | select(.level != \"ok\")'
 
-It changes nothing here, and sends each destination one record of each signal, marked with `ccrun.doctor`. What it says
-holds no secret: home directory, user, host, e-mail addresses and whatever looks like a token are masked. It exits 1 where
-something fails, and with --strict for warnings too.")]
+Doctor changes nothing on this machine. It sends each destination one record of each signal, marked with `ccrun.doctor`.
+The output contains no secrets: the home directory, user, host, e-mail addresses and anything that looks like a token are
+masked. It exits 1 if a check fails, and with --strict also on warnings.")]
 #[expect(clippy::struct_excessive_bools, reason = "independent switches, as on the command line")]
 pub struct Doctor {
-    /// What a launch would be given.
+    /// The launch to check.
     #[command(flatten)]
-    pub launch: Launch,
-    /// Try the whole way: a short session, and the destination's acknowledgement
+    pub given: Given,
+    /// Check a launch without a collector
+    #[arg(long)]
+    pub direct: bool,
+    /// Run a short session end to end, and wait for the destination to acknowledge it
     #[arg(long)]
     pub live: bool,
-    /// Ask no model for that, which would cost tokens: a stand-in on this machine answers
+    /// With `--live`, use a local stand-in instead of a model, which would cost tokens
     #[arg(long, requires = "live")]
     pub offline: bool,
-    /// How long to look (10s), and as long to try: on a slow network more is heard in more time. The default and what
-    /// starting takes are less than three seconds; trying has nine at least
+    /// Time limit for the checks, and again for the `--live` session (at least 9s)
     #[arg(long, value_name = "DURATION", default_value = "2700ms", value_parser = super::queue::duration)]
     pub timeout: Duration,
-    /// Exit 1 for warnings, too
+    /// Exit 1 on warnings, too
     #[arg(long)]
     pub strict: bool,
-    /// Write it to a file as well
+    /// Also write the output to a file
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// Print JSON

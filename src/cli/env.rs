@@ -1,32 +1,36 @@
-//! `ccrun env` and `ccrun headers`: what a program would be given, for others.
+//! Options of `ccrun env` and `ccrun headers`, which print what a program would get.
 
 use clap::{Args, ValueEnum};
 
-use super::Launch;
+use super::{Given, Which};
 
 /// `ccrun env`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  ccrun env -p team --explain                    what comes from where, and what it overrides
-  eval \"$(ccrun env -p gateway --format shell)\"  sh, bash, zsh: a profile without a destination
+  ccrun env -p team --explain                     show where each value comes from and what it overrides
+  eval \"$(ccrun env -p gateway --format shell)\"   sh, bash, zsh: for a profile without a destination
   ccrun env -p gateway --format fish | source
 
-It starts nothing, but for the commands that a profile takes values from, with `--reveal` or for a shell; they stand as
-`fetched` otherwise. The program `env` is run by `ccrun run env`.")]
+Nothing is started, except that `--reveal` and the shell formats run the commands that a profile takes values from.
+Otherwise those values are shown as `fetched`. To run the program `env`, use `ccrun run env`.")]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches, as on the command line")]
 pub struct Env {
-    /// What a launch would be given.
+    /// The launch to show.
     #[command(flatten)]
-    pub launch: Launch,
-    /// How to write it; the last three do without a collector
+    pub given: Given,
+    /// Show the environment of a launch without a collector
+    #[arg(long)]
+    pub direct: bool,
+    /// Output format; shell, fish and dotenv imply --direct
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: EnvFormat,
     /// The same as `--format json`
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
-    /// Say where each value comes from, and what it overrides
+    /// Show where each value comes from, and what it overrides
     #[arg(long)]
     pub explain: bool,
-    /// Show secrets
+    /// Print secrets
     #[arg(long)]
     pub reveal: bool,
 }
@@ -43,7 +47,7 @@ pub enum EnvFormat {
     Shell,
     /// For source in fish
     Fish,
-    /// For what reads .env files
+    /// For tools that read .env files
     Dotenv,
 }
 
@@ -51,16 +55,16 @@ pub enum EnvFormat {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ccrun headers -p team
-  {\"otelHeadersHelper\": \"/usr/local/bin/ccrun headers -p team\"}    in Claude Code's settings
+  {\"otelHeadersHelper\": \"/usr/local/bin/ccrun headers -p team\"}  in Claude Code's settings
 
-For a Claude Code that exports by itself, over http. What only a collector does
-is lost then: nothing is kept on disk while the backend is away, nothing is
-redacted or recorded, and there is one destination.")]
+For a Claude Code that exports by itself over HTTP. Without a collector, nothing
+is kept on disk while the backend is down, nothing is redacted or recorded, and
+there is only one destination.")]
 pub struct Headers {
-    /// Which profile.
+    /// The profile.
     #[command(flatten)]
-    pub launch: Launch,
-    /// Which destination, where the profile has several
+    pub which: Which,
+    /// The destination, if the profile has several
     #[arg(long, value_name = "NAME")]
     pub destination: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! `ccrun init`, and what it has shells call: their options.
+//! Options of `ccrun init`, and of the command that its completions call.
 
 use std::ffi::OsString;
 
@@ -7,23 +7,23 @@ use clap::{Args, ValueEnum};
 /// `ccrun init`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  eval \"$(ccrun init bash)\"      in ~/.bashrc
-  eval \"$(ccrun init zsh)\"       in ~/.zshrc, after compinit where that is called
-  ccrun init fish | source       in ~/.config/fish/config.fish
+  eval \"$(ccrun init bash)\"   in ~/.bashrc
+  eval \"$(ccrun init zsh)\"    in ~/.zshrc, after compinit if you call it
+  ccrun init fish | source    in ~/.config/fish/config.fish
 
-In bash and zsh `claude` becomes an alias, in fish a function, which is what an alias is there.
-`command claude` still means the program itself, and scripts never see either. The completions
-know your profiles and the secrets they name, and leave the program's own words to it.")]
+In bash and zsh, `claude` becomes an alias; in fish, a function. `command claude` still runs
+the program itself, and scripts are not affected. The completions know your profiles and the
+secrets they name, and leave the program's own arguments to the program.")]
 pub struct Init {
     /// The shell
     #[arg(value_enum, value_name = "SHELL")]
     pub shell: Shell,
-    /// Completions alone
+    /// Print only the completions
     #[arg(long)]
     pub without_alias: bool,
 }
 
-/// A shell that `ccrun init` knows.
+/// A shell that `ccrun init` supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Shell {
     /// bash
@@ -37,7 +37,7 @@ pub enum Shell {
 /// `ccrun complete`.
 #[derive(Debug, Args)]
 pub struct Complete {
-    /// Which word is asked for, counted from 0
+    /// Index of the word to complete, counted from 0
     pub at: usize,
     /// The command line
     #[arg(last = true)]

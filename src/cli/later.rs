@@ -1,10 +1,10 @@
-//! Options that are defined when they are needed.
+//! Options that are defined only when needed.
 
 use clap::error::Error;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Id};
 
-/// The options of a verb, which are defined if it is the verb that is asked for: a launch asks for none, and to define
-/// all of them takes longer than all else that it does before the program.
+/// The options of a verb, defined only if that verb is used. A launch uses none, and defining all of them would take
+/// longer than everything else it does before the program starts.
 #[derive(Debug)]
 pub struct Later<T>(
     /// The options.
@@ -25,7 +25,7 @@ impl<T: Args> Args for Later<T> {
     }
 }
 
-/// The verb with its options. What it does is said where the verbs are listed.
+/// The verb with its options. Its description is in the list of verbs.
 fn define<T: Args>(command: Command) -> Command {
     let about = command.get_about().cloned();
     let defined = T::augment_args(command);

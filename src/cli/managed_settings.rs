@@ -1,10 +1,10 @@
-//! `ccrun managed-settings`: its options.
+//! Options of `ccrun managed-settings`.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Launch;
+use super::Given;
 
 /// `ccrun managed-settings`.
 #[derive(Debug, Args)]
@@ -12,19 +12,19 @@ use super::Launch;
   ccrun managed-settings -p team > managed-settings.json
   ccrun managed-settings -p team --with-launcher > managed-settings.json
 
-Without `--with-launcher` Claude Code exports by itself, wherever it is started: nothing is
-kept on disk while the backend is away, nothing is redacted or reported, and there is one
-destination. Secrets are never in the file: Claude Code asks `ccrun headers` for them. With
-it the file leaves telemetry to ccrun, and only keeps Claude from using ccrun's own dangerous
-verbs. Where the file belongs is said on stderr.")]
+Without `--with-launcher`, Claude Code exports by itself however it is started. Nothing is
+kept on disk while the backend is down, nothing is redacted or recorded, and there is only
+one destination. The file never contains secrets: Claude Code calls `ccrun headers` for them.
+With `--with-launcher`, the file leaves telemetry to ccrun and only denies Claude the verbs of
+ccrun that it must not use. Where to install the file is printed on stderr.")]
 pub struct ManagedSettings {
-    /// Which profile.
+    /// The profile.
     #[command(flatten)]
-    pub launch: Launch,
-    /// Rely on `ccrun claude`: no endpoint, and what Claude may not do with ccrun
+    pub given: Given,
+    /// Rely on `ccrun claude`: set no endpoint, and deny Claude the dangerous verbs of ccrun
     #[arg(long)]
     pub with_launcher: bool,
-    /// Where ccrun is on those machines
+    /// Path of ccrun on the managed machines
     #[arg(long, value_name = "PATH", default_value = "/usr/local/bin/ccrun")]
     pub ccrun: PathBuf,
 }

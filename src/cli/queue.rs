@@ -1,35 +1,35 @@
-//! `ccrun queue`: its verbs and their options.
+//! Options of `ccrun queue`.
 
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::Launch;
+use super::Which;
 
 /// `ccrun queue`.
 #[derive(Debug, Args)]
 pub struct Queue {
-    /// What to do with it.
+    /// The verb.
     #[command(subcommand)]
     pub command: QueueCommand,
 }
 
-/// What `ccrun queue` does.
+/// The verbs of `ccrun queue`.
 #[derive(Debug, Subcommand)]
 pub enum QueueCommand {
-    /// Show what waits, for whom, since when and why
+    /// Show what waits, for which destination, since when and why
     Status {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Deliver what ended sessions left, now; exits 1 if anything of it is left
+    /// Deliver what ended sessions left; exits 1 if anything is left
     Flush(QueueFlush),
-    /// Let what destinations refused for good wait again
+    /// Requeue permanently rejected batches
     #[command(after_help = "Examples:
-  ccrun queue retry && ccrun queue flush   once the backend takes what it refused")]
+  ccrun queue retry && ccrun queue flush   after the backend has been fixed")]
     Retry,
-    /// Forget what nobody delivers any more: what is orphaned, and what was refused for good
+    /// Delete orphaned and permanently rejected batches
     Purge(QueuePurge),
 }
 
@@ -37,43 +37,43 @@ pub enum QueueCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ccrun queue flush
-  ccrun queue flush --wait 5m           in CI: whatever still runs included
-  ccrun queue flush -p team --to otlp   what is orphaned, to a destination of the profile `team`")]
+  ccrun queue flush --wait 5m           in CI: also wait for running sessions
+  ccrun queue flush -p team --to otlp   send orphaned batches to a destination of the profile `team`")]
 pub struct QueueFlush {
-    /// Go on for so long (30s, 5m), and wait for what running sessions deliver, too
+    /// Keep trying for this long (30s, 5m), and wait for running sessions to deliver
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub wait: Option<Duration>,
-    /// Send what is orphaned to this destination of the profile
+    /// Send orphaned batches to this destination of the profile
     #[arg(long, value_name = "NAME")]
     pub to: Option<String>,
-    /// Which profile that is.
+    /// The profile of that destination.
     #[command(flatten)]
-    pub launch: Launch,
+    pub which: Which,
 }
 
 /// `ccrun queue purge`.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "independent options, as on the command line")]
 #[command(after_help = "Examples:
-  ccrun queue purge             shows what nobody delivers any more, and asks
+  ccrun queue purge   list the batches to delete, and ask
   ccrun queue purge --dead --yes")]
 pub struct QueuePurge {
-    /// Only what was refused for good
+    /// Only permanently rejected batches
     #[arg(long)]
     pub dead: bool,
-    /// Only what is orphaned: its profile or destination has changed or gone
+    /// Only orphaned batches, whose profile or destination was changed or removed
     #[arg(long)]
     pub orphaned: bool,
-    /// Everything, also what would still be delivered
+    /// Everything, including batches that would still be delivered
     #[arg(long, conflicts_with_all = ["dead", "orphaned"])]
     pub all: bool,
-    /// Forget it without being asked
+    /// Delete without asking
     #[arg(long)]
     pub yes: bool,
 }
 
 /// `30s`, `5m`, `1h 30m`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let duration = text.parse::<jiff::SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
     duration.ok_or_else(|| "write it as 30s, 5m or 1h".to_owned())
 }

@@ -1,40 +1,40 @@
-//! `ccrun secret`: its verbs and their options.
+//! Options of `ccrun secret`.
 
 use clap::{Args, Subcommand};
 
-use crate::credential::keyring;
+use crate::secret::keyring;
 
 /// `ccrun secret`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  ccrun secret set signoz/ingestion-key           asks for it, without showing it
+  ccrun secret set signoz/ingestion-key   prompt for it, without echo
   pass show signoz | ccrun secret set signoz/ingestion-key
-  ccrun secret list                               what profiles want, and whether it is there
+  ccrun secret list                       show which secrets profiles need, and which are stored
 
-Secrets are kept by the desktop's keyring (Secret Service; macOS: the login keychain), or by
-the kernel's where `config.toml` says `keyring = \"keyutils\"`. No command shows one.")]
+Secrets are stored in the desktop's keyring (Secret Service; macOS: the login keychain), or in
+the kernel's if `config.toml` says `keyring = \"keyutils\"`. No command prints a secret.")]
 pub struct Secret {
-    /// What to do with secrets.
+    /// The verb.
     #[command(subcommand)]
     pub command: SecretCommand,
 }
 
-/// What `ccrun secret` does.
+/// The verbs of `ccrun secret`.
 #[derive(Debug, Subcommand)]
 pub enum SecretCommand {
-    /// Store one: asked for on the terminal, or one line of stdin
+    /// Store a secret, read from the terminal or as one line of stdin
     Set {
-        /// Its name, as a profile's `keyring = "NAME"` has it
+        /// Its name, as in a profile's `keyring = "NAME"`
         #[arg(value_parser = entry)]
         name: String,
     },
-    /// List names: those that profiles mention, with whether they are there, and the others that are
+    /// List the secrets that profiles mention, whether each is stored, and all other stored ones
     List {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Remove one
+    /// Remove a secret
     Remove {
         /// Its name
         #[arg(value_parser = entry)]

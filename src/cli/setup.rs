@@ -1,4 +1,4 @@
-//! `ccrun setup`: its options.
+//! Options of `ccrun setup`.
 
 use clap::Args;
 
@@ -7,47 +7,47 @@ use super::pair;
 /// `ccrun setup`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  ccrun setup                          the backends that ccrun knows
-  ccrun setup signoz                   asks for what is needed, and tries it
+  ccrun setup          list the backends that ccrun knows
+  ccrun setup signoz   ask for what it needs, and test it
   printf %s \"$KEY\" | ccrun setup signoz --var region=eu --default --no-alias
 
-It asks on a terminal for what no option says; elsewhere every question has to be answered by an
-option, and a key that is needed is one line of stdin. Nothing is changed before all is known,
-and if the backend does not take what is tried, or you interrupt it, everything is as it was.")]
+On a terminal, setup asks for what the options leave open. Elsewhere options must answer every
+question, and a required key is read as one line of stdin. Nothing is changed until everything
+is known. If the backend rejects the test, or you interrupt it, all changes are undone.")]
 pub struct Setup {
-    /// The backend, as the list without it names them
+    /// The backend; without it, the known backends are listed
     pub backend: Option<String>,
-    /// What to call the profile [default: as the backend]
+    /// Name of the new profile [default: the backend's name]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// Sets a variable of the profile
+    /// Set a variable of the profile
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = pair)]
     pub variables: Vec<(String, String)>,
-    /// Use a profile, or a key in the keyring, that is there already anew
+    /// Overwrite an existing profile or keyring entry
     #[arg(long)]
     pub replace: bool,
-    /// What else is decided.
+    /// Answers to the other questions.
     #[command(flatten)]
     pub choices: Choices,
 }
 
-/// Answers to the questions at the end.
+/// Answers to the final questions.
 #[derive(Clone, Copy, Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "independent options, as on the command line")]
 pub struct Choices {
-    /// Make it the profile where none is chosen
+    /// Make it the default profile
     #[arg(long, conflicts_with = "no_default")]
     pub default: bool,
-    /// Leave the default as it is
+    /// Keep the current default profile
     #[arg(long)]
     pub no_default: bool,
     /// Add the alias and completions to your shell's rc file
     #[arg(long, conflicts_with = "no_alias")]
     pub alias: bool,
-    /// Leave the rc file as it is
+    /// Leave the rc file unchanged
     #[arg(long)]
     pub no_alias: bool,
-    /// Send nothing now, and keep what is set up untried
+    /// Skip the test: send nothing now
     #[arg(long)]
     pub no_try: bool,
 }

@@ -1,4 +1,4 @@
-//! `ccrun trust` and `ccrun untrust`: their options.
+//! Options of `ccrun trust` and `ccrun untrust`.
 
 use std::path::PathBuf;
 
@@ -7,17 +7,17 @@ use clap::Args;
 /// `ccrun trust`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  ccrun trust              shows what the project's file does, and asks
-  ccrun trust --hash $SHA  accepts exactly what was reviewed, in scripts and CI
+  ccrun trust               show what the project's file does, and ask
+  ccrun trust --hash $SHA   trust exactly what was reviewed, in scripts and CI
 
-A file that changes, or a file that it names, has to be trusted anew.")]
+If the file, or a file that it names, changes, it must be trusted again.")]
 pub struct Trust {
     /// The project, or its file [default: the working directory]
     pub path: Option<PathBuf>,
-    /// Accept it without being asked
+    /// Trust it without asking
     #[arg(long, conflicts_with = "hash")]
     pub yes: bool,
-    /// Accept it if this is what it comes to
+    /// Trust it if its hash is this one
     #[arg(long, value_name = "SHA256", value_parser = sha256)]
     pub hash: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! `ccrun wrap`: its options, and the link that is it.
+//! Options of `ccrun wrap`, and the link that stands for it.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -7,23 +7,22 @@ use clap::Args;
 
 use super::Start;
 
-/// The name of a link to the binary that is `ccrun wrap`, for settings that take a path and nothing else.
-pub const LINK: &str = "ccrun-wrap";
+use crate::wiring::LINK;
 
 /// `ccrun wrap`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  ccrun wrap /path/to/claude -p hi           exactly that program, with a session
-  ccrun wrap /usr/bin/node /path/to/cli.js   the same for one that is a script
+  ccrun wrap /path/to/claude -p hi           run exactly that program, in a session
+  ccrun wrap /usr/bin/node /path/to/cli.js   the same for a script
   ln -s \"$(command -v ccrun)\" ~/.local/bin/ccrun-wrap
-                                             the same under a name of its own, for
+                                             the same under its own name, for
   \"claudeCode.claudeProcessWrapper\": \"/home/you/.local/bin/ccrun-wrap\"
-                                             which takes a path alone, in VS Code
+                                             because VS Code accepts only a path
 
-The profile is the working directory's. Stdin, stdout and the arguments stay as
-they are, but for one --settings FILE. Where an editor's extension brings no
-Claude Code of its own, and the link is given options alone, `claude` is looked
-for as by `ccrun claude`.")]
+It uses the profile of the working directory. Stdin, stdout and arguments are passed
+on unchanged, after one --settings FILE. If an extension brings no Claude Code of
+its own and passes only options, `claude` is found as `ccrun claude`
+finds it.")]
 pub struct Wrap {
     /// Options of the launch.
     #[command(flatten)]
@@ -34,7 +33,7 @@ pub struct Wrap {
 }
 
 impl Wrap {
-    /// What the link was given, if it was started by that: every word is meant for Claude Code.
+    /// The words given to the link, if the program was started through it. All of them are for Claude Code.
     pub fn of_link(words: &[OsString]) -> Option<Self> {
         let (name, words) = words.split_first()?;
         let is_link = Path::new(name).file_name() == Some(OsStr::new(LINK));

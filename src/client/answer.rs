@@ -1,17 +1,12 @@
-//! A server's answer, whatever was asked.
-
-use std::borrow::Cow;
+//! A server's answer.
 
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 
-/// How much of an answer is read, in bytes, and how much it may be once decompressed. An answer to OTLP is a count and
-/// a message, and one to who asks for a token is that.
+/// How much of an answer is read, in bytes, and its maximum size when decompressed. An answer to OTLP is a count and a
+/// message, and an answer to a token request is not larger.
 pub const ANSWER_LIMIT: usize = 64 << 10;
-
-/// Secrets shorter than this, in bytes, are not looked for in what a server says: everything would match.
-const SHORTEST_SECRET: usize = 6;
 
 /// An answer as it came, with its body cut to [`ANSWER_LIMIT`].
 #[derive(Clone, Debug, Default)]
@@ -20,11 +15,11 @@ pub struct Answer {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// What was read of the body.
+    /// The part of the body that was read.
     pub body: Bytes,
-    /// What came behind the body, where gRPC has its status.
+    /// The trailers after the body, where gRPC has its status.
     pub trailers: HeaderMap,
-    /// Why the body is not whole, if it is not.
+    /// Why the body is incomplete, if it is.
     pub cut: Option<Cut>,
 }
 
@@ -46,7 +41,7 @@ impl Answer {
         value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
-    /// Whether it is a page for people: a login, or a proxy's words.
+    /// Whether it is a page for people, such as a login page or a proxy's message.
     pub(crate) fn is_html(&self) -> bool {
         let starts =
             |prefix: &[u8]| self.body.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
@@ -55,7 +50,7 @@ impl Answer {
 }
 
 impl Cut {
-    /// What to say about it, behind "the answer".
+    /// The description, to follow "the answer".
     pub(crate) fn words(self) -> &'static str {
         match self {
             Self::TooLong => "was longer than 64 KiB",
@@ -71,9 +66,9 @@ pub(crate) fn status_words(status: StatusCode) -> String {
     format!("{} {name}", status.as_u16()).trim_end().to_owned()
 }
 
-/// What a page of HTML is called.
+/// Describes an HTML page, by its title if it has one.
 pub(crate) fn html_words(page: &str) -> String {
-    // Only ASCII is lowered, so that places in one text are places in the other.
+    // Only ASCII is lowered, so that positions in one text are positions in the other.
     let lower = page.to_ascii_lowercase();
     let title = lower.find("<title").and_then(|start| {
         let start = start + lower.get(start..)?.find('>')? + 1;
@@ -81,15 +76,4 @@ pub(crate) fn html_words(page: &str) -> String {
         page.get(start..end).map(str::trim).filter(|title| !title.is_empty())
     });
     title.map_or_else(|| "a page of html".to_owned(), |title| format!("a page of html titled `{title}`"))
-}
-
-/// What a server says without the secrets that it repeats.
-pub(crate) fn without<'a, 's>(said: &'a str, secrets: impl Iterator<Item = &'s str>) -> Cow<'a, str> {
-    let mut said = Cow::Borrowed(said);
-    for secret in secrets {
-        if secret.len() >= SHORTEST_SECRET && said.contains(secret) {
-            said = Cow::Owned(said.replace(secret, "<secret>"));
-        }
-    }
-    said
 }

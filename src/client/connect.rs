@@ -1,4 +1,4 @@
-//! How a connection to a server comes about: straight, or by a proxy.
+//! Connects to a server, directly or through a proxy.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -20,7 +20,7 @@ use thiserror::Error;
 use tower_service::Service;
 
 use super::proxy::Proxy;
-use super::stream::{Heard, Stream};
+use super::stream::{LastAlert, Stream};
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
@@ -35,47 +35,48 @@ pub(super) struct Connector {
 struct ByProxy {
     proxy: Proxy,
     connector: HttpsConnector<HttpConnector>,
-    /// Whether the proxy is asked for a way through. Else it is given the requests themselves.
+    /// Whether the proxy opens a tunnel. Otherwise it receives the requests themselves.
     is_tunnel: bool,
 }
 
-/// Connects in TLS, if a URL wants that, and hears what is said to us after the handshake.
+/// Connects, with TLS if the URL requires it, and records alerts after the handshake.
 #[derive(Clone, Debug)]
 pub(super) struct Listening {
     pub(super) connector: HttpsConnector<Connector>,
-    pub(super) heard: Heard,
+    pub(super) heard: LastAlert,
 }
 
-/// Why a proxy gave no connection.
+/// Why a proxy did not provide a connection.
 #[derive(Debug, Error)]
 #[error("a proxy gave no connection")]
 pub(super) struct ProxyFailure {
     /// The proxy's host and port, and the variable that names it.
     pub(super) proxy: String,
     /// What happened.
-    pub(super) what: What,
+    pub(super) what: ProxyFault,
 }
 
-/// What happened with a proxy.
+/// What went wrong with a proxy.
 #[derive(Debug)]
-pub(super) enum What {
-    /// It was not reached, or broke off.
+pub(super) enum ProxyFault {
+    /// It was not reached, or closed the connection.
     Failed(AnyError),
-    /// It speaks something else.
+    /// It does not speak HTTP.
     Garbled,
-    /// It wants credentials, and whether it was given some.
+    /// It requires credentials. The field says whether it was given some.
     Unauthorized { were_given: bool },
-    /// It said no.
+    /// It refused.
     Refused(StatusCode),
 }
 
 impl Connector {
-    /// Straight ones.
+    /// Connects directly.
     pub(super) fn straight(tcp: HttpConnector) -> Self {
         Self { tcp, by: None }
     }
 
-    /// Those by a proxy, with `config` for one of `https`: through a tunnel, or to be given the requests themselves.
+    /// Connects through a proxy, with `config` for an `https` proxy. The proxy opens a tunnel or receives the requests
+    /// themselves.
     pub(super) fn by(proxy: Proxy, tcp: HttpConnector, config: ClientConfig, is_tunnel: bool) -> Self {
         let connector = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1();
         let connector = connector.wrap_connector(tcp.clone());
@@ -123,7 +124,7 @@ impl ByProxy {
     async fn connect(&self, server: Uri) -> Result<Stream, ProxyFailure> {
         let failed = |what| ProxyFailure { proxy: self.proxy.to_string(), what };
         let connected = self.connector.clone().call(self.proxy.url.clone()).await;
-        let io = connected.map_err(|error| failed(What::Failed(error)))?;
+        let io = connected.map_err(|error| failed(ProxyFault::Failed(error)))?;
         if !self.is_tunnel {
             return Ok(Stream::to_proxy(io));
         }
@@ -131,16 +132,17 @@ impl ByProxy {
     }
 }
 
-/// Asks a proxy for a way to a server (RFC 9110, 9.3.6). By hyper rather than by hyper-util's own tunnel, which does not
-/// tell one refusal from another, and loses what a server of HTTP/2 says at once.
+/// Asks a proxy for a tunnel to a server (RFC 9110, 9.3.6). It uses hyper, because hyper-util's own tunnel does not
+/// distinguish refusals, and loses the first bytes of an HTTP/2 server.
 async fn tunnel(
     io: impl Read + Write + Unpin + Send + 'static,
     server: &Uri,
     credentials: Option<&HeaderValue>,
-) -> Result<Upgraded, What> {
-    let failed = |error: hyper::Error| if error.is_parse() { What::Garbled } else { What::Failed(error.into()) };
+) -> Result<Upgraded, ProxyFault> {
+    let failed =
+        |error: hyper::Error| if error.is_parse() { ProxyFault::Garbled } else { ProxyFault::Failed(error.into()) };
     let (mut sender, connection) = http1::handshake(io).await.map_err(failed)?;
-    // It ends with the sender, or as the tunnel.
+    // It ends with the sender, or continues as the tunnel.
     tokio::spawn(connection.with_upgrades());
     let default = if server.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
     let target = format!("{}:{}", server.host().unwrap_or_default(), server.port_u16().unwrap_or(default));
@@ -148,12 +150,14 @@ async fn tunnel(
     if let Some(credentials) = credentials {
         request = request.header(PROXY_AUTHORIZATION, credentials);
     }
-    let request = request.body(Empty::<Bytes>::new()).map_err(|error| What::Failed(error.into()))?;
+    let request = request.body(Empty::<Bytes>::new()).map_err(|error| ProxyFault::Failed(error.into()))?;
     let response = sender.send_request(request).await.map_err(failed)?;
     match response.status() {
         status if status.is_success() => upgrade::on(response).await.map_err(failed),
-        StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(What::Unauthorized { were_given: credentials.is_some() }),
-        status => Err(What::Refused(status)),
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            Err(ProxyFault::Unauthorized { were_given: credentials.is_some() })
+        }
+        status => Err(ProxyFault::Refused(status)),
     }
 }
 
@@ -164,8 +168,8 @@ mod tests {
 
     use super::*;
 
-    /// What comes through a tunnel that a proxy opens with these bytes.
-    async fn through(answer: &'static [u8]) -> Result<String, What> {
+    /// The bytes from a tunnel whose proxy answers with these bytes.
+    async fn through(answer: &'static [u8]) -> Result<String, ProxyFault> {
         let (client, mut proxy) = tokio::io::duplex(1024);
         let expected = b"CONNECT [::1]:80 HTTP/1.1\r\nhost: [::1]:80\r\n\r\n";
         let proxy = tokio::spawn(async move {
@@ -182,13 +186,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_server_says_at_once_is_not_lost() {
-        // A server of HTTP/2 speaks first, and its words may come with the proxy's.
+    async fn an_immediate_answer_is_not_lost() {
+        // An HTTP/2 server speaks first, and its first bytes may arrive with the proxy's answer.
         assert_eq!(through(b"HTTP/1.1 200 OK\r\n\r\nsettings").await.unwrap(), "settings");
         assert_eq!(through(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc").await.unwrap(), "abc");
-        assert!(matches!(through(b"HTTP/1.1 503 No\r\n\r\n").await, Err(What::Refused(status)) if status == 503));
+        assert!(matches!(through(b"HTTP/1.1 503 No\r\n\r\n").await, Err(ProxyFault::Refused(status)) if status == 503));
         let unauthorized = through(b"HTTP/1.1 407 No\r\ncontent-length: 0\r\n\r\n").await;
-        assert!(matches!(unauthorized, Err(What::Unauthorized { were_given: false })));
-        assert!(matches!(through(b"SSH-2.0\r\n").await, Err(What::Garbled)));
+        assert!(matches!(unauthorized, Err(ProxyFault::Unauthorized { were_given: false })));
+        assert!(matches!(through(b"SSH-2.0\r\n").await, Err(ProxyFault::Garbled)));
     }
 }

@@ -1,4 +1,4 @@
-//! Why a request got no answer, in words that a person can act on.
+//! Why a request got no answer, in actionable words.
 
 use std::error::Error;
 use std::fmt;
@@ -10,29 +10,29 @@ use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
 use super::answer::status_words;
-use super::connect::{ProxyFailure, What};
-use crate::printable::printable;
+use super::connect::{ProxyFailure, ProxyFault};
+use crate::terminal::printable::printable;
 
-/// Why a request got no answer, in words that a person can act on. They say nothing of the request.
+/// Why a request got no answer, in actionable words. They contain nothing from the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What of the way failed.
+    /// The part of the connection that failed.
     pub kind: FailureKind,
     words: String,
 }
 
-/// What of the way to a server failed.
+/// The part of the connection to a server that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
     /// Its name has no address.
     Name,
-    /// Nobody takes a connection there.
+    /// Nothing accepts connections there.
     Unreached,
-    /// It took the connection, and says nothing.
+    /// It accepted the connection and does not answer.
     Silent,
-    /// It closed the connection without a word.
+    /// It closed the connection without an answer.
     Closed,
-    /// It speaks something else, or one side speaks TLS and the other does not.
+    /// It speaks another protocol, or only one side speaks TLS.
     Language,
     /// Its certificate has expired.
     Expired,
@@ -42,7 +42,7 @@ pub enum FailureKind {
     UnknownAuthority,
     /// Its certificate is not accepted for another reason.
     Certificate,
-    /// It wants another certificate of ours, or ours cannot be used.
+    /// It requires another client certificate, or ours is unusable.
     Identity,
     /// The proxy before it failed, or refused.
     Proxy,
@@ -62,7 +62,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The reason for `error`, of a request to `host` (with its port) that had `timeout`. It names nothing of the request.
+/// The reason for `error` in a request to `host` (with its port) with a `timeout`. It contains nothing from the
+/// request.
 pub(super) fn reason(error: &(dyn Error + 'static), host: &str, timeout: Duration) -> Failure {
     for cause in causes(error) {
         if let Some(failure) = cause.downcast_ref::<ProxyFailure>() {
@@ -85,14 +86,14 @@ pub(super) fn reason(error: &(dyn Error + 'static), host: &str, timeout: Duratio
     Failure::new(FailureKind::Other, format!("the request to {host} failed: {}", printable(&last)))
 }
 
-/// hyper, hyper-util and h2 keep these errors' types to themselves; tests guard that they still say so.
+/// Recognises errors by their text, because hyper, hyper-util and h2 keep these types private. Tests guard the texts.
 fn reason_by_words(error: &str, host: &str) -> Option<Failure> {
     if error == "dns error" {
         let words = format!("cannot find the address of {host}: is the name right, and the network up?");
         return Some(Failure::new(FailureKind::Name, words));
     }
     if error.starts_with("received unexpected message from connection") {
-        // A server of gRPC's speaks first.
+        // A gRPC server speaks first.
         return Some(no_http1(host));
     }
     error.ends_with("frame with invalid size").then(|| {
@@ -104,22 +105,22 @@ fn reason_by_words(error: &str, host: &str) -> Option<Failure> {
     })
 }
 
-/// Whether `error` is about certificates or the handshake, so that other roots could help.
+/// Whether `error` concerns certificates or the handshake, so that other roots could help.
 pub(super) fn is_tls(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(<dyn Error + 'static>::is::<rustls::Error>)
 }
 
-/// The time ran out before there was a connection.
+/// The time limit passed before there was a connection.
 pub(super) fn connecting_timed_out(host: &str, timeout: Duration) -> Failure {
     Failure::new(FailureKind::Unreached, format!("cannot connect to {host} within {timeout:?}"))
 }
 
-/// The time ran out before there was an answer.
+/// The time limit passed before there was an answer.
 pub(super) fn answer_timed_out(host: &str, timeout: Duration) -> Failure {
     Failure::new(FailureKind::Silent, format!("{host} did not answer within {timeout:?}"))
 }
 
-/// A proxy wants credentials, or others than it `were_given`.
+/// A proxy requires credentials, or rejects the ones that it `were_given`.
 pub(super) fn proxy_unauthorized(proxy: &str, were_given: bool) -> Failure {
     let words = if were_given {
         format!("{proxy} did not accept the credentials in its URL: 407 proxy authentication required")
@@ -132,16 +133,19 @@ pub(super) fn proxy_unauthorized(proxy: &str, were_given: bool) -> Failure {
 fn proxy_reason(failure: &ProxyFailure, host: &str, timeout: Duration) -> Failure {
     let ProxyFailure { proxy, what } = failure;
     let words = match what {
-        What::Failed(error) => reason(error.as_ref(), proxy, timeout).words,
-        What::Garbled => format!("{proxy} answered with something that is no http/1.1: is it a proxy of http?"),
-        What::Unauthorized { were_given } => return proxy_unauthorized(proxy, *were_given),
-        What::Refused(StatusCode::FORBIDDEN) => format!("{proxy} does not allow connections to {host}: 403 forbidden"),
-        What::Refused(status) => format!("{proxy} did not connect to {host}: {}", status_words(*status)),
+        ProxyFault::Failed(error) => reason(error.as_ref(), proxy, timeout).words,
+        ProxyFault::Garbled => format!("{proxy} answered with something that is no http/1.1: is it a proxy of http?"),
+        ProxyFault::Unauthorized { were_given } => return proxy_unauthorized(proxy, *were_given),
+        ProxyFault::Refused(StatusCode::FORBIDDEN) => {
+            format!("{proxy} does not allow connections to {host}: 403 forbidden")
+        }
+        ProxyFault::Refused(status) => format!("{proxy} did not connect to {host}: {}", status_words(*status)),
     };
     Failure::new(FailureKind::Proxy, words)
 }
 
-/// An error and everything below it. What an `io::Error` wraps is not its source but itself, so it is asked apart.
+/// An error and its causes. An `io::Error` does not report the error that it wraps as its source, so it is handled
+/// separately.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
         Some(wrapper) => wrapper.get_ref().map(|inner| -> &'a (dyn Error + 'static) { inner }),
@@ -201,7 +205,7 @@ fn tls_reason(error: &rustls::Error, host: &str) -> Failure {
     }
 }
 
-/// What a server said before it broke off (RFC 8446, 6.2).
+/// The reason in a TLS alert that the server sent before it closed the connection (RFC 8446, 6.2).
 pub(super) fn alert_reason(alert: AlertDescription, host: &str) -> Failure {
     use AlertDescription as Alert;
     let kind = match alert {
@@ -230,7 +234,7 @@ fn alert_words(alert: AlertDescription, host: &str) -> String {
         Alert::CertificateRequired => format!("{host} wants a client certificate: `tls.cert` and `tls.key` name one"),
         Alert::CertificateExpired => format!("{host} says that our client certificate, `tls.cert`, has expired"),
         Alert::CertificateRevoked => format!("{host} says that our client certificate, `tls.cert`, has been revoked"),
-        // Some servers of TLS 1.2 say the same where there is none.
+        // Some TLS 1.2 servers send the same alert if there is no client certificate.
         Alert::UnknownCA
         | Alert::BadCertificate
         | Alert::UnsupportedCertificate
@@ -278,13 +282,13 @@ fn certificate_words(error: &CertificateError, host: &str) -> String {
     }
 }
 
-/// A moment's day, in UTC.
+/// The date of a time, in UTC.
 fn day(moment: UnixTime) -> String {
     let second = i64::try_from(moment.as_secs()).unwrap_or(i64::MAX);
     jiff::Timestamp::from_second(second).unwrap_or_default().strftime("%Y-%m-%d").to_string()
 }
 
-/// webpki gives the names in its debugging form, `DnsName("example.com")`.
+/// webpki reports names in their debug form, `DnsName("example.com")`.
 fn plain_name(name: &str) -> &str {
     name.strip_prefix("DnsName(\"").and_then(|name| name.strip_suffix("\")")).unwrap_or(name)
 }

@@ -1,5 +1,5 @@
-//! From when until when a server's certificate is good, as its verifier says if asked about other times: nothing else
-//! here reads certificates.
+//! The validity period of a server's certificate. It is determined by asking the verifier about other times, because
+//! nothing else here reads certificates.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,37 +7,37 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
-/// A time at which no certificate of today is good any more: RFC 5280's last, the end of the year 9999, in Unix seconds.
+/// A time at which every current certificate has expired: RFC 5280's last, the end of the year 9999, in Unix seconds.
 const NEVER_GOOD: u64 = 253_402_300_799;
 
-/// When the certificate is good that a server has shown, as soon as there is one. Cloned, it is the same.
+/// The validity period of the server's certificate, once it is known. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Lifetime(Arc<Mutex<Option<Good>>>);
+pub struct CertificateLifetime(Arc<Mutex<Option<ValidityPeriod>>>);
 
-/// A time in which a certificate is good, in Unix seconds.
+/// A validity period, in Unix seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Good {
-    /// Its first second.
+pub struct ValidityPeriod {
+    /// The first second.
     pub since: u64,
-    /// Its last.
+    /// The last second.
     pub until: u64,
 }
 
-impl Lifetime {
-    /// That of the certificate that was accepted last, if the verifier told.
-    pub fn get(&self) -> Option<Good> {
+impl CertificateLifetime {
+    /// The period of the last accepted certificate, if the verifier reported it.
+    pub fn get(&self) -> Option<ValidityPeriod> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Lets another decide, and notes when what that accepts is good.
+/// Delegates to another verifier, and records the validity period of accepted certificates.
 #[derive(Debug)]
-pub(super) struct Noting {
+pub(super) struct RecordingVerifier {
     pub(super) verifier: Arc<dyn ServerCertVerifier>,
-    pub(super) lifetime: Lifetime,
+    pub(super) lifetime: CertificateLifetime,
 }
 
-impl ServerCertVerifier for Noting {
+impl ServerCertVerifier for RecordingVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -57,7 +57,7 @@ impl ServerCertVerifier for Noting {
             Some(CertificateError::ExpiredContext { not_after, .. }),
         ) = (fault(0), fault(NEVER_GOOD))
         {
-            let good = Good { since: not_before.as_secs(), until: not_after.as_secs() };
+            let good = ValidityPeriod { since: not_before.as_secs(), until: not_after.as_secs() };
             *self.lifetime.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(good);
         }
         Ok(verified)

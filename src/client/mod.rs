@@ -1,11 +1,12 @@
-//! A client of one server: connections that are kept, with the certificates and the proxy that they need, and an answer
-//! or the reason why there is none.
+//! A client of one server. It keeps connections open, with the certificates and the proxy they need, and returns an
+//! answer or the reason why there is none.
 
 mod answer;
 mod connect;
 mod failure;
 mod lifetime;
 mod proxy;
+mod repeated;
 mod stream;
 mod tls;
 
@@ -29,35 +30,37 @@ use tokio::time::{Instant, timeout_at};
 
 use connect::{Connector, Listening};
 use proxy::{Proxy, UnusableProxy};
-use stream::Heard;
+use stream::LastAlert;
 use tls::{Stamp, TlsError};
 
 pub use answer::{ANSWER_LIMIT, Answer, Cut};
-pub(crate) use answer::{html_words, status_words, without};
+pub(crate) use answer::{html_words, status_words};
 pub use failure::{Failure, FailureKind};
-pub use lifetime::{Good, Lifetime};
-pub use proxy::Proxies;
+pub use lifetime::{CertificateLifetime, ValidityPeriod};
+pub use proxy::{Proxies, is_this_machine};
+pub(crate) use repeated::without;
+pub use tls::Tls;
 
-use crate::printable::printable;
-use crate::profile::Tls;
+use crate::terminal::printable::printable;
 
-/// The longest that reading an answer may take, from its headers on. It is a count and a message.
+/// The maximum time to read an answer, counted from its headers. It is a count and a message.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 
-/// How long a connection is kept open for the next request: several of the ten seconds between a session's metrics.
+/// How long a connection stays open for the next request: several of the ten-second intervals between a session's
+/// metrics.
 const IDLE_TIME: Duration = Duration::from_secs(45);
 
-/// How many idle connections are kept: one serves the batches of a destination, a second what overlaps.
+/// The number of idle connections to keep: one for the batches of a destination, and one for overlapping requests.
 const IDLE_CONNECTIONS: usize = 2;
 
-/// The window that a backend may fill before it is read, in bytes: HTTP/2's own default, which holds any answer.
+/// The window that a backend may fill before it is read, in bytes. It is HTTP/2's default, and holds any answer.
 const WINDOW: u32 = 65_535;
 
 type Connections = Pool<Listening, Full<Bytes>>;
 
-/// A client of one server; nothing is read or connected before the first request.
+/// A client of one server. Nothing is read or connected before the first request.
 ///
-/// To be used inside a Tokio runtime, whose timer closes idle connections.
+/// Must be used inside a Tokio runtime, whose timer closes idle connections.
 #[derive(Debug)]
 pub struct Client {
     server: Uri,
@@ -65,47 +68,47 @@ pub struct Client {
     timeout: Duration,
     is_http2: bool,
     proxy: Result<Option<Proxy>, UnusableProxy>,
-    lifetime: Option<Lifetime>,
-    /// Made with the first request, for the TLS roots take memory, and again when files have changed and after failures
-    /// that it may be to blame for.
-    made: Mutex<Option<Made>>,
+    lifetime: Option<CertificateLifetime>,
+    /// Created with the first request, because the TLS roots take memory. It is created again if files have changed,
+    /// and after failures that it may have caused.
+    made: Mutex<Option<PoolState>>,
 }
 
-/// Connections, and how the files looked that they were made with.
+/// Connections, and the stamp of the files that they were created with.
 #[derive(Clone, Debug)]
-struct Made {
+struct PoolState {
     connections: Connections,
-    heard: Heard,
+    heard: LastAlert,
     files: Stamp,
 }
 
 impl Client {
-    /// A client of the server of a URL, which has a scheme and a host. `timeout` is that of connecting to all the
-    /// addresses of a name.
+    /// A client for the server of a URL, which has a scheme and a host. `timeout` limits connecting to all addresses of
+    /// a name together.
     pub fn new(server: Uri, tls: Tls, timeout: Duration) -> Self {
         Self { server, tls, timeout, is_http2: false, proxy: Ok(None), lifetime: None, made: Mutex::default() }
     }
 
-    /// Speaks HTTP/2 from the first byte on, also without TLS, as gRPC does.
+    /// Uses HTTP/2 from the first byte, even without TLS, as gRPC does.
     #[must_use]
     pub fn http2(self) -> Self {
         Self { is_http2: true, ..self }
     }
 
-    /// Uses the proxy that stands before the server, if one of these does.
+    /// Uses the proxy for the server, if there is one.
     #[must_use]
     pub fn through(self, proxies: &Proxies) -> Self {
         Self { proxy: proxies.before(&self.server), ..self }
     }
 
-    /// Notes in `lifetime` when the server's certificate is good.
+    /// Records the validity period of the server's certificate in `lifetime`.
     #[must_use]
-    pub fn noting(self, lifetime: Lifetime) -> Self {
+    pub fn noting(self, lifetime: CertificateLifetime) -> Self {
         Self { lifetime: Some(lifetime), ..self }
     }
 
-    /// The answer to `request`, which is to this server, or why there is none by `deadline`: fit for a person who could
-    /// mend it, and without anything of the request.
+    /// Sends `request`, which must be for this server, and returns the answer. If there is none by `deadline`, the
+    /// failure explains why, in words for a person who can fix it, and without any content of the request.
     pub async fn exchange(&self, mut request: Request<Full<Bytes>>, deadline: Instant) -> Result<Answer, Failure> {
         let unusable = |error: &UnusableProxy| Failure::new(FailureKind::Proxy, error.to_string());
         let proxy = self.proxy.as_ref().map_err(unusable)?.as_ref().filter(|_| !self.is_tunnel());
@@ -113,8 +116,8 @@ impl Client {
             request.headers_mut().insert(PROXY_AUTHORIZATION, credentials);
         }
         let unready = |error: TlsError| Failure::new(FailureKind::Identity, printable(&error.to_string()));
-        let Made { connections, heard, .. } = self.connections().await.map_err(unready)?;
-        // Of a connection that ended long ago.
+        let PoolState { connections, heard, .. } = self.connections().await.map_err(unready)?;
+        // Discards the alert of a connection that ended long ago.
         heard.take();
         let connection = capture_connection(&mut request);
         let Ok(response) = timeout_at(deadline, connections.request(request)).await else {
@@ -136,7 +139,7 @@ impl Client {
 
     fn failed(&self, error: &PoolError, alert: Option<AlertDescription>) -> Failure {
         if alert.is_some() || failure::is_tls(error) {
-            // Whoever adds an authority to the machine or to the file should not have to end the session for it.
+            // A new authority on the machine or in the file should take effect without a new session.
             self.forget_connections();
         }
         match alert {
@@ -150,7 +153,7 @@ impl Client {
         self.server.authority().map_or("", |authority| authority.as_str())
     }
 
-    /// The server, and the proxy before it.
+    /// The server, and the proxy if there is one.
     pub fn way(&self) -> String {
         match &self.proxy {
             Ok(Some(proxy)) => format!("{} through {proxy}", self.host()),
@@ -158,13 +161,14 @@ impl Client {
         }
     }
 
-    /// Whether a proxy only passes bytes on. HTTP/1.1 in plain text is what a proxy is given as it is.
+    /// Whether a proxy only passes bytes on. A proxy receives plain HTTP/1.1 requests itself.
     fn is_tunnel(&self) -> bool {
         self.is_http2 || self.server.scheme() == Some(&Scheme::HTTPS)
     }
 
-    /// Those of before, unless the files have changed: the next request after a rotation uses the new certificate.
-    async fn connections(&self) -> Result<Made, TlsError> {
+    /// The existing connections, unless the files have changed. The next request after a rotation uses the new
+    /// certificate.
+    async fn connections(&self) -> Result<PoolState, TlsError> {
         let made = self.lock().clone();
         let files = self.files().await?;
         if let Some(made) = made.filter(|made| made.files == files) {
@@ -181,7 +185,7 @@ impl Client {
         if has_files { Ok(spawn_blocking(move || Stamp::of(&tls)).await?) } else { Ok(Stamp::default()) }
     }
 
-    /// How to speak TLS with the server, and with a proxy of `https`: that one sees no certificate of ours.
+    /// The TLS configurations for the server and for an `https` proxy. A proxy does not receive our client certificate.
     async fn configs(&self) -> Result<(ClientConfig, ClientConfig), TlsError> {
         let is_https = |url: &Uri| url.scheme() == Some(&Scheme::HTTPS);
         let with_server = is_https(&self.server).then(|| self.tls.clone());
@@ -191,18 +195,18 @@ impl Client {
             return Ok((tls::unused_config()?, tls::unused_config()?));
         }
         let lifetime = self.lifetime.clone();
-        let config = |tls: Option<Tls>, lifetime: Option<&Lifetime>| match tls {
+        let config = |tls: Option<Tls>, lifetime: Option<&CertificateLifetime>| match tls {
             Some(tls) => tls::client_config(&tls, lifetime),
             None => tls::unused_config(),
         };
         spawn_blocking(move || Ok((config(with_server, lifetime.as_ref())?, config(with_proxy, None)?))).await?
     }
 
-    fn build(&self, config: ClientConfig, for_proxy: ClientConfig, files: Stamp) -> Made {
+    fn build(&self, config: ClientConfig, for_proxy: ClientConfig, files: Stamp) -> PoolState {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        // Shared out among a name's addresses, so that one which swallows everything does not hide the others.
+        // Divided among the addresses of a name, so that an unresponsive one does not block the others.
         tcp.set_connect_timeout(Some(self.timeout));
         let connector = match &self.proxy {
             Ok(Some(proxy)) => Connector::by(proxy.clone(), tcp, for_proxy, self.is_tunnel()),
@@ -214,7 +218,7 @@ impl Client {
             tls = tls.with_server_name_resolver(move |_: &Uri| ServerName::try_from(name.clone()));
         }
         let tls = if self.is_http2 { tls.enable_http2() } else { tls.enable_all_versions() };
-        let heard = Heard::default();
+        let heard = LastAlert::default();
         let connector = Listening { connector: tls.wrap_connector(connector), heard: heard.clone() };
         let connections = Pool::builder(TokioExecutor::new())
             .http2_only(self.is_http2)
@@ -225,21 +229,21 @@ impl Client {
             .pool_idle_timeout(IDLE_TIME)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .build(connector);
-        Made { connections, heard, files }
+        PoolState { connections, heard, files }
     }
 
-    /// The next request connects anew. A machine that slept has connections that are dead and do not know it, and
-    /// every request on one of HTTP/2's would go the way of the first.
+    /// Makes the next request open a new connection. After the machine slept, connections are dead without notice, and
+    /// every request on an HTTP/2 connection would fail like the first.
     fn forget_connections(&self) {
         *self.lock() = None;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Made>> {
+    fn lock(&self) -> MutexGuard<'_, Option<PoolState>> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Reads an answer until `deadline` and up to [`ANSWER_LIMIT`]. What is not read is dropped with its connection.
+/// Reads an answer until `deadline` and up to [`ANSWER_LIMIT`]. The rest is dropped with its connection.
 async fn read(response: Response<Incoming>, deadline: Instant) -> Answer {
     let (head, mut body) = response.into_parts();
     let mut answer = Answer { status: head.status, headers: head.headers, ..Answer::default() };

@@ -1,7 +1,8 @@
-//! Proxies, as a company's network wants them: which one stands before a server, if any.
+//! Proxies, as required in company networks, and which one to use for a server, if any.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 
 use hyper::Uri;
 use hyper::header::HeaderValue;
@@ -9,21 +10,19 @@ use hyper::http::uri::Scheme;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use thiserror::Error;
 
-use crate::profile::is_this_machine;
-
-/// What the launcher's environment says about proxies, read as curl and Go read it: upper case before lower case, an
-/// empty variable as none.
+/// The proxy settings in the launcher's environment, read as curl and Go read them: upper case takes precedence over
+/// lower case, and an empty variable counts as unset.
 #[derive(Clone, Default)]
 pub struct Proxies {
-    /// For `http://`, the variable's name and its value.
+    /// For `http://`: the variable's name and its value.
     http: Option<(String, String)>,
     /// For `https://`.
     https: Option<(String, String)>,
-    /// Who is reached without one.
+    /// The hosts to reach directly.
     exempt: String,
 }
 
-/// Shows which variables there are: in their values people write passwords.
+/// Shows only the names of variables, because their values may contain passwords.
 impl fmt::Debug for Proxies {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = [&self.http, &self.https].map(|named| named.as_ref().map(|(name, _)| name));
@@ -31,18 +30,18 @@ impl fmt::Debug for Proxies {
     }
 }
 
-/// The proxy before a server.
+/// The proxy for a server.
 #[derive(Clone, Debug)]
 pub(super) struct Proxy {
     /// Scheme, host and port, nothing else.
     pub(super) url: Uri,
-    /// What to bring as `Proxy-Authorization`; marked as sensitive.
+    /// The value of `Proxy-Authorization`; marked as sensitive.
     pub(super) credentials: Option<HeaderValue>,
     /// The variable that names it.
     pub(super) variable: String,
 }
 
-/// Why the proxy that a variable names cannot be used. Says nothing of its value.
+/// Why the proxy in a variable is unusable. Does not contain the variable's value.
 #[derive(Clone, Debug, Error)]
 pub(super) enum UnusableProxy {
     #[error(
@@ -55,7 +54,7 @@ pub(super) enum UnusableProxy {
 }
 
 impl Proxies {
-    /// Those that these variables name: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` for either, and `NO_PROXY`.
+    /// The proxies that these variables name: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` for either, and `NO_PROXY`.
     pub fn named_by(variables: &BTreeMap<String, String>) -> Self {
         let named = |name: &str| {
             let names = [name.to_owned(), name.to_ascii_lowercase()];
@@ -71,7 +70,7 @@ impl Proxies {
         }
     }
 
-    /// The proxy before the server of a URL. There never is one before this machine itself.
+    /// The proxy for the server of a URL. This machine itself never has one.
     pub(super) fn before(&self, server: &Uri) -> Result<Option<Proxy>, UnusableProxy> {
         let named = if server.scheme() == Some(&Scheme::HTTPS) { &self.https } else { &self.http };
         let Some((variable, value)) = named.clone() else { return Ok(None) };
@@ -91,15 +90,15 @@ impl Proxies {
         let default = if server.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
         let port = server.port_u16().unwrap_or(default);
         let hosts: Vec<_> = self.exempt.split(',').filter_map(|entry| host_at(entry.trim(), port)).collect();
-        // The matcher's own `*` does not mean addresses.
+        // The matcher's own `*` does not match addresses.
         let all = hosts.contains(&"*");
-        // Asked with some proxy, for it says only who is sent to one.
+        // The matcher only tells which servers use a proxy, so it is given an arbitrary one.
         let matcher = Matcher::builder().all("http://proxy.invalid").no(hosts.join(",")).build();
         all || matcher.intercept(server).is_none()
     }
 }
 
-/// Its host and port, and who named it.
+/// Its host and port, and the variable that names it.
 impl fmt::Display for Proxy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = self.url.authority().map_or("", |authority| authority.as_str());
@@ -107,8 +106,8 @@ impl fmt::Display for Proxy {
     }
 }
 
-/// Whether nothing else is there. Of a password with an `@` in it, which it should not have as it is, the rest would
-/// stand before the host.
+/// Whether a URL has a host and a port, and nothing else. If a password contains an unescaped `@`, its remainder would
+/// precede the host.
 fn is_host_and_port(url: &Uri) -> bool {
     url.authority().is_some_and(|authority| {
         let is_host_alone = authority.as_str() == authority.host();
@@ -120,16 +119,22 @@ fn is_socks(found: &Intercept) -> bool {
     found.uri().scheme_str().is_some_and(|scheme| scheme.starts_with("socks"))
 }
 
-/// The host of an entry of `NO_PROXY` as the matcher takes it, unless the entry is for another port.
+/// The host of an entry in `NO_PROXY`, in the form for the matcher, unless the entry is for another port.
 fn host_at(entry: &str, port: u16) -> Option<&str> {
     let (host, own) = match entry.rsplit_once(':') {
-        // An IPv6 address has colons of its own, and a port only behind brackets.
+        // An IPv6 address contains colons itself, and has a port only after brackets.
         Some((host, own)) if !host.contains(':') || host.ends_with(']') => (host, Some(own)),
         _ => (entry, None),
     };
     let host = host.trim_matches(['[', ']']);
     let host = host.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(host);
     own.is_none_or(|own| own.parse() == Ok(port)).then_some(host)
+}
+
+/// Whether a URL's host is this machine: `localhost` or a loopback address.
+pub fn is_this_machine(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -149,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_count_by_scheme_and_upper_case_first() {
+    fn variables_apply_by_scheme_and_upper_case_takes_precedence() {
         let all = [("HTTPS_PROXY", "http://s:1"), ("http_proxy", "h:2"), ("ALL_PROXY", "https://a:3")];
         assert_eq!(proxy(&all, "https://host"), "http://s:1/ by HTTPS_PROXY");
         assert_eq!(proxy(&all, "http://host"), "http://h:2/ by http_proxy");
@@ -160,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_and_whoever_is_exempt_are_reached_without() {
+    fn loopback_and_exempt_hosts_are_reached_directly() {
         let cases = [
             ("", "https://localhost:4317", true),
             ("", "http://127.0.0.2:4318", true),
@@ -193,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_decoded_and_shown_nowhere() {
+    fn credentials_are_decoded_and_never_shown() {
         let variables = [("ALL_PROXY", "http://Aladdin:open%20sesame@proxy:3128")];
         let found = proxies(&variables).before(&"http://host".parse().unwrap()).unwrap().unwrap();
         // The example of RFC 7617.
@@ -204,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_proxy_is_not_passed_over() {
+    fn an_invalid_proxy_is_an_error() {
         for value in ["ftp://proxy", "http://user:se@same@proxy:1", "http://user:se same@proxy", "http://proxy:x"] {
             let found = proxy(&[("HTTPS_PROXY", value)], "https://host");
             assert!(found.starts_with("HTTPS_PROXY is not the URL of a proxy") && !found.contains("same"), "{found}");

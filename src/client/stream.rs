@@ -1,4 +1,4 @@
-//! A connection as HTTP sees it, and what the other side of TLS says before it closes one.
+//! A connection for HTTP. It records the alert with which the peer closes TLS.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -15,45 +15,45 @@ pub(super) struct Stream {
     io: Pin<Box<dyn Io>>,
     /// Whether requests go to a proxy itself, with whole URLs in them (RFC 9112, 3.2.2).
     is_proxy: bool,
-    /// Whether HTTP/2 was agreed on in the handshake.
+    /// Whether the handshake selected HTTP/2.
     is_http2: bool,
-    /// Who hears alerts, where there is TLS.
-    heard: Option<Heard>,
-    /// Why nothing can be written any more.
+    /// Receives alerts if there is TLS.
+    heard: Option<LastAlert>,
+    /// Why writing is no longer possible.
     broken: Option<io::Error>,
 }
 
-/// The last alert on any connection of a client. In TLS 1.3 a server says only after the handshake that it does not
-/// accept our certificate. By then the connection is HTTP's, which may end with it and tell nobody why.
+/// The last alert on any connection of a client. In TLS 1.3, a server rejects a client certificate only after the
+/// handshake. By then HTTP uses the connection, and may close it without reporting why.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Heard(Arc<Mutex<Option<AlertDescription>>>);
+pub(super) struct LastAlert(Arc<Mutex<Option<AlertDescription>>>);
 
-/// What bytes come and go through.
+/// The underlying byte stream.
 pub(super) trait Io: Read + Write + Send {}
 
 impl<T: Read + Write + Send> Io for T {}
 
 impl Stream {
-    /// One in plain text, or inside of another.
+    /// A connection in plain text, or within another one.
     pub(super) fn new(io: impl Io + 'static) -> Self {
         Self { io: Box::pin(io), is_proxy: false, is_http2: false, heard: None, broken: None }
     }
 
-    /// One whose requests go to a proxy itself.
+    /// A connection whose requests go to a proxy itself.
     pub(super) fn to_proxy(io: impl Io + 'static) -> Self {
         Self { is_proxy: true, ..Self::new(io) }
     }
 
-    /// One that has become TLS, if a URL wants that.
-    pub(super) fn heard_by(heard: Heard, stream: MaybeHttpsStream<Self>) -> Self {
+    /// A connection with TLS, if the URL requires it.
+    pub(super) fn heard_by(heard: LastAlert, stream: MaybeHttpsStream<Self>) -> Self {
         let connected = stream.connected();
         let (is_proxy, is_http2) = (connected.is_proxied(), connected.is_negotiated_h2());
         let heard = matches!(stream, MaybeHttpsStream::Https(_)).then_some(heard);
         Self { is_proxy, is_http2, heard, ..Self::new(stream) }
     }
 
-    /// Writes. Where the other side of TLS has closed, hears first why: whoever closed may have said so before, and after
-    /// an error nobody reads any more.
+    /// Writes. If the peer has closed the connection, first reads its alert, which may explain the reason. After an
+    /// error, nothing more is read.
     fn write<T>(
         &mut self,
         context: &mut Context<'_>,
@@ -67,7 +67,7 @@ impl Stream {
             },
         };
         if let (Some(heard), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) = (&self.heard, error.kind()) {
-            // Without room for a byte: an alert comes all the same, and an answer stays for whoever wants it.
+            // The empty buffer reads an alert, and leaves the bytes of an answer to the caller.
             match self.io.as_mut().poll_read(context, ReadBuf::new(&mut []).unfilled()) {
                 Poll::Ready(Err(reason)) => heard.note(&reason),
                 Poll::Ready(Ok(())) => {}
@@ -124,8 +124,8 @@ impl Write for Stream {
     }
 }
 
-impl Heard {
-    /// The alert, if there was one since it was last asked.
+impl LastAlert {
+    /// The alert since the last call, if there was one.
     pub(super) fn take(&self) -> Option<AlertDescription> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

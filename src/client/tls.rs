@@ -1,4 +1,4 @@
-//! TLS towards a server: whom to trust, and who we are.
+//! TLS to a server: which authorities to trust, and which client certificate to present.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -12,19 +12,32 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ConfigBuilder, InconsistentKeys, RootCertStore, WantsVerifier};
 use rustls_platform_verifier::Verifier;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::lifetime::{Lifetime, Noting};
-use crate::bounded;
-use crate::profile::Tls;
+use super::lifetime::{CertificateLifetime, RecordingVerifier};
+use crate::system::bounded;
 
-/// How many sessions a client's connections remember for resuming; the default of 256 is for browsers.
+/// `[destination.NAME.tls]`. All files are PEM.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tls {
+    /// Certificate authorities to trust instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// Our client certificate, with any intermediate certificates.
+    pub cert: Option<PathBuf>,
+    /// The key of the client certificate.
+    pub key: Option<PathBuf>,
+    /// The name that the destination's certificate must match. By default it is the endpoint's host.
+    pub server_name: Option<String>,
+}
+
+/// How many sessions a client remembers to resume. The default of 256 is meant for browsers.
 const RESUMABLE_SESSIONS: usize = 4;
 
-/// How much is read of a file, in bytes. All authorities of a system are a quarter of a megabyte.
+/// The maximum size of a file, in bytes. All authorities of a system take a quarter of a megabyte.
 const MAXIMUM_FILE: u64 = 4 << 20;
 
-/// Why there is no TLS.
+/// Why TLS is unavailable.
 #[derive(Debug, Error)]
 pub(super) enum TlsError {
     #[error("cannot read the {what} in `{}`: {error}", path.display())]
@@ -36,7 +49,7 @@ pub(super) enum TlsError {
     #[error("no certificate authority in `{}` can be used", path.display())]
     NoAuthority { path: PathBuf },
     #[error(
-        "the private key in `{path}` is encrypted, and nobody could be asked for its passphrase: `openssl pkey -in \
+        "the private key in `{path}` is encrypted, and there is no way to ask for its passphrase: `openssl pkey -in \
          {path} -out NEW-FILE` decrypts it",
         path = path.display()
     )]
@@ -57,16 +70,16 @@ pub(super) enum TlsError {
     Interrupted(#[from] tokio::task::JoinError),
 }
 
-/// How to speak `https`: whom to trust (the authorities in `ca`, or the system's, a company's among them), and who we
-/// are, where there is a certificate for that.
+/// The configuration for `https`: the trusted authorities (those in `ca`, or the system's, which include a company's),
+/// and the client certificate, if there is one.
 ///
-/// Reads files, the system's some hundred authorities among them: milliseconds of work and about a megabyte, so it is
-/// done when a connection is first needed, and not on the runtime's thread. `lifetime` is told of the certificates that
-/// are accepted.
-pub(super) fn client_config(tls: &Tls, lifetime: Option<&Lifetime>) -> Result<ClientConfig, TlsError> {
+/// Reads files, including some hundred authorities of the system. This takes milliseconds and about a megabyte, so it
+/// happens only when a connection is first needed, and not on the runtime's thread. `lifetime` records the validity
+/// period of accepted certificates.
+pub(super) fn client_config(tls: &Tls, lifetime: Option<&CertificateLifetime>) -> Result<ClientConfig, TlsError> {
     let verifier = verifier(tls)?;
     let verifier = match lifetime {
-        Some(lifetime) => Arc::new(Noting { verifier, lifetime: lifetime.clone() }),
+        Some(lifetime) => Arc::new(RecordingVerifier { verifier, lifetime: lifetime.clone() }),
         None => verifier,
     };
     let trusting = builder()?.dangerous().with_custom_certificate_verifier(verifier);
@@ -80,7 +93,7 @@ pub(super) fn client_config(tls: &Tls, lifetime: Option<&Lifetime>) -> Result<Cl
     Ok(config)
 }
 
-/// Who decides whether a server is whom it says it is.
+/// Verifies a server's certificate.
 fn verifier(tls: &Tls) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
     let provider = Arc::new(default_provider());
     Ok(match &tls.ca {
@@ -89,20 +102,20 @@ fn verifier(tls: &Tls) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
     })
 }
 
-/// For `http`, where the connector wants a configuration and never uses it: trusts nobody.
+/// A configuration for `http`. The connector requires one but never uses it. It trusts no authority.
 pub(super) fn unused_config() -> Result<ClientConfig, TlsError> {
     Ok(builder()?.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
 
-/// How the files of a destination look, so that one which was replaced is noticed without being read.
+/// The state of a destination's files. It reveals that a file was replaced without reading it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Stamp([Option<FileStamp>; 3]);
 
-/// Device and inode, length in bytes, and when it was written in seconds and nanoseconds.
+/// Device and inode, length in bytes, and modification time in seconds and nanoseconds.
 type FileStamp = (u64, u64, u64, i64, i64);
 
 impl Stamp {
-    /// Asks the system about each file.
+    /// Reads the state of each file from the system.
     pub(super) fn of(tls: &Tls) -> Self {
         let stamp = |path: &Option<PathBuf>| {
             let file = path.as_ref()?.metadata().ok()?;
@@ -113,13 +126,13 @@ impl Stamp {
 }
 
 fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TlsError> {
-    // The provider is named, because a default for the process would be a global that anything could have set before.
+    // The provider is explicit, because a process-wide default is a global that any code could have set before.
     Ok(ClientConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions()?)
 }
 
 fn authorities(path: &Path) -> Result<RootCertStore, TlsError> {
     let mut authorities = RootCertStore::empty();
-    // A bundle may hold something that this TLS does not take; the rest of it is good all the same.
+    // A bundle may contain certificates that this TLS library rejects. The others are still valid.
     let (usable, _) = authorities.add_parsable_certificates(certificates(path, "certificate authority")?);
     if usable == 0 { Err(TlsError::NoAuthority { path: path.to_owned() }) } else { Ok(authorities) }
 }
@@ -152,7 +165,7 @@ fn read(path: &Path, what: &'static str) -> Result<Vec<u8>, TlsError> {
     bounded::read(path, MAXIMUM_FILE).map_err(|error| TlsError::Unreadable { what, path: path.to_owned(), error })
 }
 
-/// Says what a file holds instead of what belongs there.
+/// The error for a file without the expected item. It says what the file contains instead.
 fn missing(path: &Path, what: &'static str, text: &[u8]) -> TlsError {
     let instead = if text.trim_ascii().is_empty() {
         "it is empty"
@@ -168,7 +181,7 @@ fn missing(path: &Path, what: &'static str, text: &[u8]) -> TlsError {
     TlsError::Missing { what, path: path.to_owned(), instead }
 }
 
-/// Says what is wrong with a PEM file. The error itself shows lines of it, which may be a key's.
+/// The error for an invalid PEM file. The original error shows lines of it, which may be part of a key.
 fn not_pem(path: &Path, error: &pem::Error) -> TlsError {
     let fault = match error {
         pem::Error::MissingSectionEnd { .. } => "a section has no end; are line breaks missing?",

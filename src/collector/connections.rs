@@ -1,26 +1,45 @@
-//! The connections that have brought the session's token: as long as one is open, the session lives.
+//! Authenticated connections: the session lives while one is open.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
-/// Counts them.
+/// Counts authenticated connections.
 #[derive(Clone, Debug)]
 pub(super) struct Connections {
     open: Arc<watch::Sender<usize>>,
+    /// Whether any request has arrived, and whether anything was stored.
+    brought: Arc<[AtomicBool; 2]>,
 }
 
 impl Default for Connections {
     fn default() -> Self {
-        Self { open: Arc::new(watch::Sender::new(0)) }
+        Self { open: Arc::new(watch::Sender::new(0)), brought: Arc::default() }
     }
 }
 
 impl Connections {
-    /// Counts one more for as long as the value lives.
+    /// Counts one more for the lifetime of the returned value.
     pub(super) fn enter(&self) -> Connection {
         self.open.send_modify(|open| *open += 1);
         Connection { connections: self.clone() }
+    }
+
+    /// Records whether an authenticated request was stored.
+    pub(super) fn brought(&self, is_kept: bool) {
+        self.brought[0].store(true, Ordering::Relaxed);
+        self.brought[1].fetch_or(is_kept, Ordering::Relaxed);
+    }
+
+    /// Whether a request has arrived at this worker.
+    pub(super) fn have_brought(&self) -> bool {
+        self.brought[0].load(Ordering::Relaxed)
+    }
+
+    /// Whether anything was stored.
+    pub(super) fn have_kept(&self) -> bool {
+        self.brought[1].load(Ordering::Relaxed)
     }
 
     /// How many are open.
@@ -34,7 +53,7 @@ impl Connections {
         self.fewer_than(1).await;
     }
 
-    /// Waits until fewer than so many are open.
+    /// Waits until fewer than this many are open.
     pub(super) async fn fewer_than(&self, count: usize) {
         // The sender lives as long as `self`, so that waiting cannot fail.
         drop(self.open.subscribe().wait_for(|open| *open < count).await);
@@ -46,7 +65,7 @@ impl Connections {
     }
 }
 
-/// An open connection that has brought the token.
+/// An open authenticated connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     connections: Connections,

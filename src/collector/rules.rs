@@ -1,4 +1,4 @@
-//! What a session's profile wants done to every request, and the key for it that may take time to fetch.
+//! The rules of a session's profile for every request, and the hash key, which may take time to fetch.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,16 +10,18 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
-use super::plan::Plan;
-use crate::credential;
-use crate::forward::Backoff;
-use crate::otlp::{HashKey, PartialSuccess, Pattern, Redact, Rules, Stamp, Switch, Withheld};
+use super::plan::SessionPlan;
+use crate::claude::hooks::Event;
+use crate::otlp::{HashKey, OwnHooks, PartialSuccess, Pattern, Redact, Rules, Stamp, Switch, Withheld};
 use crate::profile::{Content, Profile};
+use crate::state::backoff::{Backoff, LONGEST};
 use crate::store::{Store, sessions};
-use crate::{git, random, state};
+use crate::system::random;
+use crate::workspace::repository;
+use crate::{secret, state};
 
-/// How long requests wait for the key of `redact.hash`. After that what was to be hashed is taken out instead, so that
-/// no clear value gets by and no telemetry is lost.
+/// How long requests wait for the key of `redact.hash`. After that, attributes to hash are dropped instead, so that no
+/// clear value gets through and no telemetry is lost.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The rules, as soon as there are any.
@@ -30,14 +32,14 @@ pub(crate) struct Rulebook {
 }
 
 impl Rulebook {
-    /// Those of a plan. A key that has to be fetched is, meanwhile.
-    pub(super) fn open(plan: &Arc<Plan>, store: &Store) -> Result<Self> {
+    /// The rules of a plan. Starts fetching the key if needed.
+    pub(super) fn open(plan: &Arc<SessionPlan>, store: &Store) -> Result<Self> {
         let redact = &plan.profile.redact;
         let (sender, receiver) = watch::channel(None);
         if redact.hash.is_empty() {
             sender.send_replace(Some(Arc::new(rules(plan, None))));
         } else if redact.key.is_empty() {
-            let key = HashKey::of_installation(&state::key(&plan.setting.places.key())?);
+            let key = HashKey::of_installation(&state::key(&plan.workspace.places)?);
             sender.send_replace(Some(Arc::new(rules(plan, Some(key)))));
         } else {
             tokio::spawn(fetch(Arc::clone(plan), store.clone(), sender));
@@ -45,7 +47,7 @@ impl Rulebook {
         Ok(Self { rules: receiver, accept: accepted(&plan.profile).into() })
     }
 
-    /// These and no others.
+    /// Fixed rules, for tests.
     #[cfg(test)]
     pub(super) fn of(rules: Rules) -> Self {
         let (sender, receiver) = watch::channel(Some(Arc::new(rules)));
@@ -54,25 +56,25 @@ impl Rulebook {
         Self { rules: receiver, accept: Arc::default() }
     }
 
-    /// The rules of the moment; waits for the first ones. None if there will never be any.
+    /// The current rules; waits for the first ones. `None` if there will never be any.
     pub(super) async fn rules(&self) -> Option<Arc<Rules>> {
         let mut rules = self.rules.clone();
         rules.wait_for(Option::is_some).await.ok()?.clone()
     }
 
-    /// What a sender is told of records that were refused.
+    /// The answer about rejected records.
     pub(super) fn partial_success(&self, refused: u64) -> PartialSuccess {
         PartialSuccess {
             rejected: i64::try_from(refused).unwrap_or(i64::MAX),
             error_message: format!(
-                "ccrun takes telemetry of `service.name` {} alone in this session: `[collector] accept`",
+                "this ccrun session only accepts telemetry of `service.name` {}: see `[collector] accept`",
                 self.accept.join(", ")
             ),
         }
     }
 }
 
-fn rules(plan: &Plan, key: Option<HashKey>) -> Rules {
+fn rules(plan: &SessionPlan, key: Option<HashKey>) -> Rules {
     let profile = &plan.profile;
     let patterns = |texts: &mut dyn Iterator<Item = &String>| texts.map(Pattern::new).collect::<Vec<_>>();
     let redact = Redact {
@@ -80,16 +82,24 @@ fn rules(plan: &Plan, key: Option<HashKey>) -> Rules {
         hash: patterns(&mut profile.redact.hash.iter()),
         key,
     };
-    Rules::new(patterns(&mut accepted(profile).iter()), stamp(plan), Withheld::of(&off(&profile.content)), redact)
+    let withheld = Withheld::of(&off(&profile.content));
+    Rules::new(patterns(&mut accepted(profile).iter()), stamp(plan), withheld, redact).without_hooks(own_hooks(plan))
 }
 
-/// Whose telemetry is taken.
+/// The hooks that the session's settings have added.
+fn own_hooks(plan: &SessionPlan) -> OwnHooks {
+    let Some(hook) = &plan.hook else { return OwnHooks::default() };
+    let names = |events: &[Event]| events.iter().map(|event| event.name()).collect();
+    OwnHooks { events: names(&Event::ALL), kind: hook.caller.kind(), shared: names(&hook.shared) }
+}
+
+/// The services whose telemetry is accepted.
 fn accepted(profile: &Profile) -> Vec<String> {
     profile.collector.accept.clone().unwrap_or_else(|| vec!["*".to_owned()])
 }
 
 /// The attributes that every resource gets.
-pub(super) fn stamp(plan: &Plan) -> Stamp {
+pub(super) fn stamp(plan: &SessionPlan) -> Stamp {
     let own = [
         ("ccrun.profile", plan.profile.name.as_str()),
         ("ccrun.session", plan.session.id.as_str()),
@@ -98,8 +108,8 @@ pub(super) fn stamp(plan: &Plan) -> Stamp {
     let own = own.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let mut absent = BTreeMap::from([("service.instance.id".to_owned(), plan.session.id.clone())]);
     if plan.profile.cardinality.repository {
-        // Names of OpenTelemetry's semantic conventions, *VCS*; Claude Code's own are among its data points' attributes.
-        let name = git::repository_name(Path::new(&plan.session.project));
+        // Names from OpenTelemetry's semantic conventions, *VCS*. Claude Code's own are attributes of its data points.
+        let name = repository::repository_name(Path::new(&plan.session.project));
         absent.extend(name.map(|name| ("vcs.repository.name".to_owned(), name)));
         absent.extend(plan.session.branch.clone().map(|branch| ("vcs.ref.head.name".to_owned(), branch)));
     }
@@ -118,46 +128,47 @@ fn off(content: &Content) -> Vec<Switch> {
     Switch::ALL.into_iter().filter(|switch| !is_on(switch)).collect()
 }
 
-/// Fetches the key until it is there. Without it after a failure, or for too long, the rules do without.
-async fn fetch(plan: Arc<Plan>, store: Store, rulebook: watch::Sender<Option<Arc<Rules>>>) {
+/// Fetches the key until it is available. After a failure, or after too long, the rules do without it.
+async fn fetch(plan: Arc<SessionPlan>, store: Store, rulebook: watch::Sender<Option<Arc<Rules>>>) {
     let mut backoff = Backoff::default();
     loop {
         let asked = Arc::clone(&plan);
-        // A helper takes as long as it takes, and a keyring may ask its user.
+        // A helper may be slow, and a keyring may prompt.
         let mut asking = spawn_blocking(move || {
-            let fetched = credential::fetch(&asked.profile.redact.key, asked.setting.ground())?;
-            if fetched.value.0.is_empty() { Err("it is empty".to_owned()) } else { Ok(fetched.value) }
+            let fetched = secret::fetch(&asked.profile.redact.key, asked.workspace.context());
+            let fetched = fetched.map_err(|error| error.to_string())?;
+            if fetched.value.expose().is_empty() { Err("it is empty".to_owned()) } else { Ok(fetched.value) }
         });
         let answer = if let Ok(answer) = timeout(PATIENCE, &mut asking).await {
             answer
         } else {
-            do_without(&plan, &store, &rulebook, "it takes long").await;
+            do_without(&plan, &store, &rulebook, "fetching it takes long").await;
             asking.await
         };
-        match answer.unwrap_or_else(|_| Err("asking for it failed".to_owned())) {
+        match answer.unwrap_or_else(|_| Err("fetching it failed".to_owned())) {
             Ok(secret) => {
-                let rules = rules(&plan, Some(HashKey::of_secret(&secret.0)));
+                let rules = rules(&plan, Some(HashKey::of_secret(secret.expose())));
                 rulebook.send_replace(Some(Arc::new(rules)));
                 return;
             }
             Err(reason) => do_without(&plan, &store, &rulebook, &reason).await,
         }
-        sleep(backoff.after_failure(random::jitter())).await;
+        sleep(backoff.pause(LONGEST, random::jitter())).await;
     }
 }
 
-/// Takes out what was to be hashed, and says so in the session's row.
-async fn do_without(plan: &Plan, store: &Store, rulebook: &watch::Sender<Option<Arc<Rules>>>, reason: &str) {
+/// Drops the attributes to hash instead, and records that in the session's row.
+async fn do_without(plan: &SessionPlan, store: &Store, rulebook: &watch::Sender<Option<Arc<Rules>>>, reason: &str) {
     if rulebook.borrow().is_some() {
         return;
     }
     rulebook.send_replace(Some(Arc::new(rules(plan, None))));
-    let message = format!("what `redact.hash` names is dropped, for `redact.key` is not to be had: {reason}");
+    let message = format!("the attributes in `redact.hash` are dropped, because `redact.key` is unavailable: {reason}");
     let session = plan.session.clone();
     let noted = store.commit(move |connection| {
         sessions::insert(connection, &session)?;
         sessions::note(connection, &session.id, &message)
     });
-    // A store that cannot be written is told to whoever exports.
+    // If the store cannot be written, exporters are told so anyway.
     drop(noted.await);
 }

@@ -1,4 +1,4 @@
-//! When a session is over. Late rather than early: late costs a few megabytes, early loses data.
+//! Decides when a session is over. Rather late than early: late costs a few megabytes, early loses data.
 
 use std::time::Duration;
 
@@ -7,50 +7,56 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::carriers;
 use super::connections::Connections;
-use super::news::News;
-use super::plan::Plan;
-use crate::process::{Process, Watch};
+use super::plan::SessionPlan;
+use crate::collector::control_channel::ControlChannel;
+use crate::system::process::{Process, Watch};
 
-/// The pause between the two looks that must both find nothing: a window that reloads is away for about 1.2 s.
+/// The pause between two checks that must both find nothing: a window that reloads is gone for about 1.2 s.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
 
-/// How long a session without its launched process may go without an export.
+/// How long a session may go without an export after its launched process has ended.
 const SILENCE: Duration = Duration::from_hours(7 * 24);
 
-/// How long after the last connection a session lasts where no process's environment can be read.
+/// How long a session lasts after its last connection if environments of processes cannot be read.
 const BLIND: Duration = Duration::from_hours(1);
 
-/// How long what the program handed over in its last moments may take to arrive.
+/// How long the program's last exports may take to arrive.
 const LAST_MOMENTS: Duration = Duration::from_secs(2);
 
-/// How long nobody may be connected for that to have arrived.
+/// How long there must be no connection for those to have arrived.
 const QUIET: Duration = Duration::from_millis(50);
 
-/// Waits until the session is over: until its launcher, having stayed, says so, or until nothing says any longer that
-/// it lives.
-pub(super) async fn over(plan: &Plan, launched: Watch, news: Option<watch::Receiver<News>>, connections: &Connections) {
-    let Some(news) = news else { return nobody_sends(plan, launched.ended(), connections).await };
+/// Waits until the session is over: until a launcher that stays says so, or until there is no sign of life.
+pub(super) async fn over(
+    plan: &SessionPlan,
+    launched: Watch,
+    control_channel: Option<watch::Receiver<ControlChannel>>,
+    connections: &Connections,
+) {
+    let Some(control_channel) = control_channel else {
+        return nothing_sends(plan, launched.ended(), connections).await;
+    };
     tokio::select! {
-        () = heard(news.clone(), |news| news.over) => drop(timeout(LAST_MOMENTS, quiet(connections)).await),
-        () = nobody_sends(plan, program_ended(launched, news), connections) => {}
+        () = heard(control_channel.clone(), |control_channel| control_channel.over) => drop(timeout(LAST_MOMENTS, quiet(connections)).await),
+        () = nothing_sends(plan, program_ended(launched, control_channel), connections) => {}
     }
 }
 
-/// Waits until the launcher has said so; for ever if it does not.
-async fn heard(mut news: watch::Receiver<News>, so: impl FnMut(&News) -> bool) {
-    if news.wait_for(so).await.is_err() {
+/// Waits until the launcher has said so; forever if it never does.
+async fn heard(mut control_channel: watch::Receiver<ControlChannel>, so: impl FnMut(&ControlChannel) -> bool) {
+    if control_channel.wait_for(so).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-/// Waits for the end of the program of a launcher that stays, or has been killed.
-async fn program_ended(launcher: Watch, news: watch::Receiver<News>) {
-    heard(news.clone(), |news| news.program.is_some() || news.gone).await;
-    let program = news.borrow().program;
+/// Waits for the end of the program of a launcher that stays, or that was killed.
+async fn program_ended(launcher: Watch, control_channel: watch::Receiver<ControlChannel>) {
+    heard(control_channel.clone(), |control_channel| control_channel.program.is_some() || control_channel.gone).await;
+    let program = control_channel.borrow().program;
     program.map_or(launcher, Process::watch).ended().await;
 }
 
-/// Waits until nobody is connected, nor will be who has tried to.
+/// Waits until all connections, including pending ones, are closed.
 async fn quiet(connections: &Connections) {
     connections.none().await;
     while timeout(QUIET, connections.some()).await.is_ok() {
@@ -58,9 +64,9 @@ async fn quiet(connections: &Connections) {
     }
 }
 
-/// Waits until nothing says any longer that the session lives: neither the program, nor an open connection that has
-/// brought the token, nor a process that carries the endpoint, nor a job of Claude Code's background service.
-async fn nobody_sends(plan: &Plan, program_ended: impl Future<Output = ()>, connections: &Connections) {
+/// Waits until there is no sign of life: no program, no open authenticated connection, no process with the endpoint,
+/// and no job of Claude Code's background service.
+async fn nothing_sends(plan: &SessionPlan, program_ended: impl Future<Output = ()>, connections: &Connections) {
     program_ended.await;
     loop {
         if timeout(SILENCE, connections.none()).await.is_err() {
@@ -72,14 +78,14 @@ async fn nobody_sends(plan: &Plan, program_ended: impl Future<Output = ()>, conn
             }
             continue;
         }
-        if nobody_left(plan, connections).await {
+        if none_left(plan, connections).await {
             return;
         }
     }
 }
 
-/// Looks until two looks in a row find nobody, or a connection is there again.
-async fn nobody_left(plan: &Plan, connections: &Connections) -> bool {
+/// Checks until two checks in a row find nothing, or until there is a connection again.
+async fn none_left(plan: &SessionPlan, connections: &Connections) -> bool {
     let silence = Instant::now() + SILENCE;
     let mut empty = 0;
     while empty < 2 {

@@ -1,4 +1,4 @@
-//! The launcher's side: starting the collector and hearing that it listens.
+//! The launcher's side: starts the collector and waits until it listens.
 
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
@@ -10,18 +10,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::news;
-use super::plan::Plan;
-use crate::process::Process;
-use crate::surroundings::Surroundings;
+use super::plan::SessionPlan;
+use crate::collector::control_channel;
+use crate::system::process::Process;
+use crate::system::process_environment::ProcessEnvironment;
 
 /// How long the launcher waits for the collector's answer.
 const DEADLINE: Duration = Duration::from_millis(500);
 
-/// The longest answer, in bytes.
+/// The maximum length of an answer, in bytes.
 const MAXIMUM_ANSWER: usize = 4096;
 
-/// Variables that the collector's libraries read: where the trusted certificates, the keyring and the time zone are.
+/// Variables that the collector's libraries read: the places of trusted certificates, the keyring and the time zone.
 const PASSED_ON: [&str; 10] = [
     "HOME",
     "LANG",
@@ -35,35 +35,35 @@ const PASSED_ON: [&str; 10] = [
     "USER",
 ];
 
-/// What glibc's allocator reads; others pass over it. One arena for the few threads that there are, instead of one for
-/// each; and what is large is given back to the system as soon as it is free, however much there was of it before.
+/// Settings of glibc's allocator, ignored by others. One arena is enough for a few threads, and large blocks are
+/// returned to the system as soon as they are freed.
 const ALLOCATOR: [(&str, &str); 2] = [("MALLOC_ARENA_MAX", "1"), ("MALLOC_MMAP_THRESHOLD_", "131072")];
 
-/// The launcher's way to its collector. It is closed when the launcher becomes the program, and at its end.
+/// The launcher's connection to its collector. It is closed when the launcher becomes the program or exits.
 #[derive(Debug)]
 pub struct Channel {
     stream: UnixStream,
-    /// Whether children are reaped by the kernel, so that nobody can wait for one: SIGCHLD was ignored before us.
+    /// Whether the kernel reaps children, because SIGCHLD was ignored, so that none can be waited for.
     pub reaps_itself: bool,
 }
 
 impl Channel {
-    /// Says which process is the program.
+    /// Reports which process is the program.
     pub fn launched(&mut self, program: Process) {
-        self.say(&news::program(program));
+        self.say(&control_channel::program(program));
     }
 
-    /// Says that the program has ended, and the session with it.
+    /// Reports that the program has exited, which ends the session.
     pub fn over(&mut self) {
-        self.say(&news::over());
+        self.say(&control_channel::over());
     }
 
     fn say(&mut self, line: &str) {
-        // A collector that has gone has nothing to hear.
+        // A collector that has exited needs no message.
         drop(self.stream.write_all(line.as_bytes()));
     }
 
-    /// Whether the collector has gone. To be asked when [`AsFd`] is readable; whatever it says meanwhile is dropped.
+    /// Whether the collector has exited. Call when [`AsFd`] is readable. Any other messages are discarded.
     pub fn is_closed(&mut self) -> bool {
         !matches!(self.stream.read(&mut [0; 256]), Ok(1..))
     }
@@ -75,17 +75,17 @@ impl AsFd for Channel {
     }
 }
 
-/// Starts a collector for a plan. On return it listens, or lives and will: exports wait in the listener's backlog.
-pub fn start(surroundings: &Surroundings, listener: TcpListener, plan: &Plan) -> Result<Channel> {
-    // Written at once, where a piece at a time would be a thousand system calls, and as many for its reader.
+/// Starts a collector for a plan. On return it listens, or is alive and will: exports wait in the listener's backlog.
+pub fn start(process: &ProcessEnvironment, listener: TcpListener, plan: &SessionPlan) -> Result<Channel> {
+    // Written in one piece, because many small writes would mean a thousand system calls on each side.
     let plan = serde_json::to_vec(plan).context("cannot write the plan")?;
-    let (plan_reader, mut plan_writer) = io::pipe().context("cannot make a pipe")?;
-    let (mut stream, theirs) = UnixStream::pair().context("cannot make a socket")?;
-    let variables = surroundings.variables.iter();
+    let (plan_reader, mut plan_writer) = io::pipe().context("cannot create a pipe")?;
+    let (mut stream, theirs) = UnixStream::pair().context("cannot create a socket")?;
+    let variables = process.variables.iter();
     let passed_on = variables.filter(|(name, _)| PASSED_ON.iter().any(|passed| name.as_os_str() == *passed));
-    // The three standard streams are the three descriptors that a spawned process takes without unsafe code. The
-    // collector moves them out of the way first thing.
-    let child = Command::new(&surroundings.executable)
+    // The three standard streams are the only descriptors that a spawned process can inherit without unsafe code. The
+    // collector moves them first.
+    let child = Command::new(&process.executable)
         .arg(super::WORD)
         .env_clear()
         .envs(passed_on)
@@ -95,23 +95,23 @@ pub fn start(surroundings: &Surroundings, listener: TcpListener, plan: &Plan) ->
         .stderr(Stdio::from(OwnedFd::from(listener)))
         .current_dir("/")
         .spawn()
-        .with_context(|| format!("cannot run `{}`", surroundings.executable.display()))?;
+        .with_context(|| format!("cannot run `{}`", process.executable.display()))?;
     let written = plan_writer.write_all(&plan);
     drop(plan_writer);
     let answer = match written {
         Ok(()) => answer(&mut stream),
-        Err(error) => Err(error).context("the collector did not take its plan"),
+        Err(error) => Err(error).context("the collector did not read its plan"),
     };
     let reaps_itself = !reap(child)?;
     answer.map(|()| Channel { stream, reaps_itself })
 }
 
-/// Waits for `ready` or for what went wrong.
+/// Waits for `ready` or an error.
 fn answer(stream: &mut UnixStream) -> Result<()> {
     let deadline = Instant::now() + DEADLINE;
     let mut answer = Vec::new();
     let mut closed = false;
-    // One that listens says so and goes on; one that cannot says why and goes.
+    // A collector that listens answers and stays; one that cannot listen answers with the error and exits.
     while !closed && answer != super::READY.as_bytes() && answer.len() < MAXIMUM_ANSWER {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
@@ -130,13 +130,13 @@ fn answer(stream: &mut UnixStream) -> Result<()> {
     }
     match String::from_utf8_lossy(&answer).trim() {
         "ready" => Ok(()),
-        "" => bail!("the collector ended before it listened"),
+        "" => bail!("the collector exited before it listened"),
         error => bail!("{error}"),
     }
 }
 
-/// Reaps the process that was spawned, so that the program finds no child that it did not start. It has forked and
-/// ended by now; one that has not is stuck, and is ended together with the attempt. False where the kernel does it.
+/// Reaps the spawned process, so that the program has no child that it did not start. It has forked and exited by now.
+/// If not, it is stuck and is killed. Returns false if the kernel reaps it.
 fn reap(mut child: Child) -> Result<bool> {
     let deadline = Instant::now() + DEADLINE;
     loop {
@@ -154,7 +154,7 @@ fn reap(mut child: Child) -> Result<bool> {
     }
 }
 
-/// Binds the session's port: loopback only, and a port that the kernel chooses.
+/// Binds the session's port: on loopback, chosen by the kernel.
 pub fn bind() -> Result<TcpListener> {
     TcpListener::bind(("127.0.0.1", 0)).context("cannot listen on 127.0.0.1")
 }

@@ -1,151 +1,227 @@
-//! `ccrun PROGRAM`: whatever fails on the way, the program starts.
+//! `ccrun PROGRAM`: the program starts even if ccrun fails.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
-use super::{colour, complain, dry_run};
-use crate::claude::{self, is_claude};
+use super::selection::{requires, selection};
+use super::{colour, complain, dry_run, help};
+use crate::claude::Use;
 use crate::cli;
-use crate::editor::{self, is_editor};
-use crate::environment;
-use crate::launch::{self, Begun, Drain, ExecError, Prepared, Program};
-use crate::notice;
-use crate::printable::visible;
-use crate::profile::{Config, DEFAULT, Faults, INHERITED, Profile, Selection};
-use crate::sentinel::{self, Caller, Launch, Sentinel};
-use crate::setting::Setting;
-use crate::state;
-use crate::surroundings::{Places, Surroundings, identity};
+use crate::launch::policy::Request;
+use crate::launch::sentinel::Sentinel;
+use crate::launch::{self, ExecError, LaunchKind, OverBudget, PrepareError, PreparedLaunch, Program, StartedSession};
+use crate::profile::Faults;
+use crate::state::{self, Places, notice};
+use crate::system::process_environment::ProcessEnvironment;
+use crate::terminal::printable::visible;
+use crate::workspace::{Config, Workspace};
 
-/// What the collector may take for everything but delivering, before it is left to itself.
-const MARGIN: Duration = Duration::from_secs(5);
-
-/// Becomes the program, or stays as its parent; gives an exit code only if the one failed or the other is done.
-pub(super) fn run(start: cli::Start, words: Vec<OsString>, surroundings: &Surroundings) -> ExitCode {
-    let mut words = words.into_iter();
-    let Some(name) = words.next() else { return ExitCode::from(2) };
-    let (path, round) = match find(&name, surroundings) {
-        Ok(found) => found,
-        Err(error) => return cannot_run(&error),
-    };
-    launch(&Program::new(name, path, words.collect()), round, start, surroundings)
+/// The same for a word that may be a verb with a typing error: what is no program either is guessed at.
+pub(super) fn run_or_guess(start: cli::Start, words: Vec<OsString>, process: &ProcessEnvironment) -> ExitCode {
+    let first = words.first().cloned().unwrap_or_default();
+    match launch::locate(&first, process) {
+        Err(error @ ExecError::NotFound { .. }) => {
+            let meant = first.to_str().and_then(help::nearly).map(|verb| format!(": did you mean `ccrun {verb}`?"));
+            complain(&(visible(&error.to_string()) + &meant.unwrap_or_default()));
+            ExitCode::from(error.exit_code())
+        }
+        found => run_found(found, first, start, words.into_iter().skip(1).collect(), process),
+    }
 }
 
-/// The same for a program that is found.
-pub(super) fn launch(program: &Program, round: Round, start: cli::Start, surroundings: &Surroundings) -> ExitCode {
-    if start.dry_run {
-        return dry_run::run(program, matches!(round, Round::First(_)), start.launch, surroundings);
+/// Becomes the program, or stays as its parent. Returns only if `exec` failed or the supervised program ended.
+pub(super) fn run(start: cli::Start, words: Vec<OsString>, process: &ProcessEnvironment) -> ExitCode {
+    let mut words = words.into_iter();
+    let Some(name) = words.next() else { return ExitCode::from(2) };
+    run_found(launch::locate(&name, process), name, start, words.collect(), process)
+}
+
+fn run_found(
+    found: Result<(PathBuf, LaunchKind), ExecError>,
+    name: OsString,
+    start: cli::Start,
+    arguments: Vec<OsString>,
+    process: &ProcessEnvironment,
+) -> ExitCode {
+    match found {
+        Ok((path, kind)) => launch(&Program::new(name, path, arguments), kind, start, process),
+        Err(error) => cannot_run(&error),
     }
-    let verbose = start.verbose;
-    let prepared = match round {
-        Round::Off => launch::untouched(program),
-        Round::Again(sentinel) => launch::untouched(program).with(sentinel),
-        Round::First(sentinel) => match prepare(program, start, surroundings) {
-            Ok(prepared) => {
-                prepared.warnings.iter().for_each(|warning| complain(&visible(warning)));
-                prepared.with(sentinel)
+}
+
+/// The same, for a program that has been found.
+pub(super) fn launch(program: &Program, kind: LaunchKind, start: cli::Start, process: &ProcessEnvironment) -> ExitCode {
+    if start.dry_run {
+        return dry_run::run(program, kind, start.launch, process);
+    }
+    let (verbose, session_file) = (start.verbose, start.session_file.clone());
+    let mut ours = None;
+    let prepared = match kind {
+        LaunchKind::Off => launch::untouched(program),
+        LaunchKind::SameSession(sentinel) => launch::untouched(program).with(sentinel),
+        LaunchKind::NewSession(sentinel, _) if program.purpose() == Use::Question => {
+            launch::untouched(program).with(sentinel)
+        }
+        LaunchKind::NewSession(sentinel, found) => {
+            let places = found.as_ref().as_ref().ok().map(|(workspace, _)| workspace.places.clone());
+            match prepare(program, *found, start, process) {
+                Ok(prepared) => {
+                    ours = Some((sentinel.clone(), places, prepared.is_required));
+                    prepared.with(sentinel)
+                }
+                Err(refused) => return refused,
             }
-            Err(Failure { error, required: true }) => return refuse(&error, surroundings),
-            Err(Failure { error, required: false }) => {
-                complain(&format!("telemetry is off for this session: {}", visible(&format!("{error:#}"))));
-                launch::without_telemetry(program, surroundings).with(sentinel)
-            }
-        },
+        }
     };
+    if let Some((file, session)) = session_file.zip(prepared.session.as_ref())
+        && let Err(error) = state::write_unsettled(&file, session.id.as_bytes())
+    {
+        complain(&visible(&format!("cannot write `{}`: {error}", file.display())));
+    }
     if verbose {
         describe(program, &prepared);
     }
-    become_or_supervise(program, prepared)
+    match (become_or_supervise(program, prepared, launch::is_last(process)), ours) {
+        (Ok(code), _) => code,
+        (Err(error), Some((_, _, true))) if error.is_too_long() => refuse(&anyhow!("{TOO_LONG}"), process),
+        (Err(error), Some((sentinel, places, _))) if error.is_too_long() => {
+            become_without_ours(program, &sentinel, places.as_ref(), process)
+        }
+        (Err(error), _) => cannot_run(&error),
+    }
 }
 
-/// The last step. Where children are reaped by the kernel there is nobody to wait for, and nothing to stay for.
-fn become_or_supervise(program: &Program, mut prepared: Prepared) -> ExitCode {
-    if let Some(Begun { id, places, collector, stays: Some(drain), .. }) = prepared.session.take()
+/// The exit code of a launch over a budget that stops.
+const OVER_BUDGET: u8 = 3;
+
+/// How long to deliver once the program has ended.
+const DRAIN_TIMEOUT: &str = "CCRUN_DRAIN_TIMEOUT";
+
+/// Why the system refuses a launch (E2BIG).
+const TOO_LONG: &str = "with those that telemetry adds, its arguments and environment exceed the system's limit; pass \
+                        a long prompt on stdin or in a file";
+
+/// Starts a program whose arguments and environment are too long together with a session's: with telemetry off, or, if
+/// that is still too long, without any change.
+fn become_without_ours(
+    program: &Program,
+    sentinel: &Sentinel,
+    places: Option<&Places>,
+    process: &ProcessEnvironment,
+) -> ExitCode {
+    complain(&format!("telemetry is off for this session: {TOO_LONG}"));
+    let off = launch::exec(program, &launch::without_telemetry(program, places, process).with(sentinel.clone()));
+    if !off.is_too_long() {
+        return cannot_run(&off);
+    }
+    cannot_run(&launch::exec(program, &launch::untouched(program).with(sentinel.clone())))
+}
+
+/// Prepares a session and prints its messages. If that fails, the program starts without one, unless a session is
+/// required.
+fn prepare(
+    program: &Program,
+    found: Result<(Workspace, Config)>,
+    start: cli::Start,
+    process: &ProcessEnvironment,
+) -> Result<PreparedLaunch, ExitCode> {
+    let cli::Launch { direct: is_direct, require: is_required, .. } = start.launch;
+    let drain_timeout = start.drain_timeout.or_else(|| drain_timeout(process));
+    let selection = selection(start.launch, process);
+    let request = Request { is_direct, is_required, waits: start.wait, selection, drain_timeout };
+    let places = found.as_ref().ok().map(|(workspace, _)| workspace.places.clone());
+    let prepared = match found {
+        Ok((workspace, config)) => {
+            let warnings = config.warnings.iter().filter(|_| !config.off);
+            warnings.for_each(|warning| complain(&visible(warning)));
+            launch::prepare(program, &request, (&workspace, &config), process)
+        }
+        Err(error) => Err(PrepareError { error, is_required }),
+    };
+    let is_required = |error: &PrepareError| error.is_required || requires(&error.error, &request.selection, process);
+    let prepared = match prepared {
+        Ok(prepared) => Ok(prepared),
+        Err(error) if is_required(&error) => Err(refuse(&error.error, process)),
+        Err(PrepareError { error, .. }) if program.purpose() == Use::Management => {
+            complain(&format!("the profile does not apply: {}", visible(&format!("{error:#}"))));
+            Ok(launch::untouched(program))
+        }
+        Err(PrepareError { error, .. }) => {
+            complain(&format!("telemetry is off for this session: {}", visible(&format!("{error:#}"))));
+            Ok(launch::without_telemetry(program, places.as_ref(), process))
+        }
+    };
+    for warning in prepared.iter().flat_map(|prepared| &prepared.warnings) {
+        complain(&visible(warning));
+    }
+    prepared
+}
+
+/// What `CCRUN_DRAIN_TIMEOUT` says, for jobs whose command line is not to be changed.
+fn drain_timeout(process: &ProcessEnvironment) -> Option<Duration> {
+    let text = process.text(DRAIN_TIMEOUT).filter(|text| !text.is_empty())?;
+    cli::duration(text)
+        .inspect_err(|reason| complain(&visible(&format!("{DRAIN_TIMEOUT} is `{text}` and is ignored: {reason}"))))
+        .ok()
+}
+
+/// Runs the program. If the kernel reaps children by itself, there is no child to wait for and no reason to stay.
+fn become_or_supervise(program: &Program, mut prepared: PreparedLaunch, is_last: bool) -> Result<ExitCode, ExecError> {
+    if let Some(StartedSession { id, places, doctor, collector, stays: Some(drain), .. }) = prepared.session.take()
         && !collector.reaps_itself
     {
-        return match launch::supervise(program, &prepared, collector, drain) {
-            Ok(code) => {
-                say_what_is_left(&places, &id);
-                ExitCode::from(code)
-            }
-            Err(error) => cannot_run(&error),
-        };
+        let code = launch::supervise(program, &prepared, collector, drain)?;
+        say_what_is_left(&places, &id, &doctor, is_last);
+        return Ok(ExitCode::from(code));
     }
-    cannot_run(&launch::exec(program, &prepared))
+    Err(launch::exec(program, &prepared))
 }
 
-/// Says what is not delivered by the time that the launcher leaves: in a job there may be no next launch to say it, and
-/// no disk either.
-fn say_what_is_left(places: &Places, session: &str) {
+/// Reports what is undelivered when the launcher exits. In a job there may be no next launch to report it, and no disk
+/// that survives.
+fn say_what_is_left(places: &Places, session: &str, doctor: &str, is_last: bool) {
+    let is_waiting = notice::speaks_of_deliveries(places);
     let notices = notice::take(places);
     for line in &notices {
         complain(&visible(line));
     }
-    // A collector that has done its part takes its lock's file away.
-    if notices.is_empty() && places.lock(session).exists() {
-        complain("not all of its telemetry is known to be delivered: see `ccrun queue status` and `ccrun doctor`");
+    // A collector that has finished removes its lock file.
+    let is_unfinished = places.lock(session).exists();
+    if notices.is_empty() && is_unfinished {
+        complain(&visible(&format!("some telemetry may be undelivered: see `ccrun queue status` and `{doctor}`")));
+    }
+    if is_waiting || is_unfinished {
+        let place = visible(&Places::shortened(&places.state));
+        let job = if is_last {
+            "; it is lost with this machine: keep that directory, or run `ccrun queue flush --wait 5m` before"
+        } else {
+            ", and goes out with the next launch"
+        };
+        complain(&format!("undelivered telemetry is kept in {place}{job}"));
     }
 }
 
-/// Says what was chosen.
-fn describe(program: &Program, prepared: &Prepared) {
-    complain(&visible(&format!("the program is `{}`", program.path.display())));
+/// Prints the choices made for this launch.
+fn describe(program: &Program, prepared: &PreparedLaunch) {
+    complain(&visible(&format!("program: `{}`", program.path.display())));
     let Some(session) = &prepared.session else {
-        complain("there is no session of ours: telemetry is as the line above says, or as the outer session has it");
+        complain(match program.purpose() {
+            Use::Question | Use::Management => "no session was started: Claude Code emits no telemetry for this",
+            _ => "no session was started: telemetry is as the line above says, or belongs to the outer session",
+        });
         return;
     };
-    complain(&visible(&format!("the profile is `{}`, the session {}", session.profile, session.id)));
+    complain(&visible(&format!("profile: `{}`, session: {}", session.profile, session.id)));
     if let Some(settings) = &session.settings {
-        complain(&visible(&format!("Claude Code's settings file is `{}`", settings.display())));
+        complain(&visible(&format!("settings file: `{}`", settings.display())));
     }
     if session.stays.is_some() {
-        complain("ccrun stays until the program has ended and its telemetry is delivered");
+        complain("ccrun waits until the program has exited and its telemetry is delivered");
     }
-}
-
-/// What kind of launch this is.
-pub(super) enum Round {
-    /// `ccrun` keeps out of it.
-    Off,
-    /// A session of its own.
-    First(Sentinel),
-    /// The program ran `ccrun` again, as a shim does: the session that has begun stands.
-    Again(Sentinel),
-}
-
-/// Finds the program. One that runs us again is passed over.
-pub(super) fn find(name: &OsStr, surroundings: &Surroundings) -> Result<(PathBuf, Round), ExecError> {
-    let off = surroundings.switch("CCRUN_OFF");
-    let path = launch::find(name, surroundings, |_| false)?;
-    let Some(file) = identity(&path).filter(|_| !off) else { return Ok((path, Round::Off)) };
-    let outer = outer(surroundings);
-    let is_claude = is_claude(name);
-    let is_shim = |last| {
-        let found = launch::find(name, surroundings, |candidate| identity(candidate) != Some(last));
-        found.is_ok_and(|path| launch::is_shim(&path))
-    };
-    match Sentinel::judge(outer.as_ref(), Caller::current(), file, is_claude, is_shim) {
-        Launch::Session(sentinel) => Ok((path, Round::First(sentinel))),
-        Launch::Endless(_) if !is_claude => Err(ExecError::Endless { program: path }),
-        Launch::Again(sentinel) | Launch::Endless(sentinel) => {
-            let next = launch::find(name, surroundings, |candidate| sentinel.has_seen(candidate));
-            // With another directory on PATH there may be one; so far each that was found runs us again.
-            let next = next.map_err(|_| ExecError::Endless { program: path.clone() })?;
-            let file = identity(&next).filter(|_| !sentinel.has_seen(&next));
-            let file = file.ok_or_else(|| ExecError::Endless { program: next.clone() })?;
-            Ok((next, Round::Again(sentinel.and(file))))
-        }
-    }
-}
-
-/// What the launch around this one has left. One whose process has gone is around nothing any more: an editor goes on
-/// handing out its environment.
-pub(super) fn outer(surroundings: &Surroundings) -> Option<Sentinel> {
-    surroundings.text(sentinel::VARIABLE).and_then(Sentinel::parse).filter(Sentinel::lives)
 }
 
 pub(super) fn cannot_run(error: &ExecError) -> ExitCode {
@@ -153,108 +229,15 @@ pub(super) fn cannot_run(error: &ExecError) -> ExitCode {
     ExitCode::from(error.exit_code())
 }
 
-/// Why a session could not be started, and whether the program may not start without one.
-struct Failure {
-    error: anyhow::Error,
-    required: bool,
-}
-
-fn prepare(program: &Program, start: cli::Start, surroundings: &Surroundings) -> Result<Prepared, Failure> {
-    let cli::Start { launch, wait, .. } = start;
-    let (mut required, direct) = (launch.require, launch.direct);
-    let result = (|| {
-        let (setting, config) = Setting::gather(surroundings)?;
-        if config.off {
-            return Ok(launch::untouched(program));
-        }
-        let mut selection = selection(launch, surroundings);
-        let is_unchosen = selection.profiles.is_empty() && config.profile.is_none();
-        let (resolved, notice, seal) = setting.resolve_sealed(&selection)?;
-        let mut profile = resolved.profile;
-        required |= profile.require;
-        let is_editor = !program.is_claude && is_editor(&program.name, config.editors.as_deref());
-        let remark = Some(program).filter(|_| is_editor).and_then(|program| editor::remark(program, surroundings));
-        if direct || profile.collector.direct {
-            let mut prepared = launch::direct::prepare(program, &profile, seal, setting.clone(), surroundings)?;
-            prepared.warnings.extend(remark.into_iter().chain(notice));
-            prepared.warnings.extend(notices(program, &setting.places));
-            return Ok(prepared);
-        }
-        if is_editor {
-            // Its terminals' programs inherit the endpoint; what they send is nobody's business here.
-            let own = [profile.resource.get("service.name").cloned(), setting.variable(environment::SERVICE_NAME)];
-            profile.collector.accept.get_or_insert_with(|| claude::services(own.into_iter().flatten()));
-        }
-        if selection.profiles.is_empty() {
-            // Whatever is the default by the time that what is left is delivered.
-            selection.profiles.push(profile.name.clone());
-        }
-        let news = Some(()).filter(|()| is_unchosen).and_then(|()| news(&setting, &profile.name));
-        let stays = stays(wait, surroundings).then(|| drain(program, wait, &profile, &config));
-        // Before there is a collector of ours: what that leaves to be said is for the next.
-        let notices = notices(program, &setting.places);
-        let begun = launch::prepare(program, profile, seal, selection, setting.clone(), stays, surroundings);
-        let mut prepared =
-            begun.inspect_err(|_| notices.iter().for_each(|line| notice::leave(&setting.places, line)))?;
-        prepared.warnings.extend(remark.into_iter().chain(notice).chain(notices));
-        if let Some(from) = &setting.places.moved_from {
-            let moved = format!(
-                "`{}` is on another machine, where the store cannot be: it is in `{}`; CCRUN_STATE_DIR names another place",
-                from.display(),
-                setting.places.state.display()
-            );
-            prepared.warnings.extend(Some(moved).filter(|moved| state::once(&setting.places.moved(), moved)));
-        }
-        if let Some(news) = news
-            && !program.is_wrapped
-            && state::once(&setting.places.inherited(), &news)
-        {
-            prepared.warnings.push(news);
-        }
-        Ok(prepared)
-    })();
-    result.map_err(|error| Failure { error, required })
-}
-
-/// What sessions have left to be said, once: to somebody who sees it.
-fn notices(program: &Program, places: &Places) -> Vec<String> {
-    if program.is_wrapped { Vec::new() } else { notice::take(places) }
-}
-
-/// Whether the launcher stays as the program's parent: asked to, or where nothing would outlive the program.
-fn stays(wait: bool, surroundings: &Surroundings) -> bool {
-    wait || surroundings.switch("CI") || std::process::id() == 1
-}
-
-/// What is waited for then: an editor that somebody waits for goes on in its windows.
-fn drain(program: &Program, wait: bool, profile: &Profile, config: &Config) -> Drain {
-    if wait && is_editor(&program.name, config.editors.as_deref()) {
-        return Drain::UntilNobodySends;
+/// Explains why the program was not started.
+fn refuse(error: &anyhow::Error, process: &ProcessEnvironment) -> ExitCode {
+    if error.is::<OverBudget>() {
+        complain(&format!("the program was not started: {}", visible(&error.to_string())));
+        return ExitCode::from(OVER_BUDGET);
     }
-    Drain::For(profile.collector.drain_timeout + MARGIN)
-}
-
-/// What is to be known of telemetry that was set up without us, where nobody chose a profile.
-fn news(setting: &Setting, profile: &str) -> Option<String> {
-    let found = setting.inherited()?;
-    let applies = profile == if found.is_profile() { INHERITED } else { DEFAULT };
-    found.notice().filter(|_| applies)
-}
-
-/// What was chosen: by option, else by `CCRUN_PROFILE`.
-pub(super) fn selection(launch: cli::Launch, surroundings: &Surroundings) -> Selection {
-    let cli::Launch { mut profiles, variables, resource, env, .. } = launch;
-    if profiles.is_empty() {
-        profiles.extend(surroundings.text("CCRUN_PROFILE").map(str::to_owned));
-    }
-    Selection { profiles, variables, resource, env, directory: Some(surroundings.directory.clone()) }
-}
-
-/// Says at length why the program was not started.
-fn refuse(error: &anyhow::Error, surroundings: &Surroundings) -> ExitCode {
     match error.downcast_ref::<Faults>() {
         Some(faults) => {
-            let colour = colour(&std::io::stderr(), surroundings);
+            let colour = colour(&std::io::stderr(), process);
             complain(&format!("the program was not started\n{}", faults.render(colour)));
         }
         None => complain(&format!("the program was not started: {}", visible(&format!("{error:#}")))),

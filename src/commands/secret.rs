@@ -1,70 +1,75 @@
-//! `ccrun secret`: the keyring's entries, by their names. No value is ever printed.
+//! `ccrun secret`: manages keyring entries by name. No value is ever printed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Read};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
-use comfy_table::{Table, presets};
 use serde_json::json;
 
-use super::{complain, print, refuse_inside_claude, run};
+use super::selection::selection;
+use super::waiting::waiting;
+use super::{complain, gather, print, print_json, refuse_inside_claude};
 use crate::cli::{self, SecretCommand};
-use crate::credential::Secret;
-use crate::credential::keyring::{self, Entries, MAXIMUM_SECRET};
-use crate::printable::{printable, visible};
-use crate::profile::Config;
-use crate::setting::Setting;
-use crate::surroundings::{Places, Surroundings};
+use crate::secret::keyring::{Entries, MAXIMUM_SECRET};
+use crate::secret::{Secret, keyring};
+use crate::state::Places;
+use crate::system::process_environment::ProcessEnvironment;
+use crate::terminal;
+use crate::terminal::printable::{printable, visible};
+use crate::terminal::table::{Column, Table};
+use crate::workspace::{Config, Workspace};
 
-pub(super) fn run(command: SecretCommand, surroundings: &Surroundings) -> Result<ExitCode> {
-    if let Some(refusal) = refuse_inside_claude("secret", surroundings) {
+pub(super) fn run(command: SecretCommand, process: &ProcessEnvironment) -> Result<ExitCode> {
+    if let Some(refusal) = refuse_inside_claude("secret", process) {
         return Ok(refusal);
     }
-    let (setting, config) = Setting::gather(surroundings)?;
-    let mentioned = || mentioned(&setting, &config, surroundings);
+    let (workspace, config) = gather(process)?;
+    let mentioned = || mentioned(&workspace, &config, process);
     match command {
-        SecretCommand::Set { name } => set(&name, &setting, &mentioned()),
-        SecretCommand::List { json } => list(&mentioned(), &setting, json),
+        SecretCommand::Set { name } => set(&name, &workspace, &mentioned()),
+        SecretCommand::List { json } => list(&mentioned(), &workspace, json),
         SecretCommand::Remove { name } => {
-            keyring::remove(&name, setting.ground()).map_err(|fault| failure(&name, &fault))?;
+            waiting("the keyring", || keyring::remove(&name, workspace.context()))
+                .map_err(|fault| failure(&name, &fault))?;
             print(&format!("removed `{}`\n", printable(&name)))?;
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-/// The entries that are named somewhere, and which profiles do.
+/// Entries, and the profiles that mention each.
 type Mentioned = BTreeMap<String, Vec<String>>;
 
-/// Those of all profiles, and of the project's file that applies here.
-fn mentioned(setting: &Setting, config: &Config, surroundings: &Surroundings) -> Mentioned {
+/// The entries that any profile or the project file here mentions.
+fn mentioned(workspace: &Workspace, config: &Config, process: &ProcessEnvironment) -> Mentioned {
     let mut mentioned = Mentioned::new();
     let mut note = |profile: &str, entries: BTreeSet<String>| {
         for entry in entries {
             mentioned.entry(entry).or_default().push(profile.to_owned());
         }
     };
-    for (profile, _) in setting.profiles() {
-        // What is wrong with one is told by `profile check`, at length.
-        note(&profile, setting.keyring_entries(&profile).unwrap_or_default());
+    for (profile, _) in workspace.profiles() {
+        // `profile check` explains faults in full.
+        note(&profile, workspace.keyring_entries(&profile).unwrap_or_default());
     }
-    if let Ok(Some(project)) = setting.project(&run::selection(cli::Launch::default(), surroundings), config) {
+    if let Ok(Some(project)) = workspace.project(&selection(cli::Launch::default(), process), config) {
         note(&Places::shortened(&project.path), project.keyring_entries());
     }
     mentioned
 }
 
-fn set(name: &str, setting: &Setting, mentioned: &Mentioned) -> Result<ExitCode> {
+fn set(name: &str, workspace: &Workspace, mentioned: &Mentioned) -> Result<ExitCode> {
     let shown = printable(name);
-    let secret = read(&format!("Secret for `{shown}` (it is not shown): "))?;
-    keyring::set(name, secret, setting.ground()).map_err(|fault| failure(name, &fault))?;
-    let unused = if mentioned.contains_key(name) { "" } else { "; no profile mentions it yet" };
+    let secret = read(&format!("Secret for `{shown}` (input is hidden): "))?;
+    waiting("the keyring", || keyring::set(name, secret, workspace.context()))
+        .map_err(|fault| failure(name, &fault))?;
+    let unused = if mentioned.contains_key(name) { "" } else { "; no profile uses it yet" };
     print(&format!("stored `{shown}`{unused}\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// A secret, asked for on the terminal without showing it, or one line of stdin.
+/// Reads a secret from the terminal without echo, or one line of stdin.
 pub(super) fn read(question: &str) -> Result<Secret> {
     let secret = if io::stdin().is_terminal() {
         rpassword::prompt_password(question).context("cannot read the terminal")?
@@ -72,13 +77,13 @@ pub(super) fn read(question: &str) -> Result<Secret> {
         one_line(io::stdin().lock())?
     };
     check(&secret)?;
-    Ok(Secret(secret))
+    Ok(Secret::from(secret))
 }
 
-/// What is on stdin, without the line break at its end.
+/// Reads stdin, without the line break at its end.
 fn one_line(input: impl Read) -> Result<String> {
     let mut bytes = Vec::new();
-    // One byte too many says that there is more, a line break besides.
+    // Reads one byte more than the maximum and a line break, to detect longer input.
     input.take(MAXIMUM_SECRET as u64 + 3).read_to_end(&mut bytes).context("cannot read stdin")?;
     let text = String::from_utf8(bytes).map_err(|_| anyhow!("the secret on stdin is not UTF-8"))?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
@@ -93,7 +98,7 @@ fn check(secret: &str) -> Result<()> {
         bail!("nothing was stored: the secret is longer than {} KiB", MAXIMUM_SECRET / 1024);
     }
     if secret.chars().any(char::is_control) {
-        bail!("nothing was stored: the secret is one line without control characters");
+        bail!("nothing was stored: the secret must be one line without control characters");
     }
     Ok(())
 }
@@ -102,27 +107,27 @@ fn failure(name: &str, fault: &keyring::Fault) -> anyhow::Error {
     anyhow!("the keyring's {} {fault}", printable(name))
 }
 
-/// One line about each entry, whether or not the keyring can be asked.
-fn list(mentioned: &Mentioned, setting: &Setting, as_json: bool) -> Result<ExitCode> {
-    let (entries, trouble) = match keyring::list(mentioned.keys().cloned().collect(), setting.ground()) {
-        Ok(Entries { names, incomplete }) => (Some(names), incomplete),
-        Err(fault) => (None, Some(format!("the keyring {fault}"))),
-    };
+/// Lists all entries, even if the keyring is unavailable.
+fn list(mentioned: &Mentioned, workspace: &Workspace, as_json: bool) -> Result<ExitCode> {
+    let (entries, trouble) =
+        match waiting("the keyring", || keyring::list(mentioned.keys().cloned().collect(), workspace.context())) {
+            Ok(Entries { names, incomplete }) => (Some(names), incomplete),
+            Err(fault) => (None, Some(format!("the keyring {fault}"))),
+        };
     let is_there = |name: &str| entries.as_ref().map(|entries| entries.contains(name));
     let names: BTreeSet<_> = mentioned.keys().chain(entries.iter().flatten()).collect();
     let profiles = |name: &str| mentioned.get(name).map(Vec::as_slice).unwrap_or_default();
     if as_json {
         let entry = |name: &&String| json!({ "name": name, "there": is_there(name), "profiles": profiles(name) });
         let listed: Vec<_> = names.iter().map(entry).collect();
-        print(&format!("{}\n", serde_json::to_string_pretty(&listed)?))?;
+        print_json(&listed)?;
     } else {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_header(["NAME", "THERE", "PROFILES"]);
+        let mut table = Table::new([Column::name("NAME"), Column::word("THERE"), Column::prose("PROFILES")]);
         for name in names {
             let there = is_there(name).map_or("?", |is_there| if is_there { "yes" } else { "no" });
-            table.add_row([&printable(name), there, &visible(&profiles(name).join(", "))]);
+            table.push([printable(name), there.to_owned(), visible(&profiles(name).join(", "))]);
         }
-        print(&format!("{table}\n"))?;
+        print(&table.text(terminal::width(&io::stdout())))?;
     }
     if let Some(trouble) = trouble {
         complain(&visible(&trouble));
@@ -135,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stdin_gives_one_line() {
+    fn exactly_one_line_is_read_from_stdin() {
         let read = |text: &str| one_line(text.as_bytes()).unwrap();
         for text in ["sk-1", "sk-1\n", "sk-1\r\n"] {
             assert_eq!(read(text), "sk-1");

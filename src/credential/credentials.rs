@@ -1,4 +1,4 @@
-//! A destination's credentials, kept fresh as long as the process runs: what [`Upkeep`] decides, done.
+//! A destination's credentials, kept fresh while the process runs. Carries out what [`Upkeep`] decides.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,36 +9,39 @@ use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 
-use super::pace_file::PaceFile;
+use super::acceptance_file::AcceptanceFile;
 use super::upkeep::{Issued, Next, Occasion, Upkeep, Why};
 use super::wanted::Wanted;
-use crate::random;
+use crate::state::backoff::later;
+use crate::system::random;
 
-/// How long a request waits for a fetch before it is said why. Most take no time to speak of.
+/// How long a request waits for a fetch before its status says why. Most fetches are faster.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The longest time between two looks while others may have news: a session that was accepted, a file that changed.
+/// The longest time between two checks for changes from outside: an accepted session, a changed file.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(30);
 
 /// The same while another session tries.
 const WHILE_CLAIMED: Duration = Duration::from_secs(1);
 
-/// The stack of a thread that fetches, in bytes: a keyring is asked over D-Bus.
+/// The stack size of a fetching thread, in bytes: D-Bus calls to a keyring need it.
 const STACK: usize = 1 << 20;
 
-/// Headers to send a request with. To be told what came of it.
+/// Headers for a request. The sender must report what came of it.
 pub type Headers = Issued<HeaderMap>;
 
-/// Why there are no headers to send with.
+/// Why no headers are available.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unavailable {
-    /// Fit for a person who could mend it.
+    /// Text for a person who could fix it.
     pub reason: String,
-    /// When to look again, unless something is fetched before.
+    /// When to check again, unless a fetch ends before.
     pub again: Option<Duration>,
+    /// When the next attempt begins, in Unix milliseconds, where that is known: looking before may find what others have.
+    pub next_try: Option<i64>,
 }
 
-/// A destination's credentials. Cloned, they are the same.
+/// A destination's credentials. Clones share their state.
 #[derive(Clone, Debug)]
 pub struct Credentials(Arc<Shared>);
 
@@ -48,24 +51,24 @@ struct Shared {
     state: Mutex<State>,
     /// Changes whenever a fetch has ended.
     fetched: watch::Sender<()>,
-    /// The threads that may fetch at a time in this process.
+    /// Limits the number of threads that fetch at a time in this process.
     threads: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
 struct State {
     upkeep: Upkeep<HeaderMap>,
-    pace: PaceFile,
+    shared: AcceptanceFile,
 }
 
 impl Credentials {
-    pub(super) fn new(wanted: Wanted, pace: PaceFile, occasion: Occasion, threads: Arc<Semaphore>) -> Self {
+    pub(super) fn new(wanted: Wanted, shared: AcceptanceFile, occasion: Occasion, threads: Arc<Semaphore>) -> Self {
         let upkeep = Upkeep::new(wanted.kind(), occasion);
-        let (state, fetched) = (Mutex::new(State { upkeep, pace }), watch::Sender::new(()));
+        let (state, fetched) = (Mutex::new(State { upkeep, shared }), watch::Sender::new(()));
         Self(Arc::new(Shared { wanted, state, fetched, threads }))
     }
 
-    /// The headers for the next request, or why it has to wait. Fetching goes on if nobody waits for it any longer.
+    /// The headers for the next request, or why it must wait. A fetch continues even if its caller stops waiting.
     pub async fn headers(&self) -> Result<Headers, Unavailable> {
         let deadline = Instant::now() + PATIENCE;
         let mut fetched = self.fetches();
@@ -76,32 +79,32 @@ impl Credentials {
                 Ok(None) if timeout_at(deadline, fetched.changed()).await.is_ok() => {}
                 Ok(None) => {
                     let reason = format!("waiting for {}", self.0.wanted.slow());
-                    return Err(Unavailable { reason, again: Some(BETWEEN_LOOKS) });
+                    return Err(Unavailable { reason, again: Some(BETWEEN_LOOKS), next_try: None });
                 }
             }
         }
     }
 
-    /// The destination did not accept these headers, for this reason. Says whether to ask for others at once.
+    /// Reports that the destination rejected these headers, and why. Returns whether to ask for others at once.
     pub fn refused(&self, headers: &Headers, reason: &str) -> bool {
         let mut state = self.0.lock();
-        let State { upkeep, pace } = &mut *state;
-        pace.with(|pace| upkeep.refused(pace, headers, reason, now(), random::jitter()))
+        let State { upkeep, shared } = &mut *state;
+        shared.with(|shared| upkeep.refused(shared, headers, reason, now(), random::jitter()))
     }
 
-    /// The destination accepted these headers.
+    /// Reports that the destination accepted these headers.
     pub fn accepted(&self, headers: &Headers) {
         let mut state = self.0.lock();
-        let State { upkeep, pace } = &mut *state;
-        pace.with(|pace| upkeep.accepted(pace, headers));
+        let State { upkeep, shared } = &mut *state;
+        shared.with(|shared| upkeep.accepted(shared, headers));
     }
 
-    /// The destination said nothing of these headers.
+    /// Reports that the destination's answer says nothing about these headers.
     pub fn undecided(&self, headers: &Headers) {
-        self.0.lock().pace.with(|pace| headers.undecided(pace));
+        self.0.lock().shared.with(|shared| headers.undecided(shared));
     }
 
-    /// Tells of every fetch that ends from here on.
+    /// Notifies of every fetch that ends from now on.
     pub fn fetches(&self) -> watch::Receiver<()> {
         self.0.fetched.subscribe()
     }
@@ -114,27 +117,27 @@ impl Credentials {
     /// Headers, or nothing while they are being fetched.
     fn look(&self) -> Result<Option<Headers>, Unavailable> {
         let mut state = self.0.lock();
-        let State { upkeep, pace } = &mut *state;
-        let (next, is_claimed) = pace.with(|pace| {
-            let next = upkeep.look(pace, now());
-            (next, pace.is_claimed(now()))
+        let State { upkeep, shared } = &mut *state;
+        let (next, is_claimed) = shared.with(|shared| {
+            let next = upkeep.look(shared, now());
+            (next, shared.is_claimed(now()))
         });
         if next == Next::Fetch && !upkeep.changes() {
-            // Literals and variables are at hand.
-            pace.with(|pace| upkeep.fetched(pace, self.0.wanted.fetch(now()), now(), random::jitter()));
+            // Literals and variables need no thread.
+            shared.with(|shared| upkeep.fetched(shared, self.0.fetch(), now(), random::jitter()));
             drop(state);
             return self.look();
         }
         let begins = matches!(next, Next::Fetch | Next::Send(_, true));
         let permit = begins.then(|| Arc::clone(&self.0.threads).try_acquire_owned().ok()).flatten();
         if begins && permit.is_none() {
-            upkeep.put_off();
+            upkeep.defer();
         }
         drop(state);
         match (next, permit) {
             (Next::Fetch, None) => {
-                let reason = "too much else is being fetched".to_owned();
-                Err(Unavailable { reason, again: Some(WHILE_CLAIMED) })
+                let reason = "too many other fetches are running".to_owned();
+                Err(Unavailable { reason, again: Some(WHILE_CLAIMED), next_try: None })
             }
             (Next::Fetch, Some(permit)) => {
                 self.fetch(permit);
@@ -149,44 +152,52 @@ impl Credentials {
             (Next::Fetching, _) => Ok(None),
             (Next::Wait(why, wait), _) => {
                 let longest = if is_claimed { WHILE_CLAIMED } else { BETWEEN_LOOKS };
-                Err(Unavailable { reason: self.words(why, wait), again: wait.map(|wait| wait.min(longest)) })
+                let again = wait.map(|wait| wait.min(longest));
+                let next_try = wait.filter(|_| !is_claimed).map(|wait| later(now(), wait));
+                Err(Unavailable { reason: self.words(why), again, next_try })
             }
         }
     }
 
-    fn words(&self, why: Why, wait: Option<Duration>) -> String {
-        let when = wait.map(|wait| format!("; the next attempt is in {}", about(wait))).unwrap_or_default();
+    fn words(&self, why: Why) -> String {
         match why {
-            Why::Missing(reason) => format!("{reason}{when}"),
-            Why::Claimed => "another session tries the same credentials just now".to_owned(),
+            Why::Missing(reason) => reason,
+            Why::Claimed => "another session is trying the same credentials".to_owned(),
             Why::Refused(reason) => {
                 let reason = reason.unwrap_or_else(|| "it does not accept these credentials".to_owned());
                 let asked = self.0.wanted.interactive();
-                let asked = asked.map(|name| format!(": {name} is asked for at the next launch")).unwrap_or_default();
-                format!("{reason}{asked}{when}")
+                let asked = asked.map(|name| format!(": {name} will be run at the next launch")).unwrap_or_default();
+                reason + &asked
             }
         }
     }
 
-    /// Fetches on a thread of its own, which nobody waits for at the end of the process.
+    /// Fetches on its own thread, which the end of the process does not wait for.
     fn fetch(&self, permit: OwnedSemaphorePermit) {
         let shared = Arc::clone(&self.0);
         let fetch = move || {
-            let fetched = catch_unwind(AssertUnwindSafe(|| shared.wanted.fetch(now())));
-            shared.finish(fetched.unwrap_or_else(|_| Err("fetching them broke off".to_owned())));
+            let fetched = catch_unwind(AssertUnwindSafe(|| shared.fetch()));
+            shared.finish(fetched.unwrap_or_else(|_| Err("fetching them was aborted".to_owned())));
             drop(permit);
         };
         if let Err(error) = std::thread::Builder::new().stack_size(STACK).spawn(fetch) {
-            self.0.finish(Err(format!("nothing can be fetched: {error}")));
+            self.0.finish(Err(format!("cannot start a fetch: {error}")));
         }
     }
 }
 
 impl Shared {
+    /// Headers as sent, and how long they are valid if that is known.
+    fn fetch(&self) -> Result<(HeaderMap, Option<Duration>), String> {
+        let fetched = self.wanted.fetch(now());
+        let headers = fetched.and_then(|headers| Ok((headers.to_send()?, headers.fresh_for())));
+        headers.map_err(|error| error.to_string())
+    }
+
     fn finish(&self, result: Result<(HeaderMap, Option<Duration>), String>) {
         let mut state = self.lock();
-        let State { upkeep, pace } = &mut *state;
-        pace.with(|pace| upkeep.fetched(pace, result, now(), random::jitter()));
+        let State { upkeep, shared } = &mut *state;
+        shared.with(|shared| upkeep.fetched(shared, result, now(), random::jitter()));
         drop(state);
         self.fetched.send_replace(());
     }
@@ -197,13 +208,6 @@ impl Shared {
 }
 
 fn now() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "the moment at which it happens, in a process that lives for days")]
     Timestamp::now().as_millisecond()
-}
-
-/// A time as one says it.
-fn about(time: Duration) -> String {
-    match time.as_secs() {
-        seconds @ 0..100 => format!("{} s", seconds + 1),
-        seconds => format!("{} min", seconds.div_ceil(60)),
-    }
 }

@@ -1,19 +1,19 @@
-//! Commands that talk to the user: they get the terminal, before the program starts, and never again until the next
-//! launch. What they gave goes to the collector over its pipe, and is kept in its memory alone.
+//! Commands that interact with the user. They get the terminal before the program starts, and run again only at the
+//! next launch. Their output goes to the collector over its pipe, and stays in its memory.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClientCredentials, Command, Fetched, Secret, Source, answer};
-use crate::helper::{self, Ground};
 use crate::profile::Destination;
+use crate::secret::command::FetchContext;
+use crate::secret::{ClientCredentials, Command, Fetched, Secret, Source, answer, command};
 
 /// How long a user may take, unless the command's own timeout is longer.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// What the user's commands gave.
+/// The output of interactive commands.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Answers(Vec<Answer>);
 
@@ -33,24 +33,24 @@ enum Given {
     Headers(BTreeMap<String, Secret>),
 }
 
-/// Sources with answers in the place of the commands that were asked.
+/// Sources in which answers replace interactive commands.
 #[derive(Debug)]
 pub struct Put {
-    /// The sources. A command without an answer that still holds is not among them.
+    /// The sources, without commands that have no valid answer.
     pub sources: Vec<Source>,
-    /// When the first of the answers expires, in Unix milliseconds.
+    /// When the first answer expires, in Unix milliseconds.
     pub expires: Option<i64>,
-    /// The commands that are asked at the next launch.
-    pub absent: Vec<String>,
+    /// The commands that run at the next launch.
+    pub absent: Vec<Command>,
 }
 
 impl Answers {
-    /// Asks what the values of these sources want to have asked, each command once. `is_given` says whether other
-    /// sources, which come first, have the value. Gives why a command could not be asked.
+    /// Runs each interactive command of these sources once. `is_given` says whether other sources, which come first,
+    /// have the value. Returns why a command could not run.
     pub fn ask<'a>(
         &mut self,
         values: impl Iterator<Item = &'a Vec<Source>>,
-        ground: Ground<'_>,
+        context: FetchContext<'_>,
         now: i64,
         is_given: impl Fn(&[Source]) -> bool,
     ) -> Vec<String> {
@@ -60,16 +60,16 @@ impl Answers {
         }
         let mut faults = Vec::new();
         for command in wanted {
-            let read = |printed: String| Ok((Given::Value(Secret(answer::bare(printed)?)), command.ttl));
-            faults.extend(self.ask_one(command, ground, now, read));
+            let read = |printed: String| Ok((Given::Value(Secret::from(answer::bare(printed)?)), command.ttl));
+            faults.extend(self.ask_one(command, context, now, read));
         }
         faults
     }
 
-    /// Asks a destination's helper of headers, if it talks to the user.
-    pub fn ask_helper(&mut self, destination: &Destination, ground: Ground<'_>, now: i64) -> Option<String> {
+    /// Runs a destination's headers helper, if it is interactive.
+    pub fn ask_helper(&mut self, destination: &Destination, context: FetchContext<'_>, now: i64) -> Option<String> {
         let command = destination.headers_helper.as_ref().filter(|helper| helper.interactive)?;
-        self.ask_one(command, ground, now, |printed| {
+        self.ask_one(command, context, now, |printed| {
             let headers = answer::read(&printed, command.ttl)?;
             let fresh_for = headers.values().filter_map(|fetched| fetched.fresh_for).min();
             Ok((Given::Headers(headers.into_iter().map(|(name, fetched)| (name, fetched.value)).collect()), fresh_for))
@@ -79,7 +79,7 @@ impl Answers {
     fn ask_one(
         &mut self,
         command: &Command,
-        ground: Ground<'_>,
+        context: FetchContext<'_>,
         now: i64,
         read: impl FnOnce(String) -> Result<(Given, Option<Duration>), String>,
     ) -> Option<String> {
@@ -87,28 +87,28 @@ impl Answers {
             return None;
         }
         let timeout = command.timeout.max(PATIENCE);
-        match helper::run_interactive(&command.argv, ground, timeout).and_then(read) {
+        match command::run_interactive(&command.argv, context, timeout).and_then(read) {
             Ok((given, fresh_for)) => {
                 let expires =
                     fresh_for.map(|time| now.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)));
                 self.0.push(Answer { command: command.clone(), given, expires });
                 None
             }
-            Err(reason) => Some(format!("{} {reason}", name(command))),
+            Err(reason) => Some(format!("{command} {reason}")),
         }
     }
 
-    /// Puts answers where commands that talk to the user stand.
+    /// Replaces interactive commands by their answers.
     pub fn put(&self, sources: &[Source], now: i64) -> Put {
         let mut put = Put { sources: Vec::new(), expires: None, absent: Vec::new() };
         for source in sources {
             match source {
                 Source::Command(command, format) if command.interactive => match self.held(command, now) {
                     Some((Given::Value(value), expires)) => {
-                        put.sources.push(Source::Literal(format.apply(&value.0)));
+                        put.sources.push(Source::Literal(format.apply(value.expose())));
                         put.expires = put.expires.into_iter().chain(expires).min();
                     }
-                    _ => put.absent.push(name(command)),
+                    _ => put.absent.push(command.clone()),
                 },
                 Source::Basic(user, secret) => {
                     let secret = put.within(self.put(secret, now));
@@ -126,17 +126,17 @@ impl Answers {
         put
     }
 
-    /// The headers that a helper which talks to the user gave.
+    /// The headers that an interactive helper printed.
     pub(super) fn headers(&self, helper: &Command, now: i64) -> Result<BTreeMap<String, Fetched>, String> {
         let Some((Given::Headers(headers), expires)) = self.held(helper, now) else {
-            return Err("is asked for at the next launch".to_owned());
+            return Err("will be run at the next launch".to_owned());
         };
         let fresh_for = expires.map(|expires| left(expires, now));
         let fetched = |(name, value): (&String, &Secret)| (name.clone(), Fetched { value: value.clone(), fresh_for });
         Ok(headers.iter().map(fetched).collect())
     }
 
-    /// What a command gave, if that has not expired.
+    /// The output of a command, unless it has expired.
     fn held(&self, command: &Command, now: i64) -> Option<(&Given, Option<i64>)> {
         let answer = self.0.iter().find(|answer| answer.command == *command)?;
         answer.expires.is_none_or(|expires| expires > now).then_some((&answer.given, answer.expires))
@@ -144,7 +144,7 @@ impl Answers {
 }
 
 impl Put {
-    /// Takes over what is known of the secret that a source is made with, and gives its sources if there are any.
+    /// Takes over what is known about the secret within a source, and returns its sources if there are any.
     fn within(&mut self, inner: Self) -> Option<Vec<Source>> {
         let is_lost = inner.sources.is_empty() && !inner.absent.is_empty();
         self.expires = self.expires.into_iter().chain(inner.expires).min();
@@ -153,19 +153,19 @@ impl Put {
     }
 }
 
-/// How long it is until a moment; both in Unix milliseconds.
+/// The time until a moment. Both are in Unix milliseconds.
 pub(super) fn left(until: i64, now: i64) -> Duration {
     Duration::from_millis(u64::try_from(until.saturating_sub(now)).unwrap_or(0))
 }
 
-/// The commands among some sources that talk to the user, whether or not they have to.
+/// The interactive commands among some sources, whether or not they are needed.
 pub(super) fn commands(sources: &[Source]) -> Vec<&Command> {
     let mut found = Vec::new();
     find(sources, &|_: &[Source]| false, &mut found);
     found
 }
 
-/// The commands that are to be asked, where nothing before them has the value.
+/// The interactive commands to run: those with no earlier source that has the value.
 fn find<'a>(sources: &'a [Source], is_given: &impl Fn(&[Source]) -> bool, found: &mut Vec<&'a Command>) {
     for (at, source) in sources.iter().enumerate() {
         let wanted = match source {
@@ -186,14 +186,16 @@ fn find<'a>(sources: &'a [Source], is_given: &impl Fn(&[Source]) -> bool, found:
     }
 }
 
-fn name(command: &Command) -> String {
-    format!("the command `{}`", command.argv.first().map_or("", String::as_str))
+/// The interactive commands of a destination.
+pub fn interactive_commands(destination: &Destination) -> Vec<&Command> {
+    let commands = destination.headers.values().flat_map(|sources| commands(sources));
+    commands.chain(destination.headers_helper.iter().filter(|helper| helper.interactive)).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Format;
     use super::*;
+    use crate::secret::Format;
 
     fn command(name: &str) -> Command {
         Command { argv: vec![name.to_owned()], ttl: None, timeout: Duration::from_secs(1), interactive: true }
@@ -204,23 +206,23 @@ mod tests {
     }
 
     fn answers(name: &str, value: &str, expires: Option<i64>) -> Answers {
-        Answers(vec![Answer { command: command(name), given: Given::Value(Secret(value.to_owned())), expires }])
+        Answers(vec![Answer { command: command(name), given: Given::Value(Secret::from(value.to_owned())), expires }])
     }
 
     #[test]
-    fn an_answer_stands_where_its_command_stood_until_it_expires() {
+    fn an_answer_replaces_its_command_until_it_expires() {
         let answers = answers("login", "key", Some(1000));
         let sources = [Source::Literal("x".to_owned()), source("login"), source("other")];
         let put = answers.put(&sources, 999);
         assert!(put.sources == [Source::Literal("x".to_owned()), Source::Literal("Bearer key".to_owned())]);
-        assert_eq!((put.expires, put.absent), (Some(1000), vec!["the command `other`".to_owned()]));
+        assert_eq!((put.expires, put.absent), (Some(1000), vec![command("other")]));
         let put = answers.put(&sources, 1000);
         assert_eq!((put.sources.len(), put.absent.len()), (1, 2));
         assert!(!format!("{answers:?}").contains("key\""), "{answers:?}");
     }
 
     #[test]
-    fn it_is_found_in_the_secret_of_another_source() {
+    fn an_interactive_command_is_found_inside_another_source() {
         let basic = Source::Basic("me".to_owned(), vec![source("login")]);
         let put = answers("login", "key", None).put(std::slice::from_ref(&basic), 0);
         assert!(put.sources == [Source::Basic("me".to_owned(), vec![Source::Literal("Bearer key".to_owned())])]);
@@ -229,12 +231,12 @@ mod tests {
     }
 
     #[test]
-    fn only_what_nothing_else_gives_is_asked() {
+    fn only_commands_with_no_earlier_value_run() {
         let sources = [Source::Literal("x".to_owned()), source("a"), source("b")];
         let mut found = Vec::new();
         find(&sources, &|before: &[Source]| !before.is_empty(), &mut found);
         assert!(found.is_empty());
         find(&sources, &|_: &[Source]| false, &mut found);
-        assert_eq!(found, [&command("a")], "the first that could have it");
+        assert_eq!(found, [&command("a")], "the first one that could have it");
     }
 }

@@ -1,91 +1,89 @@
-//! The credentials of a process: one for each destination that is the same, whosever data it is. So what a session
-//! has fetched serves what others left for the same destination, and nothing is fetched twice.
+//! The credentials of a process: one entry for each distinct destination, for any session's data. What a session has
+//! fetched is also used for data of ended sessions with the same destination, and nothing is fetched twice.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hyper::header::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
-use super::Secret;
+use super::acceptance_file::AcceptanceFile;
 use super::credentials::Credentials;
+use super::error::HeadersError;
 use super::identity::identity;
 use super::interactive::Answers;
-use super::pace_file::PaceFile;
 use super::upkeep::Occasion;
 use super::wanted::Wanted;
 use crate::profile::Destination;
-use crate::setting::Setting;
+use crate::secret::Secret;
 use crate::state;
-use crate::trust::Seal;
+use crate::system::hex::hex;
+use crate::workspace::Workspace;
+use crate::workspace::trust::TrustedDigest;
 
-/// How many threads fetch at a time. One that a keyring's dialog holds up keeps its own destination waiting alone.
+/// How many threads fetch at a time. One that a keyring's dialog blocks delays only its own destination.
 const THREADS: usize = 16;
 
-/// See the module.
+/// See the module documentation.
 #[derive(Debug)]
 pub struct Vault {
-    setting: Arc<Setting>,
+    workspace: Arc<Workspace>,
     answers: Arc<Answers>,
     threads: Arc<Semaphore>,
-    kept: Mutex<BTreeMap<(Vec<u8>, Seal), Credentials>>,
+    kept: Mutex<BTreeMap<(Vec<u8>, TrustedDigest), Credentials>>,
 }
 
 impl Vault {
-    /// An empty one, but for what the user was asked for before the program started.
-    pub fn new(setting: Setting, answers: Answers) -> Self {
+    /// An empty vault with the answers of interactive commands.
+    pub fn new(workspace: Workspace, answers: Answers) -> Self {
         Self {
-            setting: Arc::new(setting),
+            workspace: Arc::new(workspace),
             answers: Arc::new(answers),
             threads: Arc::new(Semaphore::new(THREADS)),
             kept: Mutex::default(),
         }
     }
 
-    /// The credentials of a destination, by its fingerprint. `seal` is that of the profile which names it.
+    /// The credentials of a destination, by its fingerprint. `trusted_digest` is that of the profile that names it.
     pub fn credentials(
         &self,
         fingerprint: &[u8],
         destination: &Destination,
-        seal: &Seal,
+        trusted_digest: &TrustedDigest,
         occasion: Occasion,
     ) -> Credentials {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let new = || {
-            let directory = self.setting.places.credentials();
-            let pace = PaceFile::new(directory.join(format!("{}.pace", hex(fingerprint))));
-            let wanted = self.wanted(destination, seal, fingerprint);
-            Credentials::new(wanted, pace, occasion, Arc::clone(&self.threads))
+            let directory = self.workspace.places.credentials();
+            let shared = AcceptanceFile::new(directory.join(format!("{}.acceptance", hex(fingerprint))));
+            let wanted = self.wanted(destination, trusted_digest, fingerprint);
+            Credentials::new(wanted, shared, occasion, Arc::clone(&self.threads))
         };
-        kept.entry((fingerprint.to_vec(), seal.clone())).or_insert_with(new).clone()
+        kept.entry((fingerprint.to_vec(), trusted_digest.clone())).or_insert_with(new).clone()
     }
 
-    /// The headers of a destination by their names, fetched once, for whoever does not keep them fresh. Takes as long as
+    /// The headers of a destination by name, fetched once, for callers that do not keep them fresh. Takes as long as
     /// its commands do.
-    pub fn headers(&self, destination: &Destination, seal: &Seal) -> Result<BTreeMap<String, Secret>, String> {
-        let wanted = self.wanted(destination, seal, destination.name.as_bytes());
-        let (headers, _) = wanted.fetch(Timestamp::now().as_millisecond())?;
-        let text = |(name, value): (&HeaderName, &HeaderValue)| {
-            let value =
-                std::str::from_utf8(value.as_bytes()).map_err(|_| format!("the header `{name}` is not UTF-8"))?;
-            Ok((name.as_str().to_owned(), Secret(value.to_owned())))
-        };
-        headers.iter().map(text).collect()
+    pub fn headers(
+        &self,
+        destination: &Destination,
+        trusted_digest: &TrustedDigest,
+        now: Timestamp,
+    ) -> Result<BTreeMap<String, Secret>, HeadersError> {
+        let wanted = self.wanted(destination, trusted_digest, destination.name.as_bytes());
+        let headers = wanted.fetch(now.as_millisecond())?;
+        // Headers that could not be sent are of no use to a client.
+        headers.to_send()?;
+        Ok(headers.into_values())
     }
 
-    /// Without the installation's key destinations take their turns by `otherwise`, which is all that is lost.
-    fn wanted(&self, destination: &Destination, seal: &Seal, otherwise: &[u8]) -> Wanted {
-        let places = &self.setting.places;
-        let key = state::key(&places.key());
-        let sources = key.map_or_else(|_| otherwise.to_vec(), |key| identity(&key, destination, &self.setting));
+    /// Without the installation's key, `otherwise` identifies the destination, and nothing else is lost.
+    fn wanted(&self, destination: &Destination, trusted_digest: &TrustedDigest, otherwise: &[u8]) -> Wanted {
+        let places = &self.workspace.places;
+        let key = state::key(places);
+        let sources = key.map_or_else(|_| otherwise.to_vec(), |key| identity(&key, destination, &self.workspace));
         let turn = places.credentials().join(format!("{}.turn", hex(&sources)));
-        let (setting, answers) = (Arc::clone(&self.setting), Arc::clone(&self.answers));
-        Wanted::new(destination, setting, answers, seal.clone(), turn)
+        let (workspace, answers) = (Arc::clone(&self.workspace), Arc::clone(&self.answers));
+        Wanted::new(destination, workspace, answers, trusted_digest.clone(), turn)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |digit: u8| char::from_digit(u32::from(digit), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

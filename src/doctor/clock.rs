@@ -1,23 +1,23 @@
-//! This machine's clock against those of the destinations, as their answers tell the time.
+//! Compares this machine's clock with those of the destinations, taken from their answers.
 
 use super::{Check, Finding, Group, Subject};
 
 pub(super) const CHECKS: &[Check] = &[Check { id: "machine.clock", group: Group::Machine, look: clock }];
 
-/// From how many seconds on a difference is spoken of: what identity providers and gateways allow a token's times
-/// (RFC 7519, 4.1.4, "no more than a few minutes"; most take one), and what shifts a board of the last minutes.
+/// A difference from this many seconds on is reported. Identity providers and gateways allow about this much for a
+/// token's times (RFC 7519, 4.1.4, "no more than a few minutes"; most allow one), and it visibly shifts dashboards.
 const NOTABLE: u64 = 60;
 
-/// From how many seconds on it fails: backends refuse records that are more than ten minutes ahead (Loki, Mimir), and
-/// AWS' signatures hold for fifteen.
+/// A difference from this many seconds on fails. Backends reject records more than ten minutes in the future (Loki,
+/// Mimir), and AWS signatures are valid for fifteen.
 const TOO_MUCH: u64 = 15 * 60;
 
 fn clock(subject: &Subject) -> Vec<Finding> {
-    finding(subject.asked().iter().filter_map(|asked| asked.ahead)).into_iter().collect()
+    finding(subject.probes().iter().filter_map(|probe| probe.ahead)).into_iter().collect()
 }
 
-/// What to say of the servers' clocks, each by so many seconds ahead of ours. If one of them agrees with us the others
-/// are wrong.
+/// The finding for server clocks that are each this many seconds ahead of ours. If one of them agrees with ours, the
+/// others are wrong.
 fn finding(ahead: impl Iterator<Item = i64>) -> Option<Finding> {
     let ahead = ahead.min_by_key(|ahead| ahead.unsigned_abs())?;
     let by = ahead.unsigned_abs();
@@ -31,12 +31,12 @@ fn finding(ahead: impl Iterator<Item = i64>) -> Option<Finding> {
         (_, true) => (format!("{minutes} minutes"), "behind"),
         (_, false) => (format!("{minutes} minutes"), "ahead of"),
     };
-    let summary = format!("this machine's clock is {by_minutes} {side} what the destinations' say");
+    let summary = format!("this machine's clock is {by_minutes} {side} the destinations'");
     let finding = if by < TOO_MUCH { Finding::warning(summary) } else { Finding::failed(summary) };
     Some(
         finding
-            .detail("tokens and certificates seem expired or not valid yet, records are refused or stand at the wrong time")
-            .fix("let the machine set its clock by the network: `timedatectl set-ntp true`; on macOS `sudo sntp -sS time.apple.com`"),
+            .detail("tokens and certificates may appear expired or not yet valid, and records are rejected or show the wrong time")
+            .fix("synchronize the clock: `timedatectl set-ntp true`, or on macOS `sudo sntp -sS time.apple.com`"),
     )
 }
 
@@ -46,7 +46,7 @@ mod tests {
     use crate::doctor::Level;
 
     #[test]
-    fn what_differs_by_minutes_is_said() {
+    fn a_difference_of_minutes_is_reported() {
         let said = |ahead: &[i64]| finding(ahead.iter().copied()).map(|found| (found.level, found.summary));
         assert_eq!(said(&[]), None);
         let cases = [

@@ -1,17 +1,18 @@
-//! What the environment, or a settings file of Claude Code's, says of telemetry and should not.
+//! Checks telemetry variables in the environment and in Claude Code's settings files.
 //!
-//! A launch by `ccrun` says everything anew. What is found here is what somebody meant and will not get, what breaks a
-//! Claude Code that `ccrun` does not start, and what breaks other programs on the way to a collector.
+//! A launch by `ccrun` sets every variable explicitly. These findings are about settings that have no effect, that
+//! break a Claude Code which `ccrun` does not start, or that keep other programs from reaching a collector.
 
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use hyper::Uri;
 
-use super::names::{self, Named};
+use super::names::{self, Named, Place};
 use super::{Check, Finding, Group, Subject};
+use crate::client::is_this_machine;
 use crate::environment;
-use crate::profile::{INHERITED, is_this_machine};
+use crate::profile::INHERITED;
 
 pub(super) const CHECKS: &[Check] = &[
     Check { id: "environment.typo", group: Group::Environment, look: typo },
@@ -24,13 +25,13 @@ pub(super) const CHECKS: &[Check] = &[
     Check { id: "environment.clean", group: Group::Environment, look: clean },
 ];
 
-/// How long a connection to this machine may take.
+/// Time limit for a connection to this machine.
 const CONNECT: Duration = Duration::from_millis(300);
 
-/// What a protocol may be called.
+/// The valid protocol names.
 const PROTOCOLS: [&str; 3] = ["grpc", "http/json", "http/protobuf"];
 
-/// All variables that have a value, wherever they are named.
+/// All variables that have a value, from all places.
 fn all(subject: &Subject) -> Vec<Named> {
     let named = names::around(subject).into_iter().chain(names::of_settings(subject));
     named.filter(|named| !named.value.trim().is_empty()).collect()
@@ -39,20 +40,20 @@ fn all(subject: &Subject) -> Vec<Named> {
 fn typo(subject: &Subject) -> Vec<Finding> {
     let mistyped = |named: Named| {
         let meant = names::meant(&named.name)?;
-        let finding = Finding::warning(format!("{} in {} means nothing to anybody", named.name, named.place));
+        let finding = Finding::warning(format!("{} in {} is not a known variable", named.name, named.place));
         Some(finding.fix(format!("did you mean {meant}?")))
     };
     all(subject).into_iter().filter_map(mistyped).collect()
 }
 
-/// Whether a variable says where telemetry goes, or that it goes nowhere.
+/// Whether a variable sets where telemetry goes, or that it goes nowhere.
 fn directs(name: &str) -> bool {
     let is_otlp = name.starts_with("OTEL_EXPORTER_OTLP_");
     let parts = ["_ENDPOINT", "_HEADERS"];
     (is_otlp && parts.iter().any(|part| name.ends_with(part))) || name == "OTEL_SDK_DISABLED"
 }
 
-/// Somebody has set up telemetry, and chose a profile that says otherwise.
+/// Telemetry is configured by hand, but the chosen profile overrides it.
 fn stray(subject: &Subject) -> Vec<Finding> {
     let Some(profile) = subject.meaning().filter(|profile| profile.name != INHERITED) else { return Vec::new() };
     let names: Vec<_> =
@@ -62,8 +63,8 @@ fn stray(subject: &Subject) -> Vec<Finding> {
     }
     let (names, profile) = (names.join(", "), &profile.name);
     let what =
-        format!("{names} in the environment: the profile `{profile}` says where telemetry goes, and that is not heard");
-    vec![Finding::warning(what).fix("unset it; or `ccrun profile new NAME --from-env` makes a profile of it")]
+        format!("{names} in the environment has no effect: the profile `{profile}` decides where telemetry goes");
+    vec![Finding::warning(what).fix("unset it, or turn it into a profile with `ccrun profile new NAME --from-env`")]
 }
 
 fn protocol(subject: &Subject) -> Vec<Finding> {
@@ -71,41 +72,42 @@ fn protocol(subject: &Subject) -> Vec<Finding> {
     let wrong =
         all(subject).into_iter().filter(|named| is_protocol(&named.name) && !PROTOCOLS.contains(&named.value.trim()));
     let finding = |Named { name, value, place }: Named| {
-        let what = format!("{name} in {place} is `{value}`, which is no protocol");
-        let finding = Finding::warning(format!("{what}: a Claude Code that ccrun does not start sends nothing"));
-        finding.fix("say `http/protobuf` (port 4318, usually) or `grpc` (4317), or leave it to the profile")
+        let what = format!("{name} in {place} is `{value}`, which is not a protocol");
+        let finding = Finding::warning(format!("{what}: without ccrun, Claude Code sends nothing"));
+        finding.fix("set it to `http/protobuf` (usually port 4318) or `grpc` (4317), or leave it to the profile")
     };
     wrong.map(finding).collect()
 }
 
-/// By custom 4317 is gRPC's port and 4318 that of HTTP.
+/// By convention, 4317 is the port of gRPC and 4318 that of HTTP.
 fn port(subject: &Subject) -> Vec<Finding> {
     let named = all(subject);
     let mut found = Vec::new();
     for signal in names::scopes() {
         let endpoint_name = names::variable(signal, "ENDPOINT");
         for endpoint in named.iter().filter(|named| named.name == endpoint_name) {
-            // What stands beside it counts before what stands elsewhere.
+            // A variable in the same place takes precedence.
             let of_scope = |scope| {
                 let name = names::variable(scope, "PROTOCOL");
                 let mut all = named.iter().filter(move |named| named.name == name);
-                all.clone().find(|named| same_file(&named.place, &endpoint.place)).or_else(|| all.next())
+                all.clone().find(|named| named.place.is_beside(&endpoint.place)).or_else(|| all.next())
             };
             let Some(protocol) = of_scope(signal).or_else(|| of_scope(None)) else { continue };
             if let Some((spoken, custom, other)) = crossed(&endpoint.value, protocol.value.trim()) {
                 let what = format!(
-                    "{endpoint_name} in {} is spoken to as {spoken}, and its port is {custom}'s",
+                    "{endpoint_name} in {} is used with {spoken}, but its port is usually {custom}'s",
                     endpoint.place
                 );
-                let finding = Finding::warning(what).detail(format!("{} in {} says so", protocol.name, protocol.place));
-                found.push(finding.fix(format!("port {other}, or the other protocol")));
+                let finding = Finding::warning(what)
+                    .detail(format!("the protocol is set by {} in {}", protocol.name, protocol.place));
+                found.push(finding.fix(format!("use port {other}, or the other protocol")));
             }
         }
     }
     found
 }
 
-/// What is spoken, whose port that is, and the port that belongs to what is spoken; nothing where they agree.
+/// The protocol in use, the protocol whose port it is, and the usual port of the protocol in use. `None` if they agree.
 pub(super) fn crossed(endpoint: &str, protocol: &str) -> Option<(&'static str, &'static str, u16)> {
     let port = endpoint.trim().parse::<Uri>().ok()?.port_u16()?;
     match (port, protocol) {
@@ -115,12 +117,6 @@ pub(super) fn crossed(endpoint: &str, protocol: &str) -> Option<(&'static str, &
     }
 }
 
-/// Whether two places are in one file.
-fn same_file(one: &str, other: &str) -> bool {
-    let file = |place: &str| place.rsplit_once(':').map_or(place, |(file, _)| file).to_owned();
-    file(one) == file(other)
-}
-
 fn console(subject: &Subject) -> Vec<Finding> {
     let is_console = |named: &Named| {
         let is_exporter =
@@ -128,15 +124,15 @@ fn console(subject: &Subject) -> Vec<Finding> {
         is_exporter && named.value.split(',').any(|exporter| exporter.trim() == "console")
     };
     let finding = |Named { name, place, .. }: Named| {
-        let what = format!("{name} in {place} has the `console` exporter, which writes over Claude Code's screen");
-        Finding::warning(what).fix("`otlp` instead, or leave it to the profile")
+        let what = format!("{name} in {place} selects the `console` exporter, which writes over Claude Code's screen");
+        Finding::warning(what).fix("use `otlp`, or leave it to the profile")
     };
     all(subject).into_iter().filter(is_console).map(finding).collect()
 }
 
-/// Claude Code itself takes no proxy for this machine; what else speaks OTLP may.
+/// Claude Code never uses a proxy for this machine, but other OTLP programs may.
 fn proxy(subject: &Subject) -> Vec<Finding> {
-    let value = |name: &str| subject.setting.variable(name);
+    let value = |name: &str| subject.workspace.variable(name);
     let proxies = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
     let Some(name) = proxies.into_iter().find(|name| value(name).is_some()) else { return Vec::new() };
     let exempt = ["NO_PROXY", "no_proxy"].into_iter().filter_map(value).collect::<Vec<_>>().join(",");
@@ -144,18 +140,18 @@ fn proxy(subject: &Subject) -> Vec<Finding> {
     if exempt.split([',', ' ']).any(|entry| covers(entry.trim())) {
         return Vec::new();
     }
-    let what = format!("{name} would catch what is sent to 127.0.0.1, which NO_PROXY does not except");
+    let what = format!("{name} also applies to 127.0.0.1, because NO_PROXY does not exclude it");
     let finding =
-        Finding::warning(what).detail("Claude Code passes by it; other programs hand the proxy their telemetry");
-    vec![finding.fix("NO_PROXY=localhost,127.0.0.1,::1, with what is there already")]
+        Finding::warning(what).detail("Claude Code ignores it here; other programs send their telemetry to the proxy");
+    vec![finding.fix("add localhost,127.0.0.1,::1 to NO_PROXY")]
 }
 
-/// An endpoint on this machine at which nobody listens: a session's that has ended, or a collector's that is down.
+/// An endpoint on this machine where nothing listens: that of an ended session, or a collector that is down.
 fn stale(subject: &Subject) -> Vec<Finding> {
-    let is_ours = environment::is_of_a_session(&subject.setting.variables);
+    let is_ours = environment::is_of_a_session(&subject.workspace.variables);
     let named: Vec<_> = if is_ours {
-        let value = subject.setting.variables.get("OTEL_EXPORTER_OTLP_ENDPOINT").cloned().unwrap_or_default();
-        let (name, place) = ("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), "the environment".to_owned());
+        let value = subject.workspace.variables.get("OTEL_EXPORTER_OTLP_ENDPOINT").cloned().unwrap_or_default();
+        let (name, place) = ("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), Place::Environment);
         vec![Named { name, value, place }]
     } else {
         let is_endpoint =
@@ -175,23 +171,23 @@ fn unheard(named: &Named, is_ours: bool) -> Option<Finding> {
     let Named { name, place, .. } = named;
     let finding = if is_ours {
         Finding::warning(format!(
-            "{name} in {place} is that of a session of ccrun's which has ended: what uses it is lost"
+            "{name} in {place} is the endpoint of a ccrun session that has ended: what is sent there is lost"
         ))
         .fix("open a new terminal, or unset OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS and CCRUN_SESSION")
     } else {
-        Finding::warning(format!("nobody listens at {host}:{port}, which {name} in {place} names"))
-            .fix("start what should listen there, or take the variable out and leave it to the profile")
+        Finding::warning(format!("nothing listens at {host}:{port}, the value of {name} in {place}"))
+            .fix("start the server there, or remove the variable and leave it to the profile")
     };
     Some(finding)
 }
 
-/// Where there is nothing to say, that is said.
+/// Reports that there is nothing to report.
 fn clean(subject: &Subject) -> Vec<Finding> {
     let others = [typo, stray, protocol, port, console, proxy];
     if others.iter().any(|look| !look(subject).is_empty()) {
         return Vec::new();
     }
-    vec![Finding::ok("nothing in the environment stands in the way")]
+    vec![Finding::ok("no variable in the environment interferes")]
 }
 
 #[cfg(test)]
@@ -199,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ports_and_protocols_cross() {
+    fn swapped_ports_and_protocols_are_found() {
         assert_eq!(crossed("http://h:4317", "http/protobuf"), Some(("HTTP", "gRPC", 4318)));
         assert_eq!(crossed("http://h:4318/", "grpc"), Some(("gRPC", "HTTP", 4317)));
         for (endpoint, protocol) in [("http://h:4318", "http/json"), ("http://h:4317", "grpc"), ("https://h", "grpc")] {

@@ -1,4 +1,4 @@
-//! Looking at everything at once, for no longer than there is time.
+//! Runs all checks at once, within the time limit.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -9,20 +9,20 @@ use serde::Serialize;
 
 use super::{Check, Finding, Group, Subject};
 
-/// A finding, and whose it is.
+/// A finding, and the check that reported it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reported {
     /// The check's name.
     pub id: &'static str,
-    /// Where it is told of.
+    /// The group that it is shown in.
     pub group: Group,
     /// What it found.
     #[serde(flatten)]
     pub finding: Finding,
 }
 
-/// Looks, each check on a thread of its own, and gives what was found in the order of the checks. One that is not done
-/// by the subject's deadline is left to itself, for a file system that hangs would hold up everything: the process ends
+/// Runs each check on its own thread and returns the findings in the order of the checks. A check that is not done by
+/// the subject's deadline is abandoned, because a hanging file system would hold up everything. The process exits
 /// without it.
 pub fn examine(subject: &Arc<Subject>, checks: impl IntoIterator<Item = &'static Check>) -> Vec<Reported> {
     let checks: Vec<_> = checks.into_iter().collect();
@@ -30,7 +30,7 @@ pub fn examine(subject: &Arc<Subject>, checks: impl IntoIterator<Item = &'static
     for (at, check) in checks.iter().copied().enumerate() {
         let (subject, sender) = (Arc::clone(subject), sender.clone());
         let look = move || drop(sender.send((at, (check.look)(&subject))));
-        // One without a thread is told of as one that is not done.
+        // A check without a thread is reported as timed out.
         drop(thread::Builder::new().name(check.id.to_owned()).spawn(look));
     }
     drop(sender);
@@ -49,8 +49,8 @@ pub fn examine(subject: &Arc<Subject>, checks: impl IntoIterator<Item = &'static
 }
 
 fn unfinished(check: &Check) -> Finding {
-    Finding::warning(format!("nobody knows of `{}`: looking took too long", check.id))
-        .fix("look again; a file system or a server that hangs may be the reason")
+    Finding::warning(format!("check `{}` timed out", check.id))
+        .fix("run doctor again; a file system or server may be hanging")
 }
 
 #[cfg(test)]
@@ -70,13 +70,13 @@ mod tests {
     ];
 
     #[test]
-    fn one_that_hangs_holds_up_nobody_and_is_named() {
+    fn a_hanging_check_is_reported_and_does_not_delay_others() {
         let directory = tempfile::tempdir().unwrap();
         let mut subject = Subject::below(directory.path());
         subject.deadline = Instant::now() + std::time::Duration::from_millis(300);
         let found = examine(&Arc::new(subject), &CHECKS);
         let said: Vec<_> = found.iter().map(|one| (one.id, one.finding.summary.as_str())).collect();
-        let late = "nobody knows of `a.hangs`: looking took too long";
+        let late = "check `a.hangs` timed out";
         assert_eq!(said, [("a.hangs", late), ("c.two", "one"), ("c.two", "two")]);
     }
 }

@@ -1,7 +1,7 @@
-//! The model's gateway: whether it answers and accepts the key, and whether the switches between providers agree.
+//! Checks the model gateway: whether it answers and accepts the key, and whether the provider switches agree.
 //!
-//! One request that costs nothing, to whom Claude Code itself would send the key; never to whom a repository's settings
-//! name.
+//! It sends one request that costs nothing, only to a host that Claude Code itself would send the key to. A host named
+//! by a repository's settings gets nothing.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,19 +15,18 @@ use tokio::runtime::Builder;
 use tokio::time::Instant;
 
 use super::{Check, Finding, Group, Subject, settings};
-use crate::client::{Answer, Client, Proxies, html_words, status_words};
-use crate::printable::printable;
-use crate::profile::Tls;
+use crate::client::{Answer, Client, Proxies, Tls, html_words, status_words};
+use crate::terminal::printable::printable;
 
 pub(super) const CHECKS: &[Check] = &[
     Check { id: "settings.gateway", group: Group::Settings, look: gateway },
     Check { id: "settings.providers", group: Group::Settings, look: providers },
 ];
 
-/// What Claude Code calls when nobody says otherwise.
+/// The host that Claude Code calls by default.
 const OWN: &str = "api.anthropic.com";
 
-/// Switches between providers, and what belongs to each.
+/// The provider switches, and the variables that belong to each.
 const PROVIDERS: [(&str, &str, &[&str]); 3] = [
     (
         "Bedrock",
@@ -46,7 +45,7 @@ const PROVIDERS: [(&str, &str, &[&str]); 3] = [
     ),
 ];
 
-/// Variables with the places that say them.
+/// Variables, each with its value and the place that sets it.
 type Variables = BTreeMap<String, (String, String)>;
 
 fn is_on(variables: &Variables, name: &str) -> bool {
@@ -63,30 +62,32 @@ fn providers(subject: &Subject) -> Vec<Finding> {
     contradictions(&settings::effective(subject))
 }
 
-/// Of several providers Claude Code takes one, and what belongs to the others is for nothing.
+/// If several providers are switched on, Claude Code uses one and ignores the variables of the others.
 fn contradictions(variables: &Variables) -> Vec<Finding> {
     let on: Vec<_> = PROVIDERS.iter().filter(|(_, switch, _)| is_on(variables, switch)).collect();
     let mut found = Vec::new();
     if on.len() > 1 {
         let names: Vec<_> = on.iter().map(|(_, switch, _)| named(variables, switch)).collect();
-        let what = format!("{} providers are switched on, and Claude Code takes one: {}", on.len(), names.join(", "));
-        found.push(Finding::failed(what).fix("leave one of them on"));
+        let what =
+            format!("{} providers are switched on, but Claude Code uses only one: {}", on.len(), names.join(", "));
+        found.push(Finding::failed(what).fix("keep only one of them"));
     }
     if let ([(provider, switch, _)], true) = (on.as_slice(), variables.contains_key("ANTHROPIC_BASE_URL")) {
         let what = format!(
-            "{} is not used: {} has Claude Code speak to {provider}",
+            "{} has no effect: {} makes Claude Code use {provider}",
             named(variables, "ANTHROPIC_BASE_URL"),
             named(variables, switch)
         );
-        found
-            .push(Finding::warning(what).fix(format!("take one of the two out; {provider} has a base URL of its own")));
+        found.push(
+            Finding::warning(what).fix(format!("remove one of the two; {provider} has its own base URL variable")),
+        );
     }
     for (provider, switch, own) in PROVIDERS.iter().filter(|(_, switch, _)| !is_on(variables, switch)) {
         let unused: Vec<_> =
             own.iter().filter(|name| variables.contains_key(**name) && name.contains("BASE_URL")).collect();
         found.extend(unused.into_iter().map(|name| {
-            let what = format!("{} is not used, for {provider} is not switched on", named(variables, name));
-            Finding::warning(what).fix(format!("{switch}=1, or take it out"))
+            let what = format!("{} has no effect, because {provider} is not switched on", named(variables, name));
+            Finding::warning(what).fix(format!("set {switch}=1, or remove it"))
         }));
     }
     found
@@ -101,7 +102,7 @@ fn gateway(subject: &Subject) -> Vec<Finding> {
     let place = named(&variables, "ANTHROPIC_BASE_URL");
     let uri = url.trim().parse::<Uri>().ok().filter(|uri| uri.scheme().is_some() && uri.host().is_some());
     let Some(uri) = uri else {
-        return vec![Finding::failed(format!("{place} is no URL")).fix("write it as https://HOST:PORT")];
+        return vec![Finding::failed(format!("{place} is not a URL")).fix("write it as https://HOST:PORT")];
     };
     if uri.host() == Some(OWN) {
         return Vec::new();
@@ -113,12 +114,12 @@ fn gateway(subject: &Subject) -> Vec<Finding> {
         Ok(answer) => vec![judged(&answer, &shown, &place, key.as_deref())],
         Err(reason) => {
             let finding = Finding::failed(format!("{shown} does not answer: {reason}"));
-            vec![finding.detail(format!("it is named by {place}")).fix("is it up, and the URL right?")]
+            vec![finding.detail(format!("it is set by {place}")).fix("check that it is up and that the URL is correct")]
         }
     }
 }
 
-/// What an answer to the list of models says of the gateway and the key.
+/// What the answer to a request for the list of models says about the gateway and the key.
 fn judged(answer: &Answer, shown: &str, place: &str, key: Option<&str>) -> Finding {
     let status = status_words(answer.status);
     let said = said(answer);
@@ -126,24 +127,23 @@ fn judged(answer: &Answer, shown: &str, place: &str, key: Option<&str>) -> Findi
     match (answer.status, key) {
         (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, Some(key)) => {
             with(Finding::failed(format!("{shown} does not accept the key ({key}): {status}")))
-                .fix("put a valid key there")
+                .fix("set it to a valid key")
         }
         (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, None) => {
-            Finding::ok(format!("{shown} answers and wants a key, which no variable has"))
-                .detail("Claude Code takes it from its login, or from `apiKeyHelper`, neither of which is asked here")
+            Finding::ok(format!("{shown} answers and requires a key, which no variable sets"))
+                .detail("Claude Code takes it from its login or `apiKeyHelper`, which doctor does not use")
         }
         (status, _) if status.is_success() => Finding::ok(format!("{shown} answers, and accepts the key")),
         (status, _) if status.is_redirection() => {
-            with(Finding::warning(format!("{shown} sends elsewhere: {}", status_words(status))))
-                .fix(format!("write the URL that it means: {place}"))
+            with(Finding::warning(format!("{shown} redirects: {}", status_words(status))))
+                .fix(format!("use the final URL: {place}"))
         }
         (status, _) if status.is_server_error() => {
-            with(Finding::warning(format!("{shown} is in trouble: {}", status_words(status))))
-                .fix("ask whoever runs it")
+            with(Finding::warning(format!("{shown} is failing: {}", status_words(status)))).fix("ask its operator")
         }
-        // Many have no list of models.
+        // Many gateways have no list of models.
         _ => Finding::ok(format!("{shown} answers"))
-            .detail(format!("whether it accepts the key it does not tell: {status}")),
+            .detail(format!("its answer does not show whether it accepts the key: {status}")),
     }
 }
 
@@ -156,13 +156,13 @@ fn said(answer: &Answer) -> Option<String> {
     Some(if answer.is_html() { html_words(body) } else { printable(body) })
 }
 
-/// Asks for the models, with the key as Claude Code sends it.
+/// Requests the list of models, with the key as Claude Code sends it.
 fn ask(uri: &Uri, variables: &Variables, subject: &Subject) -> Result<Answer, String> {
     let patience = subject.patience();
     let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     let authorities = variables.get("NODE_EXTRA_CA_CERTS").map(|(path, _)| PathBuf::from(path));
     let asked = runtime.block_on(async {
-        // Those besides the system's; who is of the system's is found without.
+        // These are added to the system's authorities, which are always used.
         if let Some(ca) = authorities.filter(|path| path.is_file()) {
             let tls = Tls { ca: Some(ca), ..Tls::default() };
             if let Ok(answer) = exchange(uri, variables, tls, patience / 2, subject).await {
@@ -171,7 +171,7 @@ fn ask(uri: &Uri, variables: &Variables, subject: &Subject) -> Result<Answer, St
         }
         exchange(uri, variables, Tls::default(), subject.patience().min(patience), subject).await
     });
-    // The host's name may still be looked up; nobody waits for that.
+    // A name lookup may still hang; do not wait for it.
     runtime.shutdown_background();
     asked
 }
@@ -183,7 +183,7 @@ async fn exchange(
     patience: Duration,
     subject: &Subject,
 ) -> Result<Answer, String> {
-    let proxies = Proxies::named_by(&subject.setting.variables);
+    let proxies = Proxies::named_by(&subject.workspace.variables);
     let client = Client::new(uri.clone(), tls, patience).through(&proxies);
     let request = request(uri, variables).map_err(|error| error.to_string())?;
     client.exchange(request, Instant::now() + patience).await.map_err(|failure| failure.to_string())
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn providers_contradict_each_other() {
+    fn contradicting_providers_are_reported() {
         let said = |pairs: &[(&str, &str)]| {
             let found = contradictions(&variables(pairs));
             found.into_iter().map(|finding| finding.summary).collect::<Vec<_>>()
@@ -234,13 +234,13 @@ mod tests {
         let both = said(&[("CLAUDE_CODE_USE_BEDROCK", "1"), ("CLAUDE_CODE_USE_VERTEX", "true")]);
         assert!(both[0].starts_with("2 providers are switched on"), "{both:?}");
         let past = said(&[("CLAUDE_CODE_USE_FOUNDRY", "1"), ("ANTHROPIC_BASE_URL", "https://h")]);
-        assert!(past[0].starts_with("ANTHROPIC_BASE_URL in here is not used"), "{past:?}");
+        assert!(past[0].starts_with("ANTHROPIC_BASE_URL in here has no effect"), "{past:?}");
         let unused = said(&[("ANTHROPIC_BEDROCK_BASE_URL", "https://h")]);
         assert!(unused[0].contains("Bedrock is not switched on"), "{unused:?}");
     }
 
     #[test]
-    fn a_gateways_answer_is_judged() {
+    fn the_answer_of_a_gateway_is_judged() {
         let level = |status, key| {
             let answer = Answer { status: StatusCode::from_u16(status).unwrap(), ..Answer::default() };
             judged(&answer, "the gateway", "here", key).level

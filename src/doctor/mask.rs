@@ -1,43 +1,16 @@
-//! What of a finding is nobody else's business, taken out of it: after that it may be pasted into a public issue. Pure.
+//! Removes private data from findings, so that they can be pasted into a public issue. Pure.
 
 use std::collections::BTreeSet;
 
 use super::Subject;
+use crate::profile::Notify;
+use crate::secret::Source;
+use crate::terminal::mask::{HIDDEN, SCHEMES, is_secret_name, may_be_secret, tokens, urls};
 
-/// What stands for something that is not shown.
-const HIDDEN: &str = "<hidden>";
-
-/// The shortest value that is taken for a secret because it was fetched as one, in bytes: a shorter one is found in
-/// every other word.
+/// The shortest fetched value that is treated as a secret, in bytes. A shorter one would match inside ordinary words.
 const SHORTEST_SECRET: usize = 6;
 
-/// The shortest run of letters and digits that is taken for a token because it looks like one.
-const SHORTEST_TOKEN: usize = 20;
-
-/// How tokens of services that people use with Claude Code begin.
-const BEGINNINGS: [&str; 16] = [
-    "sk-",
-    "pk-lf-",
-    "ghp_",
-    "gho_",
-    "ghs_",
-    "github_pat_",
-    "glpat-",
-    "glc_",
-    "glsa_",
-    "hcaik_",
-    "eyJ",
-    "dt0c01",
-    "AKIA",
-    "ASIA",
-    "xoxb-",
-    "ya29",
-];
-
-/// What stands in front of a secret (RFC 9110, 11.4, and what backends make of it).
-const SCHEMES: [&str; 5] = ["bearer", "basic", "api-token", "apikey", "token="];
-
-/// Names that say who somebody is to nobody, and that stand in many a message.
+/// User and host names that identify no one and occur in ordinary messages.
 const ANYBODY: [&str; 17] = [
     "root",
     "user",
@@ -58,15 +31,15 @@ const ANYBODY: [&str; 17] = [
     "linux",
 ];
 
-/// What is taken out.
+/// What to remove.
 #[derive(Clone, Default)]
 pub struct Mask {
-    /// Values, the longest first.
+    /// Secret values, longest first.
     secrets: Vec<String>,
     home: String,
     /// The user's name.
     user: Option<String>,
-    /// The machine's names, the longest first.
+    /// The machine's names, longest first.
     hosts: Vec<String>,
 }
 
@@ -78,9 +51,9 @@ impl std::fmt::Debug for Mask {
 }
 
 impl Mask {
-    /// What of this subject is nobody's business, with the secrets that were fetched until now.
+    /// The private data of this subject, with the secrets fetched so far.
     pub fn of(subject: &Subject) -> Self {
-        let variables = &subject.setting.variables;
+        let variables = &subject.workspace.variables;
         let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.name);
         let user = user.or_else(|| variables.get("USER").cloned());
         let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
@@ -89,14 +62,18 @@ impl Mask {
         secrets.extend(named);
         if let Some(profile) = subject.meaning() {
             let headers = profile.destinations.iter().flat_map(|destination| &destination.headers);
-            let written = headers.chain(&profile.env).filter(|(name, _)| is_secret_name(name));
-            let literals = written.flat_map(|(_, sources)| sources).filter_map(crate::credential::Source::literal);
-            secrets.extend(literals.map(str::to_owned));
+            let written =
+                headers.chain(&profile.env).flat_map(|(name, sources)| sources.iter().map(move |it| (name, it)));
+            let literals = written.filter_map(|(name, source)| Some((name, source.literal()?)));
+            let is_secret = |(name, value): &(&String, &str)| is_secret_name(name) || may_be_secret(value);
+            secrets.extend(literals.filter(is_secret).map(|(_, value)| value.to_owned()));
+            let notifications = profile.budgets.iter().flat_map(|budget| &budget.notify).flat_map(Notify::sources);
+            secrets.extend(notifications.filter_map(Source::literal).map(str::to_owned));
         }
-        Self::new(&secrets, &subject.setting.places.home.to_string_lossy(), user.as_deref(), host.as_deref())
+        Self::new(&secrets, &subject.workspace.places.home.to_string_lossy(), user.as_deref(), host.as_deref())
     }
 
-    /// With these values; a header's has parts (`Bearer sk-…`), each of which is a secret too.
+    /// A mask of these values. Each part of a header value (`Bearer sk-…`) is a secret too.
     pub fn new(secrets: &[String], home: &str, user: Option<&str>, host: Option<&str>) -> Self {
         let parts =
             secrets.iter().flat_map(|secret| {
@@ -118,7 +95,7 @@ impl Mask {
         }
     }
 
-    /// A text without it.
+    /// The text without private data.
     pub fn text(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in &self.secrets {
@@ -127,7 +104,7 @@ impl Mask {
         if !self.home.is_empty() {
             text = replace_word(&text, &self.home, "~", |c| c.is_alphanumeric() || "_-.".contains(c));
         }
-        text = addresses(&without_user_information(&text));
+        text = addresses(&urls(&text));
         text = tokens(&text);
         let is_word = |c: char| c.is_alphanumeric() || "_-".contains(c);
         for host in &self.hosts {
@@ -140,16 +117,7 @@ impl Mask {
     }
 }
 
-/// Whether what has this name, a variable or a header, is likely to be a secret.
-pub(super) fn is_secret_name(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let parts = ["key", "token", "secret", "passw", "auth", "credential", "cookie", "_headers", "dsn", "-team"];
-    // Places and programs that are named after what they are for.
-    let others = ["sock", "path", "file", "helper", "ttl", "_url", "include_"];
-    parts.iter().any(|part| name.contains(part)) && !others.iter().any(|other| name.contains(other))
-}
-
-/// Puts something in the place of a word wherever it stands alone.
+/// Replaces a word wherever it stands alone.
 fn replace_word(text: &str, word: &str, by: &str, is_word: impl Fn(char) -> bool) -> String {
     let (mut out, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(at) = rest.find(word) {
@@ -163,27 +131,7 @@ fn replace_word(text: &str, word: &str, by: &str, is_word: impl Fn(char) -> bool
     out + rest
 }
 
-/// Without what stands before the `@` of a URL's host, where people write passwords.
-fn without_user_information(text: &str) -> String {
-    const START: &str = "://";
-    let is_end = |c: char| c.is_whitespace() || "/?#`\"'<>".contains(c);
-    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
-    while let Some(at) = rest.find(START) {
-        let (before, after) = rest.split_at(at + START.len());
-        out.push_str(before);
-        let authority = &after[..after.find(is_end).unwrap_or(after.len())];
-        rest = match authority.rfind('@') {
-            Some(at) => {
-                out.push_str(HIDDEN);
-                &after[at..]
-            }
-            None => after,
-        };
-    }
-    out + rest
-}
-
-/// Without addresses of e-mail.
+/// Removes e-mail addresses.
 fn addresses(text: &str) -> String {
     let is_local = |c: char| c.is_alphanumeric() || "._%+-".contains(c);
     let is_domain = |c: char| c.is_alphanumeric() || ".-".contains(c);
@@ -206,39 +154,6 @@ fn addresses(text: &str) -> String {
     out + rest
 }
 
-/// Without what looks like a token, or stands where one does.
-fn tokens(text: &str) -> String {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || "_-.+=".contains(c);
-    let mut out = String::with_capacity(text.len());
-    let (mut rest, mut after_scheme) = (text, false);
-    while let Some(first) = rest.chars().next() {
-        let end = rest.find(|c| is_part(c) != is_part(first)).unwrap_or(rest.len());
-        let (run, after) = rest.split_at(end);
-        rest = after;
-        if !is_part(first) {
-            after_scheme &= run == " ";
-            out.push_str(run);
-            continue;
-        }
-        let is_secret = looks_like_a_token(run) || after_scheme && run.len() >= 8;
-        out.push_str(if is_secret { HIDDEN } else { run });
-        after_scheme = SCHEMES.contains(&run.to_ascii_lowercase().as_str());
-    }
-    out
-}
-
-fn looks_like_a_token(run: &str) -> bool {
-    let begins = BEGINNINGS.iter().any(|beginning| run.starts_with(beginning) && run.len() >= beginning.len() + 6);
-    let mixed = |part: &str| part.contains(|c: char| c.is_ascii_digit()) && part.contains(char::is_alphabetic);
-    let is_long = |part: &str| part.len() >= SHORTEST_TOKEN && mixed(part);
-    begins || is_uuid(run) || run.split(['.', '-', '_', '=', '+']).any(is_long)
-}
-
-fn is_uuid(run: &str) -> bool {
-    let lengths: Vec<_> = run.split('-').map(str::len).collect();
-    lengths == [8, 4, 4, 4, 12] && run.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nobodys_business_is_taken_out() {
+    fn private_data_is_removed() {
         for (text, expected) in [
             (
                 "`/home/maxine/.config/ccrun` and /home/maxine: and /home/maxine2",
@@ -273,9 +188,9 @@ mod tests {
     }
 
     #[test]
-    fn what_helps_stays() {
+    fn useful_details_are_kept() {
         for text in [
-            "npm's @anthropic-ai/claude-code 2.1.329 at `/usr/lib/node_modules`",
+            "npm's @anthropic-ai/claude-code 2.1.332 at `/usr/lib/node_modules`",
             "https://ingest.eu2.signoz.cloud:443 answers 401: `missing header`",
             "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE is cumulative in /etc/claude-code/managed-settings.json:12",
             "the session 0123456789abcdef, x86_64-unknown-linux-gnu, claude-opus-4-5-20251101",
@@ -284,17 +199,5 @@ mod tests {
             assert_eq!(mask().text(text), text);
         }
         assert_eq!(Mask::new(&[], "/", Some("root"), Some("localhost")).text("/root is root"), "/root is root");
-    }
-
-    #[test]
-    fn names_tell_secrets() {
-        for name in
-            ["ANTHROPIC_API_KEY", "GITHUB_TOKEN", "authorization", "x-honeycomb-team", "OTEL_EXPORTER_OTLP_HEADERS"]
-        {
-            assert!(is_secret_name(name), "{name}");
-        }
-        for name in ["PATH", "SSH_AUTH_SOCK", "apiKeyHelper", "OTEL_METRICS_EXPORTER", "x-scope-orgid"] {
-            assert!(!is_secret_name(name), "{name}");
-        }
     }
 }

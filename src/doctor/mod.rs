@@ -1,9 +1,8 @@
-//! `ccrun doctor`: why nothing arrives, in words, with what to do about it.
+//! `ccrun doctor`: explains why telemetry does not arrive, and how to fix it.
 //!
-//! A [`Check`] looks at one thing and gives what it found. Checks change nothing, none waits for another, and all are
-//! given up on when the [`Subject`]'s time is over. What they say is for the terminal of whoever asks and may name
-//! anything but a secret's value where it can be helped: [`Mask`] sees to what cannot, and to what is only their own
-//! business, before anything is printed.
+//! A [`Check`] examines one thing and returns its findings. Checks change nothing and do not wait for one another. All
+//! are abandoned when the [`Subject`]'s time is over. Findings are for the user's own terminal and may name anything
+//! except the value of a secret. [`Mask`] removes secrets that slip in, and private data, before anything is printed.
 
 mod clock;
 mod credentials;
@@ -21,6 +20,7 @@ mod render;
 mod settings;
 mod store;
 mod subject;
+mod wiring;
 
 use serde::Serialize;
 
@@ -30,7 +30,7 @@ pub use mask::Mask;
 pub use render::{as_json, as_text, masked};
 pub use subject::Subject;
 
-/// All checks, in the order in which they are told of.
+/// All checks, in the order in which they are shown.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
     let groups = [
         program::CHECKS,
@@ -38,6 +38,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         credentials::CHECKS,
         settings::CHECKS,
         gateway::CHECKS,
+        wiring::CHECKS,
         environment::CHECKS,
         destination::CHECKS,
         store::CHECKS,
@@ -47,19 +48,19 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
     groups.into_iter().flatten()
 }
 
-/// One thing that is looked at.
+/// A check of one thing.
 #[derive(Debug)]
 pub struct Check {
-    /// Its name for programs, the same in every version: `GROUP.WHAT`.
+    /// Its name for programs, stable across versions: `GROUP.WHAT`.
     pub id: &'static str,
-    /// Where it is told of.
+    /// The group that it is shown in.
     pub group: Group,
-    /// Looks, and says what it found: nothing where there is nothing to look at. One that waits for something waits no
+    /// Runs the check and returns its findings; none if it does not apply. A check that waits for something waits no
     /// longer than the subject's patience.
     pub look: fn(&Subject) -> Vec<Finding>,
 }
 
-/// What belongs together, in the order in which data meets it.
+/// Groups of checks, in the order in which data passes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Group {
@@ -67,11 +68,13 @@ pub enum Group {
     Program,
     /// The profile that applies.
     Profile,
-    /// What its headers are taken from.
+    /// The sources of its headers.
     Credentials,
-    /// What Claude Code's own settings make of it.
+    /// How Claude Code's own settings affect it.
     Settings,
-    /// What the environment makes of it.
+    /// What is wired into settings of others.
+    Wiring,
+    /// How the environment affects it.
     Environment,
     /// Where its telemetry goes.
     Destination,
@@ -79,51 +82,52 @@ pub enum Group {
     Store,
     /// The machine itself.
     Machine,
-    /// The whole way, tried.
+    /// The end-to-end test.
     Live,
 }
 
 impl Group {
-    /// What stands above its findings.
+    /// The heading of its findings.
     fn title(self) -> &'static str {
         match self {
             Self::Program => "program",
             Self::Profile => "profile",
             Self::Credentials => "credentials",
             Self::Settings => "Claude Code's settings",
+            Self::Wiring => "wiring",
             Self::Environment => "environment",
             Self::Destination => "destination",
             Self::Store => "store",
             Self::Machine => "machine",
-            Self::Live => "the whole way",
+            Self::Live => "end to end",
         }
     }
 }
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// As it should be.
     Ok,
-    /// As it should be as far as can be seen from here: somebody has to look elsewhere, where the finding says.
+    /// As it should be, as far as this machine can tell: the finding says where to verify it.
     Sent,
-    /// Telemetry arrives, but something will hurt or surprise.
+    /// Telemetry arrives, but something may fail or surprise later.
     Warning,
-    /// Telemetry does not arrive, or not whole.
+    /// Telemetry does not arrive, or only in part.
     Failed,
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// How bad it is.
     pub level: Level,
-    /// What is so, in a line that names the cause: what, and where.
+    /// One line that names the cause and the place.
     pub summary: String,
-    /// What else is worth knowing, a line each: the backend's own words, a file's line.
+    /// Further details, one per line: the backend's own message, a line of a file.
     pub details: Vec<String>,
-    /// What to do about it; nothing where nothing needs doing.
+    /// How to fix it, if there is anything to fix.
     pub fix: Option<String>,
 }
 
@@ -133,29 +137,29 @@ impl Finding {
         Self { level: Level::Ok, summary: summary.into(), details: Vec::new(), fix: None }
     }
 
-    /// As it should be as far as can be seen from here.
+    /// As it should be, as far as this machine can tell.
     pub fn sent(summary: impl Into<String>) -> Self {
         Self { level: Level::Sent, ..Self::ok(summary) }
     }
 
-    /// Something will hurt or surprise.
+    /// Something may fail or surprise later.
     pub fn warning(summary: impl Into<String>) -> Self {
         Self { level: Level::Warning, ..Self::ok(summary) }
     }
 
-    /// Telemetry does not arrive, or not whole.
+    /// Telemetry does not arrive, or only in part.
     pub fn failed(summary: impl Into<String>) -> Self {
         Self { level: Level::Failed, ..Self::ok(summary) }
     }
 
-    /// With one more line.
+    /// Adds a line.
     #[must_use]
     pub fn detail(mut self, line: impl Into<String>) -> Self {
         self.details.push(line.into());
         self
     }
 
-    /// With what to do about it.
+    /// Adds the fix.
     #[must_use]
     pub fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = Some(fix.into());

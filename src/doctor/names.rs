@@ -1,19 +1,19 @@
-//! Variables of telemetry: where they are named, and which name was meant. Pure, but for reading where they stand.
+//! Telemetry variables: where they are set, and which name was meant. Pure, except for reading the files that set them.
 
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
-use crate::bounded;
-use crate::claude;
-use crate::environment;
 use crate::otlp::Signal;
-use crate::surroundings::Places;
+use crate::state::Places;
+use crate::system::bounded;
+use crate::{claude, environment};
 
 use super::Subject;
 
 /// How much of a settings file is read to find a line in it, in bytes.
 const MAXIMUM_SIZE: u64 = 4 << 20;
 
-/// Variables that Claude Code's telemetry knows, besides those that a profile says and those of each signal.
+/// Variables of Claude Code's telemetry, besides those that a profile sets and those of each signal.
 const KNOWN: [&str; 24] = [
     "CLAUDE_CODE_ENABLE_TELEMETRY",
     "CLAUDE_CODE_ENHANCED_TELEMETRY_BETA",
@@ -41,7 +41,7 @@ const KNOWN: [&str; 24] = [
     "OTEL_TRACES_SAMPLER",
 ];
 
-/// What each signal, and all of them together, may have of its own.
+/// What can be set for each signal and for all of them.
 const OF_A_SIGNAL: [&str; 9] = [
     "CERTIFICATE",
     "CLIENT_CERTIFICATE",
@@ -54,64 +54,99 @@ const OF_A_SIGNAL: [&str; 9] = [
     "TIMEOUT",
 ];
 
-/// A variable that is named somewhere.
+/// A variable that is set somewhere.
 #[derive(Clone)]
 pub(super) struct Named {
     pub(super) name: String,
     pub(super) value: String,
-    /// Where: `FILE:LINE`, or `the environment`.
-    pub(super) place: String,
+    /// Where it is set.
+    pub(super) place: Place,
 }
 
-/// A variable of this signal's, or of all.
+/// Where a variable is set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the environment.
+    Environment,
+    /// In a file, with its line if known.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: Option<usize>,
+    },
+}
+
+impl Place {
+    /// The place of a key in a JSON file.
+    pub(super) fn of_key(file: &Path, key: &str) -> Self {
+        let text = bounded::read(file, MAXIMUM_SIZE).unwrap_or_default();
+        let (text, quoted) = (String::from_utf8_lossy(&text), format!("\"{key}\""));
+        let is_key =
+            |line: &str| line.find(&quoted).is_some_and(|at| line[at + quoted.len()..].trim_start().starts_with(':'));
+        Self::File { path: file.to_owned(), line: text.lines().position(is_key).map(|at| at + 1) }
+    }
+
+    /// Whether both are in the same file, or both in the environment.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File { path, .. }, Self::File { path: other, .. }) => path == other,
+            (Self::Environment, Self::Environment) => true,
+            _ => false,
+        }
+    }
+}
+
+/// `FILE:LINE`, or `the environment`.
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Environment => formatter.write_str("the environment"),
+            Self::File { path, line: None } => formatter.write_str(&Places::shortened(path)),
+            Self::File { path, line: Some(line) } => write!(formatter, "{}:{line}", Places::shortened(path)),
+        }
+    }
+}
+
+/// A variable of this signal, or of all signals.
 pub(super) fn variable(signal: Option<Signal>, what: &str) -> String {
     let scope = signal.map(|signal| format!("{}_", signal.name().to_uppercase())).unwrap_or_default();
     format!("OTEL_EXPORTER_OTLP_{scope}{what}")
 }
 
-/// All scopes that a variable may be of.
+/// All scopes that a variable may have.
 pub(super) fn scopes() -> impl Iterator<Item = Option<Signal>> {
     std::iter::once(None).chain(Signal::ALL.map(Some))
 }
 
-/// The variables of the environment, unless it is that of a session of ours.
+/// The variables of the environment, unless it is the environment of a ccrun session.
 pub(super) fn around(subject: &Subject) -> Vec<Named> {
-    let variables = &subject.setting.variables;
+    let variables = &subject.workspace.variables;
     if environment::is_of_a_session(variables) {
         return Vec::new();
     }
     let named = |(name, value): (&String, &String)| Named {
         name: name.clone(),
         value: value.clone(),
-        place: "the environment".to_owned(),
+        place: Place::Environment,
     };
     variables.iter().map(named).collect()
 }
 
-/// The variables of the user's, the project's and the administrator's settings of Claude Code.
+/// The variables of Claude Code's user, project and managed settings.
 pub(super) fn of_settings(subject: &Subject) -> Vec<Named> {
-    let (files, _) = claude::settings_files(&subject.setting.places.claude, &subject.surroundings.directory);
+    let (files, _) = claude::settings_files(&subject.workspace.places.claude, &subject.process.directory);
     let named = files.iter().flat_map(|file| {
         file.variables.iter().map(|(name, value)| Named {
             name: name.clone(),
             value: value.clone(),
-            place: place(&file.path, name),
+            place: Place::of_key(&file.path, name),
         })
     });
     named.collect()
 }
 
-/// `FILE:LINE` of a key in a file of JSON; the file alone where it cannot be found.
-pub(super) fn place(file: &Path, key: &str) -> String {
-    let text = bounded::read(file, MAXIMUM_SIZE).unwrap_or_default();
-    let (text, quoted) = (String::from_utf8_lossy(&text), format!("\"{key}\""));
-    let is_key =
-        |line: &str| line.find(&quoted).is_some_and(|at| line[at + quoted.len()..].trim_start().starts_with(':'));
-    let path = Places::shortened(file);
-    text.lines().position(is_key).map_or(path.clone(), |at| format!("{path}:{}", at + 1))
-}
-
-/// The name that was meant by one that means nothing.
+/// The name that an unknown name was probably meant to be.
 pub(super) fn meant(name: &str) -> Option<String> {
     let known: Vec<_> = all().collect();
     let is_ours = ["OTEL_", "CLAUDE_CODE_", "OTLP_", "OLTP_", "OTEL-"].iter().any(|start| name.starts_with(start));
@@ -138,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_typo_is_told_from_a_name() {
+    fn typos_are_distinguished_from_valid_names() {
         for (name, expected) in [
             ("OTEL_EXPORTER_OLTP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
             ("OLTP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
@@ -162,10 +197,13 @@ mod tests {
     }
 
     #[test]
-    fn a_key_has_a_line() {
+    fn the_line_of_a_key_is_found() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("settings.json");
         std::fs::write(&file, "{\n  \"a\": \"b\",\n  \"b\": 1\n}").unwrap();
-        assert!(place(&file, "b").ends_with("settings.json:3") && place(&file, "c").ends_with("settings.json"));
+        let line = |key| Place::of_key(&file, key);
+        let at = |line| Place::File { path: file.clone(), line };
+        assert_eq!((line("b"), line("c")), (at(Some(3)), at(None)));
+        assert!(line("b").is_beside(&line("c")) && !line("b").is_beside(&Place::Environment));
     }
 }

@@ -1,14 +1,18 @@
-//! Whether the profile means what its author meant, and applies at all.
+//! Checks whether the profile is valid, applies, and means what its author meant.
 
 use super::environment::crossed;
 use super::{Check, Finding, Group, Subject, names};
+use crate::credential::FetchedHeaders;
 use crate::launch::direct::HEADERS;
 use crate::profile::{DEFAULT, Diagnostic, Faults, INHERITED};
+use crate::state::Places;
+use crate::workspace::{IgnoredProject, unknown_variables};
 use crate::{claude, launch};
 
 pub(super) const CHECKS: &[Check] = &[
     Check { id: "profile.valid", group: Group::Profile, look: valid },
     Check { id: "profile.off", group: Group::Profile, look: off },
+    Check { id: "profile.configuration", group: Group::Profile, look: configuration },
     Check { id: "profile.project", group: Group::Profile, look: project },
     Check { id: "profile.inherited", group: Group::Profile, look: inherited },
     Check { id: "profile.typo", group: Group::Profile, look: typo },
@@ -16,73 +20,113 @@ pub(super) const CHECKS: &[Check] = &[
     Check { id: "profile.direct", group: Group::Profile, look: direct },
 ];
 
-/// Every fault of what was chosen, or what it is.
+/// Every fault of the selected profile, or a summary if it is valid.
 fn valid(subject: &Subject) -> Vec<Finding> {
     match &subject.profile {
         Ok(resolved) => {
             let profile = &resolved.profile;
             let destinations: Vec<_> = profile.destinations.iter().map(|one| format!("`{}`", one.name)).collect();
             let to = match destinations.as_slice() {
-                [] => "records on this machine and sends nothing anywhere".to_owned(),
+                [] => "records on this machine and sends nothing".to_owned(),
                 all => format!("sends to {}", all.join(", ")),
             };
             let finding = Finding::ok(format!("the profile `{}` is valid and {to}", profile.name));
-            let is_unchosen = subject.selection.profiles.is_empty() && subject.config.profile.is_none();
+            let is_unchosen = subject.selection.profiles.is_empty() && subject.config.defaults.profile.is_none();
             if profile.name == DEFAULT && is_unchosen {
-                let how = "nobody chose another: `-p NAME`, CCRUN_PROFILE and `profile` in config.toml do";
+                let how = format!(
+                    "it is the default: choose another with `-p NAME`, CCRUN_PROFILE or `profile` in {}",
+                    config(subject)
+                );
                 return vec![finding.detail(how)];
             }
             vec![finding]
         }
-        Err(Faults(faults)) => faults.iter().map(fault).collect(),
+        Err(Faults(faults)) => faults.iter().map(|one| fault(one, subject)).collect(),
     }
 }
 
-/// The line that a fault stands in is shown, as long as no secret can be in it.
-fn fault(fault: &Diagnostic) -> Finding {
+/// Shows the line of a fault, unless it may contain a secret.
+fn fault(fault: &Diagnostic, subject: &Subject) -> Finding {
     let place = fault.origin.as_ref().map(|origin| format!("{origin}: ")).unwrap_or_default();
     let mut finding = Finding::failed(format!("telemetry is off: {place}{}", fault.message));
-    finding.details.extend(fault.line().map(str::to_owned));
-    finding.fix(fault.help.clone().unwrap_or_else(|| "mend that; `ccrun profile check` looks again".to_owned()))
+    finding.details.extend(fault.line());
+    let selection = &subject.selection;
+    // `profile check` takes names alone.
+    let check = if selection.variables.is_empty() {
+        format!("ccrun profile check{}", selection.profiles.iter().flat_map(|name| [" ", name]).collect::<String>())
+    } else {
+        selection.command("doctor", false)
+    };
+    let again = || format!("correct it, then run `{check}`");
+    finding.fix(fault.help.clone().unwrap_or_else(again))
 }
 
 fn off(subject: &Subject) -> Vec<Finding> {
-    let finding = if subject.surroundings.switch("CCRUN_OFF") {
-        Finding::failed("ccrun is switched off by CCRUN_OFF: launches go without telemetry of its")
-            .fix("unset CCRUN_OFF")
+    let finding = if subject.process.switch(launch::OFF) {
+        Finding::failed("ccrun is switched off by CCRUN_OFF: launches have no telemetry from it").fix("unset CCRUN_OFF")
     } else if subject.config.off {
-        Finding::failed("ccrun is switched off by `off` in config.toml: launches go without telemetry of its")
-            .fix("take `off = true` out")
+        Finding::failed(format!(
+            "ccrun is switched off by `off` in {}: launches have no telemetry from it",
+            off_file(subject)
+        ))
+        .fix("remove `off = true`")
     } else {
         return Vec::new();
     };
     vec![finding]
 }
 
-/// A project's file that takes no part.
-fn project(subject: &Subject) -> Vec<Finding> {
-    let Some(reason) = &subject.unheard else { return Vec::new() };
-    match reason.split_once(": `ccrun trust` ") {
-        Some((what, _)) => vec![
-            Finding::warning(format!("the project's file {what}"))
-                .fix("`ccrun trust` shows what it would do, and asks whether it may"),
-        ],
-        None => vec![Finding::warning(reason.clone()).fix("mend it, or take it away")],
-    }
+/// The user's `config.toml`, as shown to people.
+fn config(subject: &Subject) -> String {
+    Places::shortened(&subject.workspace.places.config.join("config.toml"))
 }
 
-/// What of telemetry that was set up without `ccrun` is lost.
+/// The file that sets `off`: the user's if it does, because it takes precedence.
+fn off_file(subject: &Subject) -> String {
+    let system = subject.workspace.places.system.join("config.toml");
+    let own = subject.workspace.places.config.join("config.toml");
+    Places::shortened(if own.exists() { &own } else { &system })
+}
+
+/// Unknown keys in `config.toml` and unknown `CCRUN_` variables.
+fn configuration(subject: &Subject) -> Vec<Finding> {
+    let fix = "correct the name, or remove it";
+    let warnings = subject.config.warnings.iter().cloned().chain(unknown_variables(&subject.process));
+    warnings.map(|warning| Finding::warning(warning).fix(fix)).collect()
+}
+
+/// A project file that does not apply.
+fn project(subject: &Subject) -> Vec<Finding> {
+    let Some(ignored) = &subject.ignored else { return Vec::new() };
+    let trust = "`ccrun trust` shows what it would do and lets you trust it";
+    vec![match ignored {
+        IgnoredProject::Untrusted(path) => {
+            Finding::warning(format!("the project's file `{}` is not trusted, so it is ignored", path.display()))
+                .fix(trust)
+        }
+        IgnoredProject::Changed(path) => {
+            let path = path.display();
+            let what = format!("the project's file `{path}` has changed since it was trusted, so it is ignored");
+            Finding::warning(what).fix(trust)
+        }
+        IgnoredProject::Unreadable(_) | IgnoredProject::Invalid(_) => {
+            Finding::warning(ignored.to_string()).fix("fix it, or delete it")
+        }
+    }]
+}
+
+/// What is lost of telemetry that was configured without `ccrun`.
 fn inherited(subject: &Subject) -> Vec<Finding> {
     let is_used = subject.meaning().is_some_and(|profile| [INHERITED, DEFAULT].contains(&profile.name.as_str()));
-    let Some(found) = subject.setting.inherited().filter(|_| is_used) else { return Vec::new() };
+    let Some(found) = subject.workspace.inherited().filter(|_| is_used) else { return Vec::new() };
     let lost = |remark: &String| {
-        let finding = Finding::warning(format!("of the telemetry that was set up without ccrun, {remark}"));
-        finding.fix("`ccrun profile new NAME --from-env` writes a profile of the rest, to be completed")
+        let finding = Finding::warning(format!("in the telemetry that was configured without ccrun, {remark}"));
+        finding.fix("`ccrun profile new NAME --from-env` writes the rest to a profile for you to complete")
     };
     found.remarks().iter().map(lost).collect()
 }
 
-/// Names in `[env]` and `[settings.env]` that mean nothing.
+/// Unknown names in `[env]` and `[settings.env]`.
 fn typo(subject: &Subject) -> Vec<Finding> {
     let Ok(resolved) = &subject.profile else { return Vec::new() };
     let env = resolved.profile.env.keys().map(|name| (vec!["env", name], name));
@@ -91,45 +135,47 @@ fn typo(subject: &Subject) -> Vec<Finding> {
     let finding = |(path, name): (Vec<&str>, &String)| {
         let meant = names::meant(name)?;
         let place = resolved.origin(path).unwrap_or_else(|| "the profile".to_owned());
-        Some(
-            Finding::warning(format!("{place}: {name} means nothing to anybody")).fix(format!("did you mean {meant}?")),
-        )
+        Some(Finding::warning(format!("{place}: {name} is not a known variable")).fix(format!("did you mean {meant}?")))
     };
     all.filter_map(finding).collect()
 }
 
-/// A port that by custom is the other protocol's.
+/// A port that by convention belongs to the other protocol.
 fn port(subject: &Subject) -> Vec<Finding> {
     let Ok(resolved) = &subject.profile else { return Vec::new() };
     let finding = |destination: &crate::profile::Destination| {
         let (spoken, custom, other) = crossed(&destination.endpoint, destination.protocol.name())?;
         let place = resolved.origin(["destination", &destination.name, "endpoint"]).unwrap_or_default();
-        let what = format!("`{}` is spoken to as {spoken}, and its port is {custom}'s by custom", destination.name);
+        let what = format!("`{}` is used with {spoken}, but its port is usually {custom}'s", destination.name);
         let protocol = if spoken == "HTTP" { "grpc" } else { "http/protobuf" };
-        Some(Finding::warning(what).detail(place).fix(format!("port {other}, or `protocol = \"{protocol}\"`")))
+        Some(Finding::warning(what).detail(place).fix(format!("use port {other}, or set `protocol = \"{protocol}\"`")))
     };
     resolved.profile.destinations.iter().filter_map(finding).collect()
 }
 
-/// Without a collector not everything can be done that a profile may want.
+/// What the profile asks for and direct mode cannot do.
 fn direct(subject: &Subject) -> Vec<Finding> {
     let Some(profile) = subject.meaning().filter(|profile| profile.collector.direct) else { return Vec::new() };
-    let stay = "`mode = \"session\"` in `[collector]` does with a collector what cannot be done without";
-    if claude::user_telemetry(&subject.setting.places.claude).contains_key(HEADERS) {
+    let stay = "set `mode = \"session\"` in `[collector]`, which uses a collector";
+    if claude::user_telemetry(&subject.workspace.places.claude).contains_key(HEADERS) {
         let what =
-            format!("telemetry is off: without a collector {HEADERS} in Claude Code's user settings would be sent");
-        return vec![Finding::failed(what).fix("take it out of them")];
+            format!("telemetry is off: without a collector, {HEADERS} from Claude Code's user settings would be sent");
+        return vec![Finding::failed(what).fix("remove it from them")];
     }
     if profile.destinations.is_empty() {
-        let what = "without a collector nothing is recorded, and there is no destination: telemetry is off";
-        return vec![Finding::warning(what).fix("name a destination, or take `mode = \"direct\"` out")];
+        let what = "telemetry is off: without a collector, nothing is recorded, and there is no destination";
+        return vec![Finding::warning(what).fix("add a destination, or remove `mode = \"direct\"`")];
     }
-    let headers = profile.destinations.first().and_then(|destination| subject.headers(destination).ok());
-    let headers = headers.into_iter().flatten().map(|(name, value)| (name, value.0)).collect();
-    match launch::direct::telemetry(profile, &headers, &subject.setting) {
+    let headers = profile.destinations.first().and_then(|destination| subject.fetched(destination).ok());
+    let headers = headers
+        .into_iter()
+        .flat_map(FetchedHeaders::into_values)
+        .map(|(name, value)| (name, value.expose().to_owned()))
+        .collect();
+    match launch::direct::telemetry(profile, &headers, &subject.workspace) {
         Ok(_) => vec![
             Finding::ok("the program exports by itself, without a collector")
-                .detail("its environment holds the headers, and what the backend does not take at once is lost"),
+                .detail("its environment contains the headers, and what the backend does not accept at once is lost"),
         ],
         Err(reason) => vec![Finding::failed(format!("telemetry is off: {reason}")).fix(stay)],
     }

@@ -1,14 +1,15 @@
-//! Findings for people and for programs. Pure.
+//! Renders findings for people and for programs. Pure.
 
 use serde_json::json;
 
 use super::{Finding, Level, Mask, Reported};
-use crate::printable::visible;
+use crate::terminal::json;
+use crate::terminal::printable::visible;
 
-/// Where details begin: under the summaries.
+/// The indentation of details, which aligns them with the summaries.
 const INDENT: &str = "           ";
 
-/// The same findings without what is nobody else's business, and fit for a terminal.
+/// The same findings without private data and control characters.
 pub fn masked(reported: &[Reported], mask: &Mask) -> Vec<Reported> {
     let text = |text: &String| visible(&mask.text(text));
     let masked = reported.iter().map(|Reported { id, group, finding }| {
@@ -20,7 +21,7 @@ pub fn masked(reported: &[Reported], mask: &Mask) -> Vec<Reported> {
     masked.collect()
 }
 
-/// A line a finding, under the names of their groups, and how many need something.
+/// One line for each finding, under the titles of the groups, and a count of problems.
 pub fn as_text(reported: &[Reported], colour: bool) -> String {
     let mut out = format!("{}\n", program());
     let mut group = None;
@@ -53,7 +54,7 @@ fn sum(reported: &[Reported]) -> String {
         number => format!("{number} {one}s"),
     };
     match (count(reported, Level::Failed), count(reported, Level::Warning)) {
-        (0, 0) if count(reported, Level::Sent) > 0 => "all is well, as far as can be seen from here".to_owned(),
+        (0, 0) if count(reported, Level::Sent) > 0 => "all is well, as far as this machine can tell".to_owned(),
         (0, 0) => "all is well".to_owned(),
         (0, warnings) => many(warnings, "warning"),
         (failed, 0) => many(failed, "failure"),
@@ -61,12 +62,12 @@ fn sum(reported: &[Reported]) -> String {
     }
 }
 
-/// How many findings are of a level.
+/// How many findings have this level.
 pub(super) fn count(reported: &[Reported], level: Level) -> usize {
     reported.iter().filter(|one| one.finding.level == level).count()
 }
 
-/// One object: who looked, how many findings of each level, and all of them.
+/// One object: the program, the number of findings of each level, and all findings.
 pub fn as_json(reported: &[Reported]) -> String {
     let report = json!({
         "program": program(),
@@ -74,10 +75,10 @@ pub fn as_json(reported: &[Reported]) -> String {
         "warnings": count(reported, Level::Warning),
         "findings": reported,
     });
-    format!("{report:#}\n")
+    json::escaped(&format!("{report:#}\n"))
 }
 
-/// What whoever reads the report elsewhere wants to know first.
+/// The version and platform, for readers of a report.
 fn program() -> String {
     format!("ccrun {}, {} {}", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH)
 }
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn people_get_a_line_each_and_what_to_do() {
+    fn text_has_one_line_per_finding_and_the_fix() {
         let mask = Mask::new(&[], "/home/me", None, None);
         let shown = as_text(&masked(&found(), &mask), false);
         let (_, shown) = shown.split_once('\n').unwrap();
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_get_names_that_stay() {
+    fn json_has_stable_names() {
         let report: serde_json::Value = serde_json::from_str(&as_json(&found())).unwrap();
         assert_eq!((&report["failed"], &report["warnings"]), (&json!(1), &json!(1)));
         let expected = json!({

@@ -1,11 +1,11 @@
-//! What VS Code's command line says of the window that it opens.
+//! Reads from VS Code's command line which window it opens.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
 
-/// Options by which it answers something and opens no window.
+/// Options that print something and open no window.
 const WITHOUT_A_WINDOW: [&str; 12] = [
     "--help",
     "--install-extension",
@@ -21,25 +21,25 @@ const WITHOUT_A_WINDOW: [&str; 12] = [
     "-v",
 ];
 
-/// Subcommands that open none.
+/// Subcommands that open no window.
 const COMMANDS: [&str; 2] = ["serve-web", "tunnel"];
 
-/// How a URI on another machine, or in a container, begins.
+/// The beginning of a URI on another machine or in a container.
 const REMOTE: &str = "vscode-remote://";
 
-/// The arguments, as far as they matter.
+/// The arguments that matter.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Arguments {
     /// Whether a window opens or gets the focus.
     pub(super) opens_a_window: bool,
-    /// `--user-data-dir`, as it stands there.
+    /// `--user-data-dir`, as given.
     pub(super) user_data_dir: Option<PathBuf>,
     /// Where the window is, if not on this machine: `ssh-remote+host`, `dev-container+…`.
     pub(super) remote: Option<String>,
 }
 
 impl Arguments {
-    /// Reads them as the editor does: an option's value behind `=` or as the next word.
+    /// Parses them as the editor does: an option's value follows `=` or is the next word.
     pub(super) fn read(words: &[OsString]) -> Self {
         let opens_a_window = words.first().is_none_or(|first| !COMMANDS.iter().any(|command| first == command));
         let mut read = Self { opens_a_window, ..Self::default() };
@@ -68,7 +68,7 @@ fn split(word: &OsStr) -> (Option<&str>, Option<&OsStr>) {
     }
 }
 
-/// The authority of a URI that is not this machine's.
+/// The authority of a URI on another machine.
 fn remote(uri: OsString) -> Option<String> {
     let uri = uri.into_string().ok()?;
     let authority = uri.strip_prefix(REMOTE)?.split('/').next()?;
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_elsewhere_is_known() {
+    fn a_remote_window_is_recognised() {
         let remote = |words: &[&str]| read(words).remote.unwrap_or_default();
         assert_eq!(remote(&["--remote", "ssh-remote+box", "/x"]), "ssh-remote+box");
         assert_eq!(remote(&["-n", "--remote=wsl+Ubuntu"]), "wsl+Ubuntu");
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_answers_something_opens_no_window() {
+    fn options_that_print_something_open_no_window() {
         assert!(read(&[]).opens_a_window && read(&[".", "--wait"]).opens_a_window && read(&["-n"]).opens_a_window);
         for words in [&["--version"][..], &["tunnel", "--name", "x"], &["--install-extension=a.b"], &["-s"]] {
             assert!(!read(words).opens_a_window, "{words:?}");

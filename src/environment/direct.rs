@@ -1,24 +1,24 @@
-//! The environment of a program that exports by itself, without a collector: endpoint and headers as its exporter reads
-//! them. What cannot be said that way is an error, for it would be lost in silence.
+//! The environment of a program that exports by itself, without a collector: endpoint and headers in the form that its
+//! exporter reads. What cannot be expressed is an error, because it would be lost silently.
 
 use std::collections::BTreeMap;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{Changes, MAXIMUM_VALUE, SAID, exporter_variable, leftovers, resource};
+use super::{Changes, MAXIMUM_VALUE, SAID, exporter_variable, identity, leftovers};
 use crate::otlp::Signal;
 use crate::profile::{Destination, Profile, Protocol, Temporality};
 
-/// Variables that Claude Code takes certificates from over http; over gRPC they have names of their own.
+/// Variables for certificates that Claude Code reads over HTTP. gRPC has its own.
 const HTTP_CERTIFICATES: [&str; 3] = ["NODE_EXTRA_CA_CERTS", "CLAUDE_CODE_CLIENT_CERT", "CLAUDE_CODE_CLIENT_KEY"];
 
 /// The same over gRPC.
 const GRPC_CERTIFICATES: [&str; 3] =
     ["OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_KEY"];
 
-/// Telemetry on, straight to the profile's one destination with these headers. Without a destination it is off.
+/// Telemetry on, sent straight to the profile's one destination with these headers. Without a destination it is off.
 ///
-/// Errors go on from `without a collector `.
+/// Errors continue the text `without a collector, `.
 pub fn direct(
     profile: &Profile,
     headers: &BTreeMap<String, String>,
@@ -34,7 +34,7 @@ pub fn direct(
     for signal in Signal::ALL.into_iter().filter(|signal| !destination.signals.contains(signal)) {
         put(&exporter_variable(signal), "none".to_owned());
     }
-    // Totals of this one process: those of all sessions are the collector's.
+    // Cumulative over this process only; totals over all sessions need the collector.
     let temporality = match destination.temporality {
         Temporality::Delta => "delta",
         Temporality::Cumulative => "cumulative",
@@ -43,7 +43,7 @@ pub fn direct(
     put("OTEL_EXPORTER_OTLP_PROTOCOL", destination.protocol.name().to_owned());
     put("OTEL_EXPORTER_OTLP_ENDPOINT", destination.endpoint.clone());
     for signal in destination.signals.iter().filter(|signal| signal.is_path_of(&destination.endpoint)) {
-        // The general one gets `/v1/<signal>` appended, this one not.
+        // The general variable gets `/v1/<signal>` appended; this one does not.
         put(&format!("OTEL_EXPORTER_OTLP_{}_ENDPOINT", signal.name().to_uppercase()), destination.endpoint.clone());
     }
     put("OTEL_EXPORTER_OTLP_COMPRESSION", if destination.gzip { "gzip" } else { "none" }.to_owned());
@@ -52,13 +52,13 @@ pub fn direct(
         put("OTEL_EXPORTER_OTLP_HEADERS", header_list(headers, destination.protocol)?);
     }
     set.extend(certificates(destination));
-    set.extend(resource(profile, inherited));
+    set.extend(identity::of_a_program(profile.resource.clone(), inherited, usize::MAX));
     let mut removed = leftovers(inherited, &set);
     removed.insert(super::SESSION.to_owned());
     Ok(Changes { set, removed })
 }
 
-/// The one destination of a profile that does without a collector, if it has any.
+/// The only destination of a profile for use without a collector, if it has one.
 pub fn only_destination(profile: &Profile) -> Result<Option<&Destination>, String> {
     match profile.destinations.as_slice() {
         [] => Ok(None),
@@ -66,23 +66,25 @@ pub fn only_destination(profile: &Profile) -> Result<Option<&Destination>, Strin
         several => {
             let names: Vec<_> = several.iter().map(|destination| format!("`{}`", destination.name)).collect();
             Err(format!(
-                "a program exports to one destination, and this profile has {}: what is for the others would be lost",
+                "a program exports to only one destination, and this profile has {}: the others would get nothing",
                 names.join(", ")
             ))
         }
     }
 }
 
-/// What only a collector does.
+/// Checks for features that only a collector has.
 fn check(profile: &Profile, destination: &Destination, inherited: &BTreeMap<String, String>) -> Result<(), String> {
     if !profile.redact.drop.is_empty() || !profile.redact.hash.is_empty() {
-        return Err("nothing is redacted: what `[redact]` names would be sent as it is".to_owned());
+        return Err("nothing is redacted: the attributes in `[redact]` would be sent unchanged".to_owned());
     }
     if profile.collector.accept.is_some() {
-        return Err("nobody chooses who is heard: `collector.accept` would do nothing".to_owned());
+        return Err("no program is filtered out: `collector.accept` would have no effect".to_owned());
     }
     if let Some(name) = &destination.tls.server_name {
-        return Err(format!("a program checks the endpoint's own name: `tls.server_name` ({name}) would do nothing"));
+        return Err(format!(
+            "a program checks the certificate against the endpoint's name: `tls.server_name` ({name}) would have no effect"
+        ));
     }
     let too_long = profile.resource.iter().find(|(_, value)| value.chars().count() > MAXIMUM_VALUE);
     if let Some((key, _)) = too_long {
@@ -94,7 +96,7 @@ fn check(profile: &Profile, destination: &Destination, inherited: &BTreeMap<Stri
         .into_iter()
         .find(|(name, path)| inherited.get(name).is_some_and(|inherited| !inherited.is_empty() && inherited != path));
     other.map_or(Ok(()), |(name, _)| {
-        Err(format!("the destination's certificates go into `{name}`, which is set to another file already"))
+        Err(format!("the destination's certificates need `{name}`, which is already set to another file"))
     })
 }
 
@@ -105,8 +107,8 @@ fn certificates(destination: &Destination) -> BTreeMap<String, String> {
     pairs.filter_map(|(name, file)| Some((name.to_owned(), file.as_ref()?.display().to_string()))).collect()
 }
 
-/// Headers as Claude Code reads them: over http the list is split at commas and each entry at its first `=`, trimmed
-/// and taken as it is; over gRPC values are percent-decoded.
+/// Headers in the form that Claude Code reads. Over HTTP it splits the list at commas and each entry at its first `=`,
+/// trims the parts and uses them unchanged. Over gRPC it percent-decodes the values.
 fn header_list(headers: &BTreeMap<String, String>, protocol: Protocol) -> Result<String, String> {
     let entry = |(name, value): (&String, &String)| {
         if protocol == Protocol::Grpc {
@@ -114,8 +116,8 @@ fn header_list(headers: &BTreeMap<String, String>, protocol: Protocol) -> Result
         }
         if value.contains(',') || value.trim() != value {
             return Err(format!(
-                "the header `{name}` cannot be carried: over http a value in the environment holds no comma, and no \
-                 space at its ends"
+                "the header `{name}` cannot be passed: over HTTP, a value in the environment must not contain a comma or \
+                 begin or end with a space"
             ));
         }
         Ok(format!("{name}={value}"))
@@ -132,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_written_as_the_client_reads_them() {
+    fn headers_are_encoded_for_the_client() {
         let plain = headers(&[("authorization", "Bearer a b=c%20"), ("x-key", "1")]);
         let over_http = header_list(&plain, Protocol::HttpProtobuf).unwrap();
         assert_eq!(over_http, "authorization=Bearer a b=c%20,x-key=1");
@@ -140,7 +142,7 @@ mod tests {
         assert_eq!(over_grpc, "x-key=a%2C%20b%3D%25%C3%A9");
         for bad in ["a,b", " a", "a "] {
             let error = header_list(&headers(&[("x-key", bad)]), Protocol::HttpJson).unwrap_err();
-            assert!(error.starts_with("the header `x-key` cannot be carried") && !error.contains("a,b"), "{error}");
+            assert!(error.starts_with("the header `x-key` cannot be passed") && !error.contains("a,b"), "{error}");
         }
     }
 }

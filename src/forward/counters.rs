@@ -1,5 +1,5 @@
-//! What the collector tells a destination of itself: `ccrun.export.{received,delivered,held,dropped}`, beside metrics
-//! that go there anyway.
+//! The collector's own counters for a destination, `ccrun.export.{received,delivered,held,dropped}`, sent beside
+//! metrics that go there anyway.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,10 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
-use crate::store::tally::{Counts, Tally};
+use crate::store::counters::PendingCounters;
+use crate::store::counts::Counts;
 
-/// A counter's name and description, and where its number is.
+/// A counter's name and description, and the function that reads its value.
 type Counter = (&'static str, &'static str, fn(&Counts) -> u64);
 
 const COUNTERS: [Counter; 4] = [
@@ -25,10 +26,15 @@ const COUNTERS: [Counter; 4] = [
     ("ccrun.export.dropped", "records rejected, refused, purged or above the cap", |counts| counts.dropped),
 ];
 
-/// An `ExportMetricsServiceRequest` in protobuf with what is to be told, to be appended to another; empty if there is
-/// nothing. `resource` are the session's resource attributes, `now` is in Unix milliseconds.
-pub(super) fn request(tallies: &[Tally], destination: &str, resource: &BTreeMap<String, String>, now: i64) -> Vec<u8> {
-    let metrics: Vec<_> = COUNTERS.iter().filter_map(|counter| metric(counter, tallies, destination, now)).collect();
+/// An `ExportMetricsServiceRequest` in protobuf with the pending counters, to be appended to another; empty if there
+/// are none. `resource` are the session's resource attributes, `now` is in Unix milliseconds.
+pub(super) fn request(
+    pending: &[PendingCounters],
+    destination: &str,
+    resource: &BTreeMap<String, String>,
+    now: i64,
+) -> Vec<u8> {
+    let metrics: Vec<_> = COUNTERS.iter().filter_map(|counter| metric(counter, pending, destination, now)).collect();
     if metrics.is_empty() {
         return Vec::new();
     }
@@ -48,18 +54,23 @@ pub(super) fn request(tallies: &[Tally], destination: &str, resource: &BTreeMap<
 }
 
 /// A counter with a point for each signal that has something to count.
-fn metric((name, description, of): &Counter, tallies: &[Tally], destination: &str, now: i64) -> Option<Metric> {
-    let point = |tally: &Tally| {
-        let value = i64::try_from(of(&tally.counts)).unwrap_or(i64::MAX);
+fn metric(
+    (name, description, of): &Counter,
+    pending: &[PendingCounters],
+    destination: &str,
+    now: i64,
+) -> Option<Metric> {
+    let point = |pending: &PendingCounters| {
+        let value = i64::try_from(of(&pending.counts)).unwrap_or(i64::MAX);
         (value > 0).then(|| NumberDataPoint {
-            attributes: vec![text("destination", destination), text("signal", tally.signal.name())],
-            start_time_unix_nano: nanoseconds(tally.since),
-            time_unix_nano: nanoseconds(now.max(tally.since)),
+            attributes: vec![text("destination", destination), text("signal", pending.signal.name())],
+            start_time_unix_nano: nanoseconds(pending.since),
+            time_unix_nano: nanoseconds(now.max(pending.since)),
             value: Some(number_data_point::Value::AsInt(value)),
             ..NumberDataPoint::default()
         })
     };
-    let data_points: Vec<_> = tallies.iter().filter_map(point).collect();
+    let data_points: Vec<_> = pending.iter().filter_map(point).collect();
     let sum = Sum { data_points, aggregation_temporality: AggregationTemporality::Delta.into(), is_monotonic: true };
     (!sum.data_points.is_empty()).then(|| Metric {
         name: (*name).to_owned(),
@@ -85,21 +96,25 @@ mod tests {
     use crate::otlp::Signal;
 
     #[test]
-    fn what_is_nothing_is_not_told() {
+    fn zero_counts_are_not_sent() {
         assert!(request(&[], "d", &BTreeMap::new(), 5).is_empty());
-        let nothing = Tally { signal: Signal::Logs, since: 1, counts: Counts::default() };
+        let nothing = PendingCounters { signal: Signal::Logs, since: 1, counts: Counts::default() };
         assert!(request(&[nothing], "d", &BTreeMap::new(), 5).is_empty());
     }
 
     #[test]
-    fn counters_are_monotonic_delta_sums_of_a_service_of_their_own() {
+    fn counters_are_monotonic_delta_sums_of_a_separate_service() {
         let resource = [("service.name", "claude-code"), ("team.id", "platform")];
         let resource = resource.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-        let tallies = [
-            Tally { signal: Signal::Logs, since: 1, counts: Counts { received: 7, dropped: 2, ..Counts::default() } },
-            Tally { signal: Signal::Metrics, since: 3, counts: Counts { received: 1, ..Counts::default() } },
+        let pending = [
+            PendingCounters {
+                signal: Signal::Logs,
+                since: 1,
+                counts: Counts { received: 7, dropped: 2, ..Counts::default() },
+            },
+            PendingCounters { signal: Signal::Metrics, since: 3, counts: Counts { received: 1, ..Counts::default() } },
         ];
-        let request = request(&tallies, "signoz", &resource, 5);
+        let request = request(&pending, "signoz", &resource, 5);
         let request = ExportMetricsServiceRequest::decode(&request[..]).unwrap();
         let of_resource = &request.resource_metrics[0];
         let expected = [text("team.id", "platform"), text("service.name", "ccrun")];

@@ -1,19 +1,19 @@
 //! A forwarder's part of its session's log: a line when deliveries begin to be held, and one when they pass again.
 
-use crate::log::Log;
-use crate::printable::printable;
+use crate::state::log::Log;
+use crate::terminal::printable::printable;
 
-/// What was said last of a destination.
+/// The state of a destination that was logged last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
     #[default]
     Passing,
     Held,
-    /// There are no credentials, or they are not accepted.
+    /// Credentials are missing or not accepted.
     WithoutCredentials,
 }
 
-/// Notes changes of a destination's state, each once. Without a log it notes nothing.
+/// Logs changes of a destination's state, each once. Without a log it does nothing.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     log: Option<Log>,
@@ -26,17 +26,17 @@ impl Journal {
         Self { log: Some(log), destination: destination.to_owned(), state: State::default() }
     }
 
-    /// The destination does not take what it is given. The reason has no secret in it, but words of the backend's.
+    /// The destination does not accept requests. The reason contains no secret, but may quote the backend.
     pub(super) fn held(&mut self, reason: &str) {
         self.change(State::Held, &format!("are held: {}", printable(reason)));
     }
 
-    /// There are no credentials that the destination accepts.
+    /// No credentials are accepted by the destination.
     pub(super) fn without_credentials(&mut self, reason: &str) {
         self.change(State::WithoutCredentials, &format!("wait for credentials: {}", printable(reason)));
     }
 
-    /// The destination refused a series of totals for itself, and is given the others.
+    /// The destination refused a series of totals for its own sake; the other series are still sent.
     pub(super) fn left_out(&self, metric: &str, reason: &str) {
         if let Some(log) = &self.log {
             let (metric, reason) = (printable(metric), printable(reason));
@@ -44,14 +44,14 @@ impl Journal {
         }
     }
 
-    /// So many series of totals were forgotten: unchanged for too long, or too many.
+    /// This many series of totals were forgotten: unchanged for too long, or too many.
     pub(super) fn forgotten(&self, series: u64) {
         if let Some(log) = &self.log {
             log.note(&format!("series of `{}` are forgotten that did not change for long: {series}", self.destination));
         }
     }
 
-    /// The destination has dealt with what it was given.
+    /// The destination has dealt with a request.
     pub(super) fn passing(&mut self) {
         self.change(State::Passing, "pass again");
     }
@@ -69,10 +69,10 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::surroundings::Places;
+    use crate::state::Places;
 
     #[test]
-    fn each_change_is_noted_once() {
+    fn each_change_is_logged_once() {
         let directory = tempfile::tempdir().unwrap();
         let places = Places::below(directory.path());
         fs::create_dir_all(places.logs()).unwrap();

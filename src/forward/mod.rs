@@ -1,4 +1,4 @@
-//! Forwarding: a destination's own way through what waits for it, with its own pace and its own troubles.
+//! Forwarding: each destination has its own path through the entries that wait for it, with its own back-off.
 
 mod answer;
 mod backoff;
@@ -11,7 +11,7 @@ mod totals;
 mod transport;
 
 pub use answer::Outcome;
-pub use backoff::{Backoff, not_before};
+pub use backoff::not_before;
 pub use fingerprint::fingerprint;
 pub use forwarder::Forwarder;
 pub use transport::{Heard, Transport, TransportError};

@@ -1,79 +1,88 @@
-//! What a forwarder keeps in mind of the totals that it sends.
+//! The state that a forwarder keeps about the totals that it sends.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::digest::{digest, hex};
-use crate::installation::installation;
 use crate::otlp::Signal;
 use crate::profile::{Destination, Temporality};
-use crate::state::SessionLock;
+use crate::state::installation::installation;
+use crate::state::{Places, SessionLock};
 use crate::store::totals::{State, Wanted, Whose};
-use crate::surroundings::Places;
+use crate::system::digest::digest;
+use crate::system::hex::hex;
 use crate::totals::{Installation, PLACE, Place};
 
-/// How often unchanged totals are sent again while a session lives: Prometheus and its kin forget a series that they
-/// hear nothing of for five minutes, and work out rates from two samples and more within what they are asked about.
+/// How often unchanged totals are sent again while a session lives: Prometheus and similar backends drop a series that
+/// they do not receive for five minutes, and compute a rate from at least two samples within the queried range.
 pub(super) const REPEAT: Duration = Duration::from_secs(15);
 
-/// How large a request may be before compression, in bytes: under the megabyte that the strictest backends allow.
+/// The size limit of a request before compression, in bytes: under the megabyte that the strictest backends allow.
 const BYTES: usize = 900_000;
 
-/// How many series go into a request at most.
+/// The maximum number of series in a request.
 const SERIES: usize = 5_000;
 
-/// How many series in a row may be refused, each for itself, before it is the destination that is in trouble.
+/// How many series in a row may be refused, each for its own sake, before the destination counts as failing.
 const REFUSALS: u32 = 8;
+
+/// The state of the session whose data is delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// It runs.
+    Running,
+    /// It has ended, and its own collector delivers the leftovers.
+    JustEnded,
+    /// It has ended, and another process delivers the rest.
+    LongOver,
+}
 
 /// The totals of a destination.
 #[derive(Debug)]
 pub(super) struct Totals {
     pub(super) whose: Whose,
     pub(super) installation: Installation,
-    /// How long a series lasts that does not change.
+    /// How long a series that does not change is kept.
     ttl: Duration,
-    /// Held by whoever sends a snapshot.
+    /// Held while a snapshot is sent.
     pub(super) lock: PathBuf,
-    /// How many series were forgotten by the time that was said last, if it is known.
+    /// The number of forgotten series when it was last reported, if known.
     pub(super) forgotten: Option<u64>,
-    /// The one that is under way.
-    pub(super) snapshot: Option<Snapshot>,
-    /// Whether all was sent after the session's end.
+    /// Whether everything was sent after the session's end.
     pub(super) is_last_sent: bool,
-    /// What the destination said last of points that it left out.
+    /// The destination's last message about points that it left out.
     pub(super) said: Option<String>,
 }
 
 /// A snapshot on its way.
 #[derive(Debug)]
 pub(super) struct Snapshot {
-    /// Of which totals.
+    /// The totals it belongs to.
     pub(super) totals: i64,
-    /// What it has at least.
+    /// The generation that it has at least.
     pub(super) generation: i64,
-    /// Only series that have changed after this generation; all if it is zero.
+    /// Only series that changed after this generation; all series if it is zero.
     above: i64,
-    /// How far the destination has it.
+    /// How far the destination has received it.
     after: Place,
-    /// How many series go into its next request.
+    /// The number of series in its next request.
     series: usize,
-    /// How many bytes.
+    /// The number of bytes in its next request.
     bytes: usize,
     /// Whether it began after the session's end.
     pub(super) is_last: bool,
-    /// How many series were refused, each for itself, since one passed.
+    /// How many series were refused, each for its own sake, since one passed.
     refusals: u32,
-    lock: Option<SessionLock>,
+    lock: SessionLock,
 }
 
 impl Totals {
-    /// Those of a profile's destination, if it is given totals.
+    /// The totals of a profile's destination, if it wants totals.
     pub(super) fn of(places: &Places, profile: &str, destination: &Destination, fingerprint: &[u8]) -> Option<Self> {
         let is_given =
             destination.temporality == Temporality::Cumulative && destination.signals.contains(&Signal::Metrics);
         is_given.then(|| {
             let name = digest(&[fingerprint, profile.as_bytes(), destination.name.as_bytes()]);
-            // Two totals of ours are never one series, even if both end up at the same backend.
+            // Two totals of ours are never the same series, even if both reach the same backend.
             let Installation(here) = installation(places);
             let sender = digest(&[&here, fingerprint, destination.name.as_bytes()]);
             Self {
@@ -86,37 +95,32 @@ impl Totals {
                 ttl: destination.series_ttl,
                 lock: places.totals_lock(&hex(name)),
                 forgotten: None,
-                snapshot: None,
                 is_last_sent: false,
                 said: None,
             }
         })
     }
 
-    /// Since when a series must have changed not to be forgotten, in Unix milliseconds.
+    /// The time since which a series must have changed to be kept, in Unix milliseconds.
     pub(super) fn oldest(&self, now: i64) -> i64 {
         now.saturating_sub(i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX))
     }
 
-    /// What is to be sent, if anything: all series, or those that have changed after a generation. `is_live` while the
-    /// session lives, `is_over` once it has ended; neither for whoever delivers what ended sessions left.
-    pub(super) fn due(&self, state: State, is_live: bool, is_over: bool, now: i64) -> Option<i64> {
-        let last = is_over && !self.is_last_sent;
-        if state.series > 0 && (last || (is_live && until_repeat(state, now).is_zero())) {
+    /// What has to be sent, if anything: all series, or those that changed after a generation.
+    pub(super) fn due(&self, state: State, life: Life, now: i64) -> Option<i64> {
+        let is_wanted = match life {
+            Life::Running => until_repeat(state, now).is_zero(),
+            Life::JustEnded => !self.is_last_sent,
+            Life::LongOver => false,
+        };
+        if state.series > 0 && is_wanted {
             return Some(0);
         }
         state.is_awaited.then_some(state.acknowledged)
     }
-
-    /// Lets go of a snapshot, and of the lock with it.
-    pub(super) fn abandon(&mut self) {
-        if let Some(lock) = self.snapshot.take().and_then(|snapshot| snapshot.lock) {
-            lock.remove(&self.lock);
-        }
-    }
 }
 
-/// How long until all series are to be sent again. A moment that lies ahead is one of a clock that was wrong.
+/// How long until all series are sent again. A moment in the future comes from a clock that was wrong.
 pub(super) fn until_repeat(state: State, now: i64) -> Duration {
     match u64::try_from(now.saturating_sub(state.sent_at)) {
         Ok(since) if state.sent_at > 0 => REPEAT.saturating_sub(Duration::from_millis(since)),
@@ -135,8 +139,13 @@ impl Snapshot {
             bytes: BYTES,
             is_last,
             refusals: 0,
-            lock: Some(lock),
+            lock,
         }
+    }
+
+    /// Releases the lock at this path.
+    pub(super) fn let_go(self, path: &Path) {
+        self.lock.remove(path);
     }
 
     /// Whether unchanged series are in it.
@@ -148,23 +157,24 @@ impl Snapshot {
         Wanted { after: self.after, above: self.above, series: self.series, bytes: self.bytes }
     }
 
-    /// The destination has these totals, or is not to have them now.
+    /// The destination has these totals, or must not get them now.
     pub(super) fn go_on_behind(&mut self, places: &[Place]) {
         self.after = places.last().copied().unwrap_or(self.after);
     }
 
-    /// A request of so many series passed.
+    /// A request of this many series passed.
     pub(super) fn passed(&mut self) {
         self.series = self.series.saturating_mul(2).min(SERIES);
         self.refusals = 0;
     }
 
-    /// A request of several series did not pass, and one of them may be the cause: fewer, until it stands alone.
+    /// A request of several series did not pass, and one of them may be the cause: fewer, until that series stands
+    /// alone.
     pub(super) fn fewer(&mut self, series: usize) {
         self.series = (series / 2).max(1);
     }
 
-    /// A series did not pass that stood alone. Says whether so many did not that it is no matter of theirs.
+    /// A single series did not pass. Returns whether so many have failed that the series cannot be the cause.
     pub(super) fn is_hopeless(&mut self) -> bool {
         self.refusals += 1;
         self.refusals >= REFUSALS
@@ -174,10 +184,10 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::path::Path;
 
     use super::*;
-    use crate::profile::{Protocol, Tls};
+    use crate::client::Tls;
+    use crate::profile::Protocol;
 
     fn destination(temporality: Temporality, signal: Signal) -> Destination {
         Destination {
@@ -203,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn only_metrics_for_whom_wants_it_become_totals() {
+    fn only_metrics_for_cumulative_destinations_become_totals() {
         let of = |temporality, signal| {
             Totals::of(&Places::below(Path::new("/state")), "team", &destination(temporality, signal), &[1]).is_some()
         };
@@ -216,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn totals_are_due_when_anybody_waits_every_fifteen_seconds_of_a_session_and_at_its_end() {
+    fn totals_are_due_every_fifteen_seconds_while_awaited_and_at_the_end() {
         let mut totals = totals(&[1]);
         let state = State {
             id: 1,
@@ -229,7 +239,7 @@ mod tests {
         };
         let awaited = State { is_awaited: true, ..state };
         let empty = State { series: 0, sent_at: 0, ..state };
-        let (live, over, neither) = ((true, false), (false, true), (false, false));
+        let (live, over, neither) = (Life::Running, Life::JustEnded, Life::LongOver);
         #[rustfmt::skip]
         let cases = [
             ("nothing is new", state, live, 100_001, None),
@@ -243,16 +253,16 @@ mod tests {
             ("what ended sessions left", awaited, neither, 200_000, Some(5)),
             ("they left nothing", state, neither, 200_000, None),
         ];
-        for (case, state, (is_live, is_over), now, expected) in cases {
-            assert_eq!(totals.due(state, is_live, is_over, now), expected, "{case}");
+        for (case, state, life, now, expected) in cases {
+            assert_eq!(totals.due(state, life, now), expected, "{case}");
         }
         totals.is_last_sent = true;
-        assert_eq!(totals.due(state, false, true, 200_000), None, "an end is told once");
+        assert_eq!(totals.due(state, over, 200_000), None, "an end is told once");
         assert_eq!(until_repeat(state, 110_000), Duration::from_secs(5));
     }
 
     #[test]
-    fn one_bad_series_is_found_and_many_are_somebody_elses_fault() {
+    fn one_bad_series_is_isolated_and_many_are_a_backend_fault() {
         let directory = tempfile::tempdir().unwrap();
         let lock = SessionLock::take(&directory.path().join("lock")).unwrap().unwrap();
         let state =

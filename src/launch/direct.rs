@@ -1,98 +1,112 @@
-//! Launching without a collector: the program exports by itself, and finds a destination's headers in its environment.
+//! Launches without a collector: the program exports by itself, with a destination's headers in its environment.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
+use jiff::Timestamp;
 
-use super::{Prepared, Program, Settled, secrets, settle, variables};
+use super::settings::AppliedSettings;
+use super::{PreparedLaunch, Program, secrets, settings, variables};
 use crate::credential::{Answers, Vault};
 use crate::environment::{self, Changes};
 use crate::profile::{Destination, Profile};
-use crate::setting::Setting;
-use crate::surroundings::Surroundings;
-use crate::trust::Seal;
-use crate::{claude, helper, random, state};
+use crate::secret::command;
+use crate::system::process_environment::ProcessEnvironment;
+use crate::system::random;
+use crate::workspace::Workspace;
+use crate::workspace::trust::TrustedDigest;
+use crate::{claude, state};
 
-/// Where the headers are: the one variable of these that holds secrets.
+/// The only one of these variables that holds secrets.
 pub const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
 
-/// How long fetching headers may delay the program, whatever a command's own timeout says.
+/// How long fetching headers may delay the program, regardless of a command's own timeout.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// How long killing a command and reaping it may take.
+/// How long killing and reaping a command may take.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// Prepares a program for exporting by itself.
+/// Prepares a program to export by itself.
 pub fn prepare(
     program: &Program,
     profile: &Profile,
-    seal: Seal,
-    setting: Setting,
-    surroundings: &Surroundings,
-) -> Result<Prepared> {
-    let setting = setting.withholding(profile);
-    state::prepare(&setting.places)?;
-    if program.is_claude && claude::user_telemetry(&setting.places.claude).contains_key(HEADERS) {
-        // The way to beat them is a file, where a secret must not be.
-        bail!("without a collector Claude Code's user settings would send their own `{HEADERS}`: take it out of them");
+    trusted_digest: TrustedDigest,
+    workspace: Workspace,
+    process: &ProcessEnvironment,
+) -> Result<PreparedLaunch> {
+    let workspace = workspace.withholding(profile);
+    state::prepare(&workspace.places)?;
+    if program.is_claude && claude::user_telemetry(&workspace.places.claude).contains_key(HEADERS) {
+        // Only a settings file could override them, and a file must not contain secrets.
+        bail!("without a collector, Claude Code would send the `{HEADERS}` of its user settings: remove it from them");
     }
-    let (answers, mut warnings) = secrets::ask(profile, &setting);
-    let own = variables(profile, &setting, &answers)?;
-    let headers = hurried(profile, &setting, seal, answers)?;
-    let telemetry = telemetry(profile, &headers, &setting)?;
+    let (answers, mut warnings) = secrets::ask(profile, &workspace, process.started_at);
+    let own = variables(profile, &workspace, &answers, process.started_at)?;
+    let given = settings::given(program, profile, &workspace.places, process)?;
+    let headers = hurried(profile, &workspace, trusted_digest, answers, process.started_at)?;
+    let telemetry = telemetry(profile, &headers, &workspace)?;
+    let telemetry = settings::heard(telemetry, program, profile, &own, given.as_ref(), &workspace);
     let mut changes = own.and(telemetry.clone());
     let mut public = telemetry;
     public.set.remove(HEADERS);
-    let path = setting.places.settings(&random::hex::<8>()?);
-    let Settled { arguments, overruled, .. } =
-        settle(program, profile, &public, &mut changes, &path, &setting, surroundings)?;
-    warnings.extend(overruled);
-    Ok(Prepared { changes, arguments, warnings, session: None })
+    let path = workspace.places.settings(&random::hex::<8>()?);
+    let AppliedSettings { arguments, remarks, .. } =
+        settings::apply(program, given, &public, None, &mut changes, &path)?;
+    warnings.extend(remarks);
+    Ok(PreparedLaunch { changes, arguments, warnings, session: None, is_required: false })
 }
 
-/// Telemetry without a collector, with these headers.
-pub fn telemetry(profile: &Profile, headers: &BTreeMap<String, String>, setting: &Setting) -> Result<Changes> {
-    let changes = environment::direct(profile, headers, &setting.variables);
-    changes.map_err(|reason| anyhow!("without a collector {reason}"))
+/// The telemetry variables of a launch without a collector, with these headers.
+pub fn telemetry(profile: &Profile, headers: &BTreeMap<String, String>, workspace: &Workspace) -> Result<Changes> {
+    let changes = environment::direct(profile, headers, &workspace.variables);
+    changes.map_err(|reason| anyhow!("without a collector, {reason}"))
 }
 
-/// The headers of a profile's destinations, fetched now, for nobody refreshes them. Takes as long as its commands do.
+/// Fetches the headers of a profile's destinations. They are never refreshed. Takes as long as the profile's commands
+/// do.
 pub fn headers(
     profile: &Profile,
-    setting: &Setting,
-    seal: &Seal,
+    workspace: &Workspace,
+    trusted_digest: &TrustedDigest,
     answers: Answers,
+    now: Timestamp,
 ) -> Result<BTreeMap<String, String>> {
-    let vault = Vault::new(setting.clone(), answers);
+    let vault = Vault::new(workspace.clone(), answers);
     let mut all = BTreeMap::new();
     for destination in &profile.destinations {
-        let headers = vault.headers(destination, seal);
+        let headers = vault.headers(destination, trusted_digest, now);
         let headers = headers.map_err(|reason| anyhow!("destination `{}`: {reason}", destination.name))?;
-        all.extend(headers.into_iter().map(|(name, value)| (name, value.0)));
+        all.extend(headers.into_iter().map(|(name, value)| (name, value.expose().to_owned())));
     }
     Ok(all)
 }
 
-/// The same within the deadline.
-fn hurried(profile: &Profile, setting: &Setting, seal: Seal, answers: Answers) -> Result<BTreeMap<String, String>> {
+/// The same, within the deadline.
+fn hurried(
+    profile: &Profile,
+    workspace: &Workspace,
+    trusted_digest: TrustedDigest,
+    answers: Answers,
+    now: Timestamp,
+) -> Result<BTreeMap<String, String>> {
     if !profile.destinations.iter().any(Destination::has_headers) {
         return Ok(BTreeMap::new());
     }
     let (sender, receiver) = mpsc::channel();
-    let (profile, setting) = (profile.clone(), setting.clone());
-    // A keyring may hang for ever; the thread ends when the process becomes the program.
-    let fetch = move || drop(sender.send(headers(&profile, &setting, &seal, answers)));
+    let (profile, workspace) = (profile.clone(), workspace.clone());
+    // A keyring may hang forever. The thread ends when the process becomes the program.
+    let fetch = move || drop(sender.send(headers(&profile, &workspace, &trusted_digest, answers, now)));
     std::thread::Builder::new().spawn(fetch)?;
     if let Ok(fetched) = receiver.recv_timeout(DEADLINE) {
         return fetched;
     }
-    // The program must find no child that it did not start.
-    helper::end_all();
+    // The program must not inherit child processes.
+    command::end_all();
     drop(receiver.recv_timeout(GRACE));
     bail!(
-        "without a collector a destination's headers are needed at once, and took longer than {} s",
+        "without a collector, a destination's headers are needed at launch, but fetching them took longer than {} s",
         DEADLINE.as_secs()
     )
 }

@@ -1,5 +1,5 @@
-//! What has to be known before the program starts: the secrets among its variables, and what only its user can give.
-//! All else is left to the collector, so that nothing slow delays the program.
+//! Fetches what must be known before the program starts: secrets among its variables, and values that only its user can
+//! enter. Everything else is left to the collector, so that nothing slow delays the program.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc;
@@ -7,66 +7,71 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::credential::{self, Answers, Source};
-use crate::helper::{self, Ground};
+use crate::credential::Answers;
 use crate::profile::Profile;
-use crate::setting::Setting;
+use crate::secret;
+use crate::secret::command::FetchContext;
+use crate::secret::{Source, command};
+use crate::workspace::Workspace;
 
-/// How long fetching may delay the program. Whoever is asked on the terminal may take longer.
+/// How long fetching may delay the program. Prompts on the terminal may take longer.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// How long killing a command and reaping it may take.
+/// How long killing and reaping a command may take.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// Asks on the terminal what only the user can give, for variables and for headers, and says what could not be asked.
-pub fn ask(profile: &Profile, setting: &Setting) -> (Answers, Vec<String>) {
-    let (mut answers, mut faults) = ask_for_variables(profile, setting);
-    let (ground, now) = (setting.ground(), Timestamp::now().as_millisecond());
+/// Asks the user on the terminal for the values of variables and headers that need it. Also returns messages about
+/// those that could not be asked for.
+pub fn ask(profile: &Profile, workspace: &Workspace, now: Timestamp) -> (Answers, Vec<String>) {
+    let (mut answers, mut faults) = ask_for_variables(profile, workspace, now);
+    let context = workspace.context();
     for destination in &profile.destinations {
-        let asked = answers.ask(destination.headers.values(), ground, now, |before| is_given(before, setting));
-        let asked = asked.into_iter().chain(answers.ask_helper(destination, ground, now));
+        let is_given = |before: &[Source]| is_given(before, workspace, now);
+        let asked = answers.ask(destination.headers.values(), context, now.as_millisecond(), is_given);
+        let asked = asked.into_iter().chain(answers.ask_helper(destination, context, now.as_millisecond()));
         faults.extend(asked.map(|reason| {
-            format!("what is for destination `{}` waits for the next launch: {reason}", destination.name)
+            format!("telemetry for destination `{}` waits for the next launch: {reason}", destination.name)
         }));
     }
     (answers, faults)
 }
 
-/// The same for variables alone.
-pub fn ask_for_variables(profile: &Profile, setting: &Setting) -> (Answers, Vec<String>) {
+/// The same for variables only.
+pub fn ask_for_variables(profile: &Profile, workspace: &Workspace, now: Timestamp) -> (Answers, Vec<String>) {
     let mut answers = Answers::default();
-    let now = Timestamp::now().as_millisecond();
-    let faults = answers.ask(profile.env.values(), setting.ground(), now, |before| is_given(before, setting));
+    let is_given = |before: &[Source]| is_given(before, workspace, now);
+    let faults = answers.ask(profile.env.values(), workspace.context(), now.as_millisecond(), is_given);
     (answers, faults)
 }
 
-/// Whether sources that come before one which talks to the user have the value.
-fn is_given(sources: &[Source], setting: &Setting) -> bool {
+/// Whether a source that precedes an interactive one has the value.
+fn is_given(sources: &[Source], workspace: &Workspace, now: Timestamp) -> bool {
     let sources = [("value".to_owned(), sources.to_vec())].into();
-    fetch(&sources, setting, &Answers::default()).into_values().all(|fetched| fetched.is_ok())
+    fetch(&sources, workspace, &Answers::default(), now).into_values().all(|fetched| fetched.is_ok())
 }
 
-/// Fetches variables' values side by side, within the deadline. What takes longer has no value.
+/// Fetches the values of variables concurrently, within the deadline. Slower ones have no value.
 pub fn fetch(
     variables: &BTreeMap<String, Vec<Source>>,
-    setting: &Setting,
+    workspace: &Workspace,
     answers: &Answers,
+    now: Timestamp,
 ) -> BTreeMap<String, Result<String, String>> {
     let deadline = Instant::now() + DEADLINE;
-    let now = Timestamp::now().as_millisecond();
     let (sender, receiver) = mpsc::channel();
     let mut fetched = BTreeMap::new();
     for (name, sources) in variables {
-        let sources: Vec<_> = answers.put(sources, now).sources.iter().map(|source| source.hurried(DEADLINE)).collect();
+        let sources: Vec<_> =
+            answers.put(sources, now.as_millisecond()).sources.iter().map(|source| source.hurried(DEADLINE)).collect();
         if sources.iter().all(|source| matches!(source, Source::Literal(_) | Source::Env(..))) {
-            fetched.insert(name.clone(), value(&sources, setting.ground()));
+            fetched.insert(name.clone(), value(&sources, workspace.context()));
             continue;
         }
-        let (name, setting, sender) = (name.clone(), setting.clone(), sender.clone());
-        // A keyring may hang for ever; the thread ends when the process becomes the program.
+        let (name, workspace, sender) = (name.clone(), workspace.clone(), sender.clone());
+        // A keyring may hang forever. The thread ends when the process becomes the program.
         let fetch = move || {
-            let ground = Ground { patience: DEADLINE, ..setting.ground() };
-            drop(sender.send((name, value(&sources, ground))));
+            let context = FetchContext { patience: DEADLINE, ..workspace.context() };
+            drop(sender.send((name, value(&sources, context))));
         };
         drop(std::thread::Builder::new().spawn(fetch));
     }
@@ -77,10 +82,10 @@ pub fn fetch(
         }
         fetched.len() == variables.len()
     };
-    // A command has the deadline for itself; of several that one value may come from the later ones have less.
+    // Each command has the deadline to itself. If a value has several, the later ones have less time.
     if !collect(deadline + GRACE) {
-        // The program must find no child that it did not start.
-        helper::end_all();
+        // The program must not inherit child processes.
+        command::end_all();
         collect(deadline + GRACE * 2);
     }
     for name in variables.keys() {
@@ -90,6 +95,7 @@ pub fn fetch(
     fetched
 }
 
-fn value(sources: &[Source], ground: Ground<'_>) -> Result<String, String> {
-    credential::fetch(sources, ground).map(|fetched| fetched.value.0)
+fn value(sources: &[Source], context: FetchContext<'_>) -> Result<String, String> {
+    let fetched = secret::fetch(sources, context).map_err(|error| error.to_string())?;
+    Ok(fetched.value.expose().to_owned())
 }

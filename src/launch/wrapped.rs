@@ -1,23 +1,22 @@
-//! Claude Code as an editor names it: a program and its arguments, of which the first ones may be no arguments of
-//! Claude Code's.
+//! Claude Code as an editor names it: a program and arguments, the first of which may not be Claude Code's own.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use crate::claude::is_claude;
 
-/// Programs that run scripts.
+/// Interpreters that run scripts.
 const INTERPRETERS: [&str; 3] = ["bun", "node", "nodejs"];
 
-/// What their scripts are called.
+/// File extensions of their scripts.
 const SCRIPTS: [&str; 3] = ["cjs", "js", "mjs"];
 
-/// Options of theirs whose value is the next word.
+/// Interpreter options whose value is the next word.
 const WITH_VALUES: [&str; 6] = ["--conditions", "--import", "--loader", "--require", "-C", "-r"];
 
-/// How many of a program's words stand before the arguments of Claude Code: none where the program is Claude Code
-/// itself, as it has been since it is a native one. Before that an extension ran `node cli.js`, or its editor's own
-/// program as node; and a wrapper is told by its first words what to run.
+/// How many words of a program's arguments precede those of Claude Code. There are none if the program is Claude Code
+/// itself, which has been a native program for a while. Before, extensions ran `node cli.js`, or the editor's own
+/// program as node. The first words of a wrapper name the program to run.
 pub fn words_before(program: &OsStr, words: &[OsString]) -> usize {
     if is_claude(program) {
         return 0;
@@ -52,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn the_native_program_has_its_arguments_right_behind_it() {
+    fn arguments_follow_the_native_program() {
         assert_eq!(before("/x/native-binary/claude", &["--output-format", "stream-json"]), 0);
         assert_eq!(before("/x/claude", &["/x/prompt.js"]), 0);
         assert_eq!(before("/opt/own-build", &["--print", "/x/cli.js"]), 0);
@@ -62,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_stands_before_its_arguments() {
+    fn a_script_precedes_its_arguments() {
         assert_eq!(before("/usr/bin/node", &["/x/cli.js", "-p"]), 1);
         assert_eq!(before("node", &["cli.js", "-p", "/y/other.js"]), 1);
         assert_eq!(before("/usr/bin/node", &["--max-old-space-size=8192", "-r", "/x/pre.js", "/x/cli.js", "-p"]), 4);
@@ -71,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_wrapper_runs_stands_before_its_arguments() {
+    fn the_program_of_a_wrapper_precedes_its_arguments() {
         assert_eq!(before("/opt/wrapper", &["/x/claude", "-p"]), 1);
         assert_eq!(before("/opt/wrapper", &["/opt/another", "/usr/bin/node", "/x/cli.js", "-p"]), 3);
         assert_eq!(before("/opt/wrapper", &["/opt/another", "-p", "/x/claude"]), 0);

@@ -3,24 +3,24 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
-/// Why bytes are not the one frame that a unary call carries.
+/// Why bytes are not the single frame of a unary call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum FrameError {
-    /// Fewer bytes came than the frame announces.
+    /// There are fewer bytes than the frame announces.
     #[error("the message is cut short")]
     Truncated,
-    /// More than one frame, where a unary call has one.
+    /// There is more than one frame, but a unary call has one.
     #[error("more than one message")]
     Several,
-    /// A flag other than 0 (plain) and 1 (compressed).
+    /// The flag is neither 0 (plain) nor 1 (compressed).
     #[error("the message's flag is {0}, neither 0 nor 1")]
     Flag(u8),
-    /// The frame's length has 32 bits.
+    /// The message is too large for the frame's 32-bit length.
     #[error("a message of more than 4 GiB")]
     TooLarge,
 }
 
-/// Puts `message` into a frame. `compressed` says that it is, by the call's `grpc-encoding`.
+/// Puts `message` into a frame. `compressed` states that it is compressed with the call's `grpc-encoding`.
 pub fn frame(message: &[u8], compressed: bool) -> Result<Bytes, FrameError> {
     let length = u32::try_from(message.len()).map_err(|_| FrameError::TooLarge)?;
     let mut framed = BytesMut::with_capacity(5 + message.len());
@@ -30,7 +30,7 @@ pub fn frame(message: &[u8], compressed: bool) -> Result<Bytes, FrameError> {
     Ok(framed.freeze())
 }
 
-/// The message of a unary call's one frame, and whether it is compressed.
+/// The message in the only frame of a unary call, and whether it is compressed.
 pub fn unframe(framed: &[u8]) -> Result<(&[u8], bool), FrameError> {
     let (&[flag, a, b, c, d], rest) = framed.split_first_chunk().ok_or(FrameError::Truncated)?;
     if flag > 1 {
@@ -46,13 +46,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_comes_back() {
+    fn a_frame_survives_a_round_trip() {
         assert_eq!(unframe(&frame(b"message", false).unwrap()), Ok((&b"message"[..], false)));
         assert_eq!(unframe(&frame(b"", true).unwrap()), Ok((&b""[..], true)));
     }
 
     #[test]
-    fn what_is_no_single_frame_is_named() {
+    fn invalid_frames_are_distinguished() {
         assert_eq!(unframe(b""), Err(FrameError::Truncated));
         assert_eq!(unframe(&[0, 0, 0, 0]), Err(FrameError::Truncated));
         assert_eq!(unframe(&[0, 0, 0, 0, 2, 1]), Err(FrameError::Truncated));

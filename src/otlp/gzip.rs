@@ -1,4 +1,4 @@
-//! gzip, bounded: what comes out is limited, not only what goes in.
+//! gzip with a limit on the output, not only on the input.
 
 use std::io::{self, Read, Write};
 
@@ -7,18 +7,18 @@ use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use thiserror::Error;
 
-/// Why a gzip stream was not taken.
+/// Why a gzip stream was rejected.
 #[derive(Debug, Error)]
 pub enum GzipError {
-    /// It would be larger than the limit once decompressed.
+    /// It would exceed the limit once decompressed.
     #[error("larger than {0} bytes once decompressed")]
     TooLarge(usize),
-    /// It is no gzip stream, or a damaged one.
+    /// It is not a gzip stream, or it is damaged.
     #[error("not a whole gzip stream: {0}")]
     Damaged(#[from] io::Error),
 }
 
-/// Compresses with gzip, at the level that costs least: telemetry repeats itself, so more work gains little.
+/// Compresses with gzip at the cheapest level. Telemetry is repetitive, so more work gains little.
 pub fn gzip(plain: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 4), Compression::fast());
     encoder.write_all(plain)?;
@@ -28,7 +28,7 @@ pub fn gzip(plain: &[u8]) -> io::Result<Vec<u8>> {
 /// Decompresses gzip to at most `limit` bytes. Several members in a row are one stream (RFC 1952).
 pub fn gunzip(compressed: &[u8], limit: usize) -> Result<Vec<u8>, GzipError> {
     let mut plain = Vec::new();
-    // One byte more than allowed tells "exactly the limit" from "beyond it".
+    // One more byte than allowed distinguishes "exactly the limit" from "more than the limit".
     let mut decoder = MultiGzDecoder::new(compressed).take(limit as u64 + 1);
     decoder.read_to_end(&mut plain)?;
     if plain.len() > limit { Err(GzipError::TooLarge(limit)) } else { Ok(plain) }
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_holds_after_decompression() {
+    fn the_limit_applies_to_decompressed_bytes() {
         let bomb = gzip(&vec![0; 1 << 20]).unwrap();
         assert!(bomb.len() < 1 << 13);
         assert_eq!(gunzip(&bomb, 1 << 20).unwrap().len(), 1 << 20);

@@ -1,14 +1,15 @@
-//! OTLP as it stands on the wire: signals, the bytes of a request, and what is done to them.
+//! OTLP on the wire: signals, the bytes of a request, and operations on them.
 
-#[cfg(test)]
-mod arbitrary;
+#[cfg(any(test, fuzzing))]
+pub mod arbitrary;
 mod frame;
+mod grpc_code;
 mod gzip;
 mod json;
 mod pattern;
 mod response;
 mod rewrite;
-mod schema;
+pub mod schema;
 mod signal;
 mod split;
 mod status;
@@ -16,11 +17,12 @@ mod validate;
 mod wire;
 
 pub use frame::{FrameError, frame, unframe};
+pub use grpc_code::GrpcCode;
 pub use gzip::{GzipError, gunzip, gzip};
 pub use json::{JsonError, json_to_protobuf, protobuf_to_json};
 pub use pattern::Pattern;
 pub use response::{ExportResponse, PartialSuccess};
-pub use rewrite::{HashKey, Redact, Rewritten, Rules, Stamp, Switch, Withheld, rewrite};
+pub use rewrite::{HashKey, OwnHooks, Redact, Rewritten, Rules, Stamp, Switch, Withheld, rewrite};
 pub use signal::Signal;
 pub use split::{Halves, count, halve};
 pub use status::{RpcAny, RpcStatus};

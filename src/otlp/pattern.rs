@@ -1,16 +1,16 @@
-//! Patterns of names: `*` stands for any characters, or none.
+//! Patterns for names: `*` matches any number of characters, including none.
 
-/// A pattern of a service's or an attribute's name.
+/// A pattern for the name of a service or an attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
-    /// What stands before the first `*`; everything where there is none.
+    /// The text before the first `*`, or all of it if there is none.
     first: String,
-    /// What stands between and behind them, the last apart.
+    /// The pieces between and after the `*`s, with the last one separate.
     rest: Option<(Vec<String>, String)>,
 }
 
 impl Pattern {
-    /// The pattern that a text is: all but `*` stands for itself.
+    /// Parses a pattern. All characters except `*` are literal.
     pub fn new(text: impl AsRef<str>) -> Self {
         let Some((first, rest)) = text.as_ref().split_once('*') else {
             return Self { first: text.as_ref().to_owned(), rest: None };
@@ -27,11 +27,11 @@ impl Pattern {
         self.first.is_empty() && self.rest.as_ref().is_some_and(is_nothing)
     }
 
-    /// Whether the whole of a name is as the pattern says.
+    /// Whether the pattern matches a whole name.
     pub fn matches(&self, name: &[u8]) -> bool {
         let Some((pieces, last)) = &self.rest else { return self.first.as_bytes() == name };
         let Some(mut name) = name.strip_prefix(self.first.as_bytes()) else { return false };
-        // The earliest place for each piece leaves the most to those behind it.
+        // The earliest match for each piece leaves the most text for the following pieces.
         for piece in pieces {
             let Some(at) = name.windows(piece.len()).position(|window| window == piece.as_bytes()) else {
                 return false;
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_stands_for_anything() {
+    fn a_star_matches_anything() {
         let cases = [
             ("*", "", true),
             ("*", "anything", true),

@@ -1,31 +1,31 @@
-//! What an exporter is told of a request that was taken: `Export…ServiceResponse`. It has the same shape for all
-//! signals; only the name of the field that counts what was rejected differs, and protobuf does not carry names.
+//! The response to an accepted request: `Export…ServiceResponse`. It has the same structure for all signals. Only the
+//! name of the field that counts rejected items differs, and protobuf does not transmit names.
 
 use prost::Message;
 
 use super::Signal;
 
-/// An `Export…ServiceResponse`. One whose `partial_success` is unset, as it is when all was taken, has no bytes.
+/// An `Export…ServiceResponse`. If everything was accepted, `partial_success` is unset and the message has no bytes.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct ExportResponse {
-    /// That not all was taken.
+    /// Set if not everything was accepted.
     #[prost(message, optional, tag = "1")]
     pub partial_success: Option<PartialSuccess>,
 }
 
-/// An `Export…PartialSuccess`. A sender does not try again what was rejected (OTLP specification, *Partial Success*).
+/// An `Export…PartialSuccess`. A sender does not retry rejected items (OTLP specification, *Partial Success*).
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct PartialSuccess {
     /// `rejected_data_points`, `rejected_log_records` or `rejected_spans`.
     #[prost(int64, tag = "1")]
     pub rejected: i64,
-    /// Why, for people.
+    /// The reason, for people.
     #[prost(string, tag = "2")]
     pub error_message: String,
 }
 
 impl ExportResponse {
-    /// The same in JSON, where the field that counts has the signal's name.
+    /// The same in JSON, where the name of the counting field depends on the signal.
     pub fn to_json(&self, signal: Signal) -> Vec<u8> {
         let Some(PartialSuccess { rejected, error_message }) = &self.partial_success else { return b"{}".to_vec() };
         let count = match signal {
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_signals_response_reads_it() {
+    fn a_partial_success_is_read_for_every_signal() {
         let partial_success = Some(PartialSuccess { rejected: 3, error_message: "why".to_owned() });
         let encoded = ExportResponse { partial_success }.encode_to_vec();
         let logs = ExportLogsServiceResponse::decode(&*encoded).unwrap().partial_success.unwrap();
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn in_json_the_count_has_the_signals_name() {
+    fn the_json_name_of_the_count_depends_on_the_signal() {
         assert_eq!(ExportResponse::default().to_json(Signal::Logs), b"{}");
         let partial_success = Some(PartialSuccess { rejected: 3, error_message: "why".to_owned() });
         let json = String::from_utf8(ExportResponse { partial_success }.to_json(Signal::Metrics)).unwrap();

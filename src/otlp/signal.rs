@@ -1,4 +1,4 @@
-//! The three signals that OTLP carries, and the names each has on the wire.
+//! The three signals of OTLP, and their names on the wire.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Signal {
-    /// Spans; Claude Code calls them beta.
+    /// Spans, which are beta in Claude Code.
     Traces,
     /// Data points.
     Metrics,
-    /// Log records: Claude Code's events.
+    /// Log records, which are Claude Code's events.
     Logs,
 }
 
@@ -27,12 +27,12 @@ impl Signal {
         }
     }
 
-    /// The signal of that name, as [`Signal::name`] gives it.
+    /// The signal with this name, as returned by [`Signal::name`].
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|signal| signal.name() == name)
     }
 
-    /// The path that a general endpoint gets appended (OTLP specification, *OTLP/HTTP Request*).
+    /// The path that is appended to a general endpoint (OTLP specification, *OTLP/HTTP Request*).
     pub fn http_path(self) -> &'static str {
         match self {
             Self::Traces => "/v1/traces",
@@ -41,8 +41,8 @@ impl Signal {
         }
     }
 
-    /// Whether an endpoint's path is this signal's own, to be used as it is: one that ends as the specification's do, or
-    /// one of Splunk's ("Send data to Splunk Observability Cloud").
+    /// Whether an endpoint's path is specific to this signal and used unchanged: it ends like the specification's path,
+    /// or is one of Splunk's ("Send data to Splunk Observability Cloud").
     pub fn is_path_of(self, endpoint: &str) -> bool {
         let path = endpoint.trim_end_matches('/');
         let splunk = match self {

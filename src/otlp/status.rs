@@ -1,19 +1,19 @@
-//! `google.rpc.Status`, which carries an error in both of OTLP's protocols, and the delay it may ask for.
+//! `google.rpc.Status`, which carries an error in both of OTLP's protocols, and the delay that it may request.
 
 use std::time::Duration;
 
 use prost::Message;
 
-/// The type URL under which `RetryInfo` stands among a status' details (googleapis, `error_details.proto`).
+/// The type URL of `RetryInfo` among a status's details (googleapis, `error_details.proto`).
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 
 /// `google.rpc.Status` (googleapis, `google/rpc/status.proto`).
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct RpcStatus {
-    /// A code of gRPC's.
+    /// A gRPC code.
     #[prost(int32, tag = "1")]
     pub code: i32,
-    /// What went wrong, for developers.
+    /// The error, for developers.
     #[prost(string, tag = "2")]
     pub message: String,
     /// Further messages, each with its type.
@@ -24,7 +24,7 @@ pub struct RpcStatus {
 /// `google.protobuf.Any`.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct RpcAny {
-    /// Which message it is: `type.googleapis.com/…`.
+    /// The type of the message: `type.googleapis.com/…`.
     #[prost(string, tag = "1")]
     pub type_url: String,
     /// The message, encoded.
@@ -49,7 +49,7 @@ struct RetryDelay {
 }
 
 impl RpcStatus {
-    /// The delay that the status' `RetryInfo` asks for; one without a delay, or with a negative one, means now.
+    /// The delay in the status's `RetryInfo`. A missing or negative delay means now.
     pub fn retry_delay(&self) -> Option<Duration> {
         let detail = self.details.iter().find(|detail| detail.type_url == RETRY_INFO)?;
         let delay = RetryInfo::decode(&*detail.value).ok()?.retry_delay.unwrap_or_default();
@@ -57,12 +57,12 @@ impl RpcStatus {
         Some(u64::try_from(delay.seconds).map_or(Duration::ZERO, |seconds| Duration::new(seconds, nanos)))
     }
 
-    /// The status in JSON, without its details: JSON needs to know what each of them is, and none is for people.
+    /// The status in JSON, without its details: JSON would need the type of each, and none is for people.
     pub fn to_json(&self) -> String {
         serde_json::json!({ "code": self.code, "message": self.message }).to_string()
     }
 
-    /// The same status, asking to be tried again after `delay`.
+    /// The same status with a request to retry after `delay`.
     #[must_use]
     pub fn with_retry_delay(mut self, delay: Duration) -> Self {
         let retry_delay = Some(RetryDelay {
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_delay_comes_back() {
+    fn a_delay_survives_a_round_trip() {
         let delay = Duration::from_millis(1500);
         let sent = RpcStatus { code: 14, message: "busy".to_owned(), details: Vec::new() }.with_retry_delay(delay);
         let received = RpcStatus::decode(&*sent.encode_to_vec()).unwrap();
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_delays_are_harmless() {
+    fn invalid_delays_are_corrected() {
         for (seconds, nanos, expected) in [(-5, 0, 0), (3, -1, 3), (3, i32::MAX, 3), (i64::MAX, 0, i64::MAX as u64)] {
             let value = RetryInfo { retry_delay: Some(RetryDelay { seconds, nanos }) }.encode_to_vec();
             let details = vec![RpcAny { type_url: RETRY_INFO.to_owned(), value }];

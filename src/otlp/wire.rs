@@ -1,40 +1,41 @@
-//! Protobuf's wire form: fields as slices of the input, for whoever must not lose what it does not know.
+//! Protobuf's wire form: fields as slices of the input, for code that must preserve unknown fields.
 
 use thiserror::Error;
 
-use super::schema::MAX_DEPTH;
+/// The maximum nesting of messages, not counting the request itself. It is the limit of protobuf's own readers.
+pub(super) const MAX_DEPTH: usize = 100;
 
-/// The most bytes that a varint takes (protobuf encoding, *Base 128 Varints*).
+/// The maximum length of a varint in bytes (protobuf encoding, *Base 128 Varints*).
 const MAX_VARINT_BYTES: usize = 10;
 
 /// The highest field number that protobuf allows.
 const MAX_FIELD_NUMBER: u64 = (1 << 29) - 1;
 
-/// Why bytes are no protobuf message that OTLP could mean.
+/// Why bytes are not a protobuf message that is valid in OTLP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Malformed {
-    /// A varint, a fixed number or a length points beyond the end.
+    /// A varint, a fixed number or a length extends beyond the end.
     #[error("the message ends in the middle of a field")]
     Truncated,
-    /// A varint of more than ten bytes, or one that does not fit 64 bits.
+    /// A varint has more than ten bytes, or does not fit 64 bits.
     #[error("a number takes more than 64 bits")]
     Overlong,
-    /// Field number zero, or one beyond 2^29 - 1.
+    /// A field number is zero or greater than 2^29 - 1.
     #[error("a field has an impossible number")]
     FieldNumber,
-    /// A group, which proto3 does not have, or a wire type that no protobuf has.
+    /// A group, which proto3 does not have, or an unknown wire type.
     #[error("a field has the unknown wire type {0}")]
     WireType(u8),
-    /// A field that OTLP defines came with another wire type than it has there.
+    /// A field that OTLP defines has a different wire type.
     #[error("field {0} has another wire type than OTLP gives it")]
     Unexpected(u32),
-    /// A string is none.
+    /// A string is not UTF-8.
     #[error("field {0} is not UTF-8")]
     NotUtf8(u32),
-    /// Messages lie in each other deeper than protobuf's readers go.
+    /// Messages are nested deeper than protobuf's readers allow.
     #[error("more than {MAX_DEPTH} messages in each other")]
     TooDeep,
-    /// So many resources to stamp, or attributes to hash, that the request would swell out of proportion.
+    /// The request has so many resources to stamp, or attributes to hash, that it would grow out of proportion.
     #[error("the request has too many resources or attributes for its size")]
     Swells,
 }
@@ -44,13 +45,13 @@ pub enum Malformed {
 pub struct Field<'a> {
     /// The field's number.
     pub number: u32,
-    /// What it holds.
+    /// The field's value.
     pub value: Value<'a>,
-    /// The field as it came, tag and length included.
+    /// The field as received, including tag and length.
     pub raw: &'a [u8],
 }
 
-/// What a field holds, by its wire type.
+/// The value of a field, by its wire type.
 #[derive(Clone, Copy, Debug)]
 pub enum Value<'a> {
     /// Integers, booleans and enumerations.
@@ -64,7 +65,7 @@ pub enum Value<'a> {
 }
 
 impl<'a> Field<'a> {
-    /// The bytes of a string or a message, where OTLP says that this field is one.
+    /// The bytes of a string or a message, for a field that OTLP defines as one.
     pub fn bytes(&self) -> Result<&'a [u8], Malformed> {
         match self.value {
             Value::Bytes(bytes) => Ok(bytes),
@@ -73,12 +74,12 @@ impl<'a> Field<'a> {
     }
 }
 
-/// The fields of a message in their order; nothing is copied or allocated.
+/// The fields of a message in order. Nothing is copied or allocated.
 pub fn fields(message: &[u8]) -> Fields<'_> {
     Fields { rest: message }
 }
 
-/// The iterator that [`fields`] gives. It ends after the first error.
+/// The iterator returned by [`fields`]. It ends after the first error.
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {
     rest: &'a [u8],
@@ -111,7 +112,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Takes a field of the kind that most are: a string or a message whose tag and length are a byte each.
+/// Takes a field of the most common form: a string or a message with a tag and a length of one byte each.
 #[inline]
 fn take_short(input: &[u8]) -> Option<(Field<'_>, &[u8])> {
     let [tag @ 8..0x80, length @ ..0x80, ..] = *input else { return None };
@@ -140,7 +141,7 @@ fn take_field(input: &[u8]) -> Result<(Field<'_>, &[u8]), Malformed> {
     Ok((Field { number, value, raw }, rest))
 }
 
-/// Most are tags and lengths of a single byte.
+/// Takes a varint. Most are tags and lengths of a single byte.
 #[inline]
 pub(super) fn take_varint(input: &[u8]) -> Result<(u64, &[u8]), Malformed> {
     match input {
@@ -173,7 +174,7 @@ pub(super) fn take_array<const N: usize>(input: &[u8]) -> Result<([u8; N], &[u8]
 #[inline]
 fn take_bytes(input: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     let (length, rest) = take_varint(input)?;
-    // The length is only ever compared with what is there, never used to allocate.
+    // The length is only compared with the remaining input, and never used to allocate.
     usize::try_from(length).ok().and_then(|length| rest.split_at_checked(length)).ok_or(Malformed::Truncated)
 }
 
@@ -184,8 +185,8 @@ pub fn put_message(out: &mut Vec<u8>, number: u32, message: &[u8]) {
     out.extend_from_slice(message);
 }
 
-/// Appends a field that holds a message to `out`, its content as `put` appends it. Tag and length stay as they came
-/// where they are still right.
+/// Appends a field that holds a message to `out`. `put` appends its content. Tag and length stay as received if they
+/// are still correct.
 pub(super) fn put_changed(
     out: &mut Vec<u8>,
     field: &Field<'_>,
@@ -198,11 +199,11 @@ pub(super) fn put_changed(
     put(out)?;
     let length = out.len() - start - head;
     if length != content.len() {
-        let mut anew = Vec::with_capacity(2 * MAX_VARINT_BYTES);
-        put_varint(&mut anew, u64::from(field.number) << 3 | 2);
-        put_varint(&mut anew, length as u64);
-        // Mostly as long as the old one; else what stands behind it moves.
-        drop(out.splice(start..start + head, anew));
+        let mut fresh = Vec::with_capacity(2 * MAX_VARINT_BYTES);
+        put_varint(&mut fresh, u64::from(field.number) << 3 | 2);
+        put_varint(&mut fresh, length as u64);
+        // Usually as long as the old one. Otherwise the content moves.
+        drop(out.splice(start..start + head, fresh));
     }
     Ok(())
 }
@@ -222,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn malformed_input_is_named() {
+    fn kinds_of_malformed_input_are_distinguished() {
         let cases: [(&[u8], Malformed); 11] = [
             (&[0x80], Malformed::Truncated),
             (&[0x08], Malformed::Truncated),
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn field_numbers_end_where_protobuf_ends_them() {
+    fn field_numbers_have_protobufs_limit() {
         let highest = [0xf8, 0xff, 0xff, 0xff, 0x0f, 0];
         assert_eq!(fields(&highest).next().unwrap().unwrap().number, (1 << 29) - 1);
         let beyond = [0x80, 0x80, 0x80, 0x80, 0x10, 0];
@@ -251,7 +252,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn varints_and_messages_come_back(value: u64, bytes: Vec<u8>) {
+        fn varints_and_messages_survive_a_round_trip(value: u64, bytes: Vec<u8>) {
             let mut varint = Vec::new();
             put_varint(&mut varint, value);
             prop_assert_eq!(take_varint(&varint), Ok((value, &[][..])));

@@ -1,4 +1,4 @@
-//! The text that a value was written in, so that every message can show the line.
+//! The text that a value comes from, so that every message can show its line.
 
 use std::fmt;
 use std::ops::Range;
@@ -6,30 +6,30 @@ use std::sync::Arc;
 
 /// A text that settings come from: a file, a built-in profile or an option of the command line.
 pub struct Document {
-    /// What people know it by: a path, ``built-in profile `local` `` or `--var`.
+    /// Its name for people: a path, ``built-in profile `local` `` or `--var`.
     pub label: String,
     /// The whole text.
     pub text: String,
 }
 
-/// Shows no text: people do write keys there.
+/// Does not show the text, which may contain keys.
 impl fmt::Debug for Document {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Document").field("label", &self.label).finish_non_exhaustive()
     }
 }
 
-/// Where a value stands.
+/// The place of a value.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    /// The text it stands in.
+    /// The text that contains it.
     pub document: Arc<Document>,
-    /// Its bytes there.
+    /// Its byte range there.
     pub span: Range<usize>,
 }
 
 impl Origin {
-    /// The line and the column where the value begins, both counted from one, columns in characters.
+    /// The line and column of its beginning, both counted from one, columns in characters.
     pub fn position(&self) -> (usize, usize) {
         let before = self.document.text.get(..self.span.start).unwrap_or(&self.document.text);
         let line = before.matches('\n').count() + 1;
@@ -42,7 +42,7 @@ impl Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.document.text.is_empty() {
-            // A value that was found elsewhere than in a text.
+            // The value does not come from a text.
             return formatter.write_str(&self.document.label);
         }
         let (line, column) = self.position();

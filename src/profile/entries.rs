@@ -1,11 +1,12 @@
-//! Which entries of the keyring are named, wherever a value may be fetched from one.
+//! The keyring entries that a profile names, in any place where a value may be fetched.
 
 use std::collections::BTreeSet;
 
+use super::budgets;
 use super::tree::{Entries, Node, Value};
 
-/// The entries that a tree names; one whose name holds a variable that is not defined is left out.
-pub(super) fn entries(root: &Node) -> BTreeSet<String> {
+/// The entries that a tree names. An entry whose name contains an undefined variable is left out.
+pub(crate) fn entries(root: &Node) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for destination in values(root.get("destination")) {
         values(destination.get("headers")).for_each(|header| collect(header, &mut found));
@@ -13,6 +14,13 @@ pub(super) fn entries(root: &Node) -> BTreeSet<String> {
     values(root.get("env")).for_each(|variable| collect(variable, &mut found));
     if let Some(key) = root.get("redact").and_then(|redact| redact.get("key")) {
         collect(key, &mut found);
+    }
+    for receiver in budgets::all(root).flat_map(budgets::receivers) {
+        receiver
+            .get("webhook")
+            .into_iter()
+            .chain(values(receiver.get("headers")))
+            .for_each(|source| collect(source, &mut found));
     }
     found.retain(|name| !name.contains("${"));
     found
@@ -22,7 +30,7 @@ fn values(table: Option<&Node>) -> impl Iterator<Item = &Node> {
     table.and_then(Node::entries).into_iter().flat_map(Entries::values)
 }
 
-/// Those of a source, of several, or of what a source is made of.
+/// The entries of a source, of several, or of a source within a source.
 fn collect(source: &Node, found: &mut BTreeSet<String>) {
     if let Value::List(sources) = &source.value {
         for source in sources {
@@ -46,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_source_is_looked_at_and_no_literal_is_taken_for_one() {
+    fn every_source_is_searched_and_literals_are_not_sources() {
         let text = r#"
             description = "keyring"
             [destination.d.headers]
@@ -62,8 +70,10 @@ mod tests {
             key = { keyring = "g" }
             [settings]
             x = { keyring = "h" }
+            [budget]
+            notify = [{ command = ["c"] }, { webhook = { keyring = "i" }, headers = { F = { keyring = "j" } } }]
         "#;
         let tree = tree::parse(&Arc::new(Document { label: String::new(), text: text.to_owned() })).unwrap();
-        assert_eq!(entries(&tree), ["a", "b", "c", "d", "e", "g"].map(str::to_owned).into());
+        assert_eq!(entries(&tree), ["a", "b", "c", "d", "e", "g", "i", "j"].map(str::to_owned).into());
     }
 }

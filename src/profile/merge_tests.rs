@@ -1,4 +1,4 @@
-//! What holds of merging, expanding and checking whatever is written.
+//! Properties of merging, expanding and checking arbitrary layers.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,13 +9,14 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
+use super::built_in::BUILT_IN;
 use super::document::Document;
-use super::sources::BUILT_IN;
 use super::tree::{Node, Value, merge, parse};
 use super::{Directories, check_document};
 
-/// Places where a value may stand: a name with a dot, one that ignores case, a source that is one value. No layer has a table where another has a value: where one does, merging is not
-/// associative, for the value in between parts the tables around it or does not.
+/// Keys for values: a name with a dot, one that ignores case, a source that is one value. No layer has a table where
+/// another has a value: merging would then not be associative, because a value in between separates the tables around
+/// it.
 const PLACES: [&[&str]; 14] = [
     &["description"],
     &["signals", "metrics"],
@@ -33,10 +34,10 @@ const PLACES: [&[&str]; 14] = [
     &["destination", "a.b", "headers", "X-Key"],
 ];
 
-/// Those from here on may be sources, which are values although they are written as tables.
+/// From here on they may be sources, which are values although they are written as tables.
 const FIRST_SOURCE: usize = 6;
 
-/// What may be unset; some name nothing, and some can be read in two ways.
+/// Paths to unset. Some match nothing, and some can be read in two ways.
 const PATHS: [&str; 12] = [
     "description",
     "settings.deep.er",
@@ -59,7 +60,7 @@ fn written(may_be_source: bool) -> impl Strategy<Value = &'static str> {
     select(values.into_iter().chain(sources.into_iter().filter(|_| may_be_source)).collect::<Vec<_>>())
 }
 
-/// A layer: what it says by place, in which case it writes headers, and what it unsets.
+/// A layer: its values by place, the case in which it writes headers, and what it unsets.
 #[derive(Clone, Debug)]
 struct Layer {
     said: BTreeMap<usize, &'static str>,
@@ -99,7 +100,7 @@ fn parse_all(layers: &[Layer]) -> Vec<Node> {
     layers.iter().enumerate().map(|(number, layer)| layer.parse(&number.to_string())).collect()
 }
 
-/// What each place should say in the end, and of which layer: worked out place by place, without any tree.
+/// The expected value of each place and the layer it comes from, worked out place by place without a tree.
 fn expected(layers: &[Layer]) -> BTreeMap<String, (String, String)> {
     let mut said = BTreeMap::new();
     for (number, layer) in layers.iter().enumerate() {
@@ -121,7 +122,7 @@ fn expected(layers: &[Layer]) -> BTreeMap<String, (String, String)> {
     said.into_iter().map(|(place, value)| (name(place), value)).collect()
 }
 
-/// What each place says, as its origin's text has it, and of which layer.
+/// The value of each place, as the text of its origin has it, and its layer.
 fn found(node: &Node, path: &mut Vec<String>, values: &mut BTreeMap<String, (String, String)>) {
     for (key, below) in node.entries().unwrap() {
         path.push(key.clone());
@@ -159,7 +160,7 @@ fn whole(node: &Node) -> String {
     format!("{inner}@{}:{:?}/{}", node.origin, node.origin.span, node.key)
 }
 
-/// Parses, merges over what it extends, expands, checks and reads.
+/// Parses, merges over what it extends, expands, checks and reads a text.
 fn read(text: String) {
     let document = Arc::new(Document { label: "random".to_owned(), text });
     let nowhere = Path::new("/nonexistent");
@@ -180,7 +181,7 @@ proptest! {
     }
 
     #[test]
-    fn the_last_layer_that_says_a_thing_wins_and_nothing_else_is_lost(layers in vec(layer(), 1..6)) {
+    fn the_last_layer_wins_for_each_key_and_no_other_key_is_lost(layers in vec(layer(), 1..6)) {
         let merged = parse_all(&layers).into_iter().reduce(merge).unwrap();
         let mut values = BTreeMap::new();
         found(&merged, &mut Vec::new(), &mut values);
@@ -188,12 +189,12 @@ proptest! {
     }
 
     #[test]
-    fn no_text_is_too_odd_to_be_checked(text in ".{0,300}") {
+    fn any_text_can_be_checked(text in ".{0,300}") {
         read(text);
     }
 
     #[test]
-    fn no_change_of_a_shipped_profile_is_too_odd(
+    fn any_change_of_a_shipped_profile_can_be_checked(
         chosen in select(&BUILT_IN[..]),
         edits in vec((any::<Index>(), any::<Index>(), select(&PIECES[..])), 1..6),
     ) {
@@ -207,7 +208,7 @@ proptest! {
     }
 }
 
-/// What is put into profiles to break them.
+/// Text that is inserted into profiles to break them.
 const PIECES: [&str; 22] = [
     "",
     "\"",

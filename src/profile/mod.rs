@@ -1,47 +1,60 @@
-//! Profiles: which files say what, and what they mean together.
+//! Profiles: which files apply, and what they mean together.
 //!
-//! For what the user chose, [`merge`] finds the documents of a name (`sources`) and merges their trees (`tree`);
-//! [`Merged::meaning`] fetches what is not written there (`values`), puts variables in (`expand`), checks every key
-//! (`schema`) and reads what it all means (`read`) into a [`Profile`].
+//! For the user's selection, [`merge`] finds the documents of a name (`sources`) and merges their trees (`tree`).
+//! [`Merged::meaning`] fetches values (`values`), expands variables (`expand`), checks every key (`schema`), and reads
+//! the result into a [`Profile`] (`read`).
 
-mod config;
+mod budgets;
+mod built_in;
 mod diagnostic;
 mod document;
-mod entries;
+mod effects;
+pub(crate) mod entries;
+mod excerpt;
 mod expand;
+mod hiding;
 mod inherited;
 mod json_schema;
+mod leaves;
 #[cfg(test)]
 mod merge_tests;
 mod model;
-mod named;
 mod needs;
-mod plan;
-pub mod project;
+mod placeholders;
 mod read;
+mod required;
 mod resolve;
-mod schema;
+pub(crate) mod schema;
 pub mod show;
-mod sources;
+pub(crate) mod sources;
+mod status_line;
 #[cfg(test)]
 mod tests;
-mod tree;
+pub(crate) mod tree;
 mod values;
+mod variables;
 
-pub use config::{Config, read as read_config, with_default};
 pub use diagnostic::{Diagnostic, Faults};
 pub use document::{Document, Origin};
+pub use effects::{Change, Effects};
 pub use inherited::{HELPER, Inherited, NAME as INHERITED, Variables};
 pub use json_schema::json_schema;
-pub use model::{Cardinality, Collector, Content, Destination, Profile, Protocol, Redact, Signals, Temporality, Tls};
-pub use named::{Search, named_files};
-pub use needs::{Need, backends, needs};
-pub use plan::Plan;
-pub use read::{SHORTHAND, attribute_key, is_this_machine};
+pub use model::{
+    Budget, Cardinality, Collector, Content, Destination, Notify, Period, Profile, Protocol, Redact, Scope, Signals,
+    Temporality,
+};
+pub use needs::{Need, backends, needs, variables_of};
+pub(crate) use read::budgets as read_budgets;
+pub(crate) use read::status_line;
+pub use read::{SHORTHAND, attribute_key};
+pub use required::{requires, strings as top_level_strings};
 pub use resolve::{
-    DEFAULT, Merged, Resolved, Selection, check_document, check_own, describe, keyring_entries, merge, plan_own,
+    DEFAULT, Defaults, Merged, Resolved, Selection, check_document, check_own, describe, effects_own, keyring_entries,
+    merge,
 };
 pub use sources::{Directories, Layer};
+pub use status_line::{DEFAULT_FORMAT, Field, Format, FormatError, Part, Piece, StatusLine};
+pub use variables::Declaration;
 
 /// Checks a name of a profile, a destination or a session: `[A-Za-z0-9][A-Za-z0-9._-]*`, at most 128 characters,
 /// so that it is safe in a path, a table and a terminal.
@@ -52,6 +65,6 @@ pub fn check_name(name: &str) -> Result<(), &'static str> {
         "" => Err("it is empty"),
         name if name.len() > 128 => Err("it is longer than 128 characters"),
         _ if starts_well && goes_on_well => Ok(()),
-        _ => Err("it may hold letters, digits, `.`, `_` and `-`, and begins with a letter or a digit"),
+        _ => Err("it may contain only letters, digits, `.`, `_` and `-`, and must begin with a letter or digit"),
     }
 }

@@ -1,43 +1,59 @@
-//! What a profile means once every layer is merged: nothing here is optional that has a default.
+//! The meaning of a profile once every layer is merged. Nothing here is optional that has a default.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::credential::{Command, Source};
+use super::status_line::StatusLine;
+use crate::client::Tls;
 use crate::otlp::Signal;
+use crate::secret::{Command, Source};
 
-/// A resolved profile: where telemetry goes, whose it is and what may leave the machine.
+/// A resolved profile: where telemetry goes, who it belongs to, and what may leave the machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Profile {
-    /// The name by which it was chosen.
+    /// The name by which it was selected.
     pub name: String,
     /// One line for people.
     pub description: String,
-    /// Whether the program may only start with this profile in force.
+    /// Whether programs may start only with this profile in force.
     pub require: bool,
-    /// The value of `[team] id`, if the profile has one: the ledger's team.
+    /// The value of `[team] id`, if set. The ledger records it as the team.
     pub team: Option<String>,
-    /// Resource attributes, `[team]`'s shorthand included.
+    /// Resource attributes, including those of `[team]`.
     pub resource: BTreeMap<String, String>,
-    /// Which signals the client emits, and how often it hands them over.
+    /// Which signals the client emits, and how often it exports them.
     pub signals: Signals,
-    /// What may leave the machine beyond numbers.
+    /// What may leave the machine besides numbers.
     pub content: Content,
     /// Which attributes the client adds to its metrics.
     pub cardinality: Cardinality,
-    /// Which attributes are taken out or hidden before anything is stored.
+    /// Which attributes are dropped or hashed before anything is stored.
     pub redact: Redact,
-    /// Where telemetry goes; none means that it stays in the ledger.
+    /// Where telemetry goes. If empty, it stays in the ledger.
     pub destinations: Vec<Destination>,
     /// Variables for the program.
     pub env: BTreeMap<String, Vec<Source>>,
     /// Keys of Claude Code's own settings.
     pub settings: serde_json::Map<String, serde_json::Value>,
+    /// How much Claude Code may cost: the profile's own budgets, then the project's, then those of `config.toml`. All of
+    /// them apply.
+    pub budgets: Vec<Budget>,
     /// How the collector of a session behaves.
     pub collector: Collector,
+    /// What Claude Code's status line shows.
+    pub status_line: StatusLine,
+}
+
+impl Profile {
+    /// The sources of the values that only `ccrun` itself needs: headers, the hash key, and what notifications are sent
+    /// with.
+    pub fn own_sources(&self) -> impl Iterator<Item = &Source> {
+        let headers = self.destinations.iter().flat_map(|destination| destination.headers.values().flatten());
+        let notifications = self.budgets.iter().flat_map(|budget| &budget.notify).flat_map(Notify::sources);
+        headers.chain(&self.redact.key).chain(notifications)
+    }
 }
 
 /// `[signals]`.
@@ -45,11 +61,11 @@ pub struct Profile {
 pub struct Signals {
     /// The signals that the client emits.
     pub emitted: BTreeSet<Signal>,
-    /// How often the client hands over metrics.
+    /// How often the client exports metrics.
     pub metric_interval: Duration,
-    /// How often the client hands over log records.
+    /// How often the client exports log records.
     pub log_interval: Duration,
-    /// How often the client hands over spans.
+    /// How often the client exports spans.
     pub trace_interval: Duration,
 }
 
@@ -57,15 +73,15 @@ pub struct Signals {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "five independent switches, as in the profile")]
 pub struct Content {
-    /// What the user typed.
+    /// The user's prompts.
     pub user_prompts: bool,
-    /// What the model answered.
+    /// The model's answers.
     pub assistant_responses: bool,
     /// A tool's input: paths, commands, parameters.
     pub tool_details: bool,
     /// A tool's output, in spans.
     pub tool_content: bool,
-    /// Whole requests and answers of the model's API.
+    /// Whole requests and responses of the model's API.
     pub raw_api_bodies: bool,
 }
 
@@ -83,7 +99,7 @@ pub struct Cardinality {
     pub entrypoint: bool,
     /// The resource's own attributes, on every data point.
     pub resource_attributes: bool,
-    /// Repository and branch, to destinations.
+    /// Repository and branch, sent to destinations.
     pub repository: bool,
 }
 
@@ -94,61 +110,48 @@ pub struct Destination {
     pub name: String,
     /// Scheme, host, port and path, checked: `http` or `https`, a host, no user information, no query.
     pub endpoint: String,
-    /// How requests are encoded and carried.
+    /// How requests are encoded and sent.
     pub protocol: Protocol,
-    /// The signals that this destination is given.
+    /// The signals that this destination gets.
     pub signals: BTreeSet<Signal>,
-    /// How it is given sums.
+    /// The temporality of the sums it gets.
     pub temporality: Temporality,
-    /// Where it is given totals: how long a series is kept that does not change.
+    /// For cumulative temporality: how long a series without changes is kept.
     pub series_ttl: Duration,
     /// Whether requests are compressed with gzip.
     pub gzip: bool,
     /// How long a request may take, from connecting to the end of its answer.
     pub timeout: Duration,
-    /// Header names in lower case, and where each value comes from: the first source that has it counts.
+    /// Header names in lower case, and the sources of each value. The first source that has the value is used.
     pub headers: BTreeMap<String, Vec<Source>>,
-    /// A command that gives further headers.
+    /// A command that prints further headers.
     pub headers_helper: Option<Command>,
-    /// How long a request waits for more to go with it.
+    /// How long a request waits to be sent together with others.
     pub batch: Duration,
     /// Certificates.
     pub tls: Tls,
-    /// Where a person looks whether something arrived.
+    /// Where a person can check that data arrived.
     pub verify: Option<String>,
 }
 
 impl Destination {
-    /// Whether its requests carry headers of its own, which have to be fetched.
+    /// Whether its requests carry headers, which must be fetched.
     pub fn has_headers(&self) -> bool {
         !self.headers.is_empty() || self.headers_helper.is_some()
     }
 }
 
-/// `[destination.NAME.tls]`. All files are PEM.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tls {
-    /// Certificate authorities to trust instead of the system's.
-    pub ca: Option<PathBuf>,
-    /// Our own certificate, with those between it and its authority.
-    pub cert: Option<PathBuf>,
-    /// Its key.
-    pub key: Option<PathBuf>,
-    /// The name that the destination's certificate must be for; the endpoint's host unless given.
-    pub server_name: Option<String>,
-}
-
-/// How a destination is given sums and histograms. Clients always hand over deltas.
+/// The temporality of sums and histograms sent to a destination. Clients always export deltas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Temporality {
-    /// As they come.
+    /// As received.
     Delta,
-    /// As totals over all sessions.
+    /// As cumulative totals over all sessions.
     Cumulative,
 }
 
-/// How a destination is spoken to.
+/// The protocol of a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Protocol {
     /// OTLP/gRPC.
@@ -176,22 +179,127 @@ impl Protocol {
 /// `[redact]`: attributes by their keys, on resources, scopes, log records, spans and data points.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Redact {
-    /// Those that are taken out.
+    /// Attributes to drop.
     pub drop: BTreeSet<String>,
-    /// Those whose values are replaced by a keyed hash.
+    /// Attributes whose values are replaced by a keyed hash.
     pub hash: BTreeSet<String>,
-    /// Where the hash's key comes from; the installation's own unless given.
+    /// The source of the hash key. Without one, the installation's own key is used.
     pub key: Vec<Source>,
 }
 
 /// `[collector]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Collector {
-    /// Whether there is none: the program exports by itself, with a destination's headers in its environment.
+    /// Whether there is no collector: the program exports by itself, with the destination's headers in its environment.
     pub direct: bool,
-    /// Patterns of `service.name`, of which one must match for telemetry to be taken. Without any: what is usual for
-    /// the program.
+    /// Patterns of `service.name`, one of which must match for telemetry to be accepted. `None` means the usual
+    /// patterns for the program.
     pub accept: Option<Vec<String>>,
-    /// How long the collector goes on delivering once its session is over.
+    /// How long the collector keeps delivering after its session has ended.
     pub drain_timeout: Duration,
+}
+
+/// One limit of a `[budget]`, and what happens as the spend nears it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// The period that it is for.
+    pub period: Period,
+    /// The limit, in billionths of a US dollar.
+    pub limit: i64,
+    /// Whose spend counts.
+    pub per: Scope,
+    /// The percentages of the limit at which to warn.
+    pub warn: BTreeSet<u16>,
+    /// Whether no work begins beyond the limit.
+    pub stop: bool,
+    /// What else is told.
+    pub notify: Vec<Notify>,
+    /// The place of the limit: `FILE:LINE:COLUMN`.
+    pub origin: String,
+}
+
+/// The period of a budget, by local time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Period {
+    /// From midnight to midnight.
+    Daily,
+    /// From Monday to Sunday, an ISO week.
+    Weekly,
+    /// From the first of a month to its last day.
+    Monthly,
+}
+
+impl Period {
+    /// All periods, shortest first.
+    pub const ALL: [Self; 3] = [Self::Daily, Self::Weekly, Self::Monthly];
+
+    /// The key of its limit in `[budget]`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Daily => "daily",
+            Self::Weekly => "weekly",
+            Self::Monthly => "monthly",
+        }
+    }
+}
+
+/// Whose spend a budget limits. It is always that of the current one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// The person, as the ledger knows them.
+    Person,
+    /// The project.
+    Project,
+    /// The branch of the project.
+    Branch,
+    /// The team.
+    Team,
+    /// The profile.
+    Profile,
+    /// Claude Code's session.
+    Session,
+}
+
+impl Scope {
+    /// All scopes, in the order of `SCOPES` in the schema.
+    pub const ALL: [Self; 6] = [Self::Person, Self::Project, Self::Branch, Self::Team, Self::Profile, Self::Session];
+
+    /// Its name in `per`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Project => "project",
+            Self::Branch => "branch",
+            Self::Team => "team",
+            Self::Profile => "profile",
+            Self::Session => "session",
+        }
+    }
+}
+
+/// A receiver of messages about a budget.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Notify {
+    /// A program.
+    Command(Command),
+    /// A server.
+    Webhook {
+        /// The sources of its URL, which may contain a secret.
+        url: Vec<Source>,
+        /// Header names in lower case, and the sources of each value.
+        headers: BTreeMap<String, Vec<Source>>,
+    },
+}
+
+impl Notify {
+    /// The sources of what is sent.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        let (url, headers) = match self {
+            Self::Command(_) => (None, None),
+            Self::Webhook { url, headers } => (Some(url), Some(headers)),
+        };
+        url.into_iter().flatten().chain(headers.into_iter().flat_map(BTreeMap::values).flatten())
+    }
 }

@@ -1,79 +1,68 @@
-//! A resolved profile for people: every value with the place it comes from.
+//! A resolved profile for people: every value with its origin.
 
 use serde_json::{Value as Json, json};
 
+use super::leaves::{Leaf, leaves, shown};
 use super::resolve::Resolved;
-use super::tree::{Node, Value};
+use super::variables::Declaration;
 
 /// A value of a profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     /// Its dotted key.
     pub key: String,
-    /// The value as TOML writes it; a header's or a variable's is shown as its source alone.
-    pub value: String,
-    /// `FILE:LINE:COLUMN`, or the option that said it.
+    /// The value in TOML syntax. For a header or a variable only its source is shown. `None` if enforcement removed it.
+    pub value: Option<String>,
+    /// `FILE:LINE:COLUMN`, or the option that set it; empty for a removed value.
     pub origin: String,
+    /// The place that enforces the value, and the origin of the value that it replaced.
+    pub enforced: Option<(String, Option<String>)>,
+    /// The declaration of a variable.
+    pub about: Option<String>,
 }
 
 impl Resolved {
-    /// All values, in the order of their keys. No secret is among them.
+    /// All values sorted by key, without secrets.
     pub fn lines(&self) -> Vec<Line> {
-        let mut lines = Vec::new();
-        collect(&self.root, "", false, &mut lines);
+        let line = |leaf: Leaf<'_>| Line {
+            value: Some(shown(leaf.node, leaf.is_secret)),
+            origin: leaf.node.origin.to_string(),
+            enforced: self.enforced(&leaf.key),
+            about: self.about(&leaf.key),
+            key: leaf.key,
+        };
+        let away =
+            |key: String| Line { value: None, origin: String::new(), enforced: self.enforced(&key), about: None, key };
+        let mut lines: Vec<_> = leaves(&self.root).into_iter().map(line).collect();
+        lines.extend(self.taken_away("").into_iter().map(away));
+        lines.sort_by(|one, other| one.key.cmp(&other.key));
         lines
     }
-}
 
-/// `hidden`: literals are where people write keys, although they should not.
-fn collect(node: &Node, key: &str, hidden: bool, lines: &mut Vec<Line>) {
-    match &node.value {
-        Value::Table(entries) if !is_source(key) => {
-            for (name, below) in entries {
-                let hidden = hidden || name == "headers" && key.starts_with("destination.") || key == "env";
-                collect(below, &join(key, name), hidden, lines);
-            }
-        }
-        _ => lines.push(Line { key: key.to_owned(), value: written(node, hidden), origin: node.origin.to_string() }),
+    fn enforced(&self, key: &str) -> Option<(String, Option<String>)> {
+        let path = key.replace('"', "");
+        let by = self.enforced_by(&path)?.to_owned();
+        Some((by, self.overruled(&path)))
+    }
+
+    fn about(&self, key: &str) -> Option<String> {
+        let name = key.strip_prefix("vars.")?.replace('"', "");
+        self.declarations.iter().find(|declared| declared.name == name).map(Declaration::about)
     }
 }
 
-/// Whether a table stands for one value.
-fn is_source(key: &str) -> bool {
-    let parts: Vec<_> = key.split('.').collect();
-    matches!(parts.as_slice(), ["destination", _, "headers", _, ..] | ["env", _, ..])
-}
-
-fn join(key: &str, name: &str) -> String {
-    let bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    let name = if bare { name.to_owned() } else { format!("{name:?}") };
-    if key.is_empty() { name } else { format!("{key}.{name}") }
-}
-
-fn written(node: &Node, hidden: bool) -> String {
-    match &node.value {
-        Value::Text(_) if hidden => "\"…\"".to_owned(),
-        Value::Text(text) => json!(text).to_string(),
-        Value::Bool(truth) => truth.to_string(),
-        Value::Integer(number) => number.to_string(),
-        Value::Float(number) => number.to_string(),
-        Value::Date(date) => date.clone(),
-        Value::List(items) => {
-            let items: Vec<_> = items.iter().map(|item| written(item, hidden)).collect();
-            format!("[{}]", items.join(", "))
-        }
-        Value::Table(entries) => {
-            // The names of variables, files and entries are no secrets.
-            let entries: Vec<_> = entries
-                .iter()
-                .map(|(name, node)| format!("{} = {}", join("", name), written(node, name == "password")))
-                .collect();
-            format!("{{ {} }}", entries.join(", "))
-        }
-    }
-}
-
-/// The lines as JSON: `[{"key", "value", "origin"}]`.
+/// The lines as JSON: `[{"key", "value", "origin"}]`, with `enforced_by`, `instead_of` and `about` where they apply.
 pub fn as_json(lines: &[Line]) -> Json {
-    lines.iter().map(|line| json!({ "key": line.key, "value": line.value, "origin": line.origin })).collect()
+    let entry = |line: &Line| {
+        let mut entry = json!({ "key": line.key, "value": line.value, "origin": line.origin });
+        if let Some((by, instead)) = &line.enforced {
+            entry["enforced_by"] = json!(by);
+            entry["instead_of"] = json!(instead);
+        }
+        if let Some(about) = &line.about {
+            entry["about"] = json!(about);
+        }
+        entry
+    };
+    lines.iter().map(entry).collect()
 }

@@ -1,69 +1,36 @@
-//! Which files make up a profile: layers of the same name, and what each extends.
+//! The files of a profile: the layers of its name, and what each extends.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::built_in::BUILT_IN;
 use super::diagnostic::{Diagnostic, Faults};
 use super::document::Document;
 use super::inherited::Inherited;
 use super::schema::guess;
 use super::tree::{self, Node, Value};
+use super::variables;
 
-/// Embeds the files of these names.
-macro_rules! built_in {
-    ($($name:literal),* $(,)?) => {
-        [$(($name, include_str!(concat!("../../profiles/", $name, ".toml")))),*]
-    };
-}
-
-/// The profiles that come with the program, by name.
-pub(super) const BUILT_IN: [(&str, &str); 27] = built_in![
-    "axiom",
-    "bedrock",
-    "betterstack",
-    "clickstack",
-    "datadog",
-    "dynatrace",
-    "elastic",
-    "foundry",
-    "grafana-cloud",
-    "honeycomb",
-    "langfuse",
-    "litellm",
-    "litellm-bedrock",
-    "litellm-vertex",
-    "local",
-    "loki",
-    "newrelic",
-    "openobserve",
-    "otelcol",
-    "otlp",
-    "prometheus",
-    "signoz",
-    "signoz-selfhosted",
-    "splunk",
-    "uptrace",
-    "vertex",
-    "victoriametrics",
-];
-
-/// How large a profile's file may be, in bytes.
+/// The maximum size of a profile's file, in bytes.
 const MAXIMUM_SIZE: u64 = 256 * 1024;
 
-/// The number of the user's layer among the documents of a name.
+/// The index of the built-in layer among the documents of a name.
+const BUILT_IN_LEVEL: usize = 0;
+
+/// The index of the user's layer.
 const USER_LEVEL: usize = 2;
 
-/// How long a chain of `extends` may be.
+/// The maximum length of a chain of `extends`.
 const MAXIMUM_DEPTH: usize = 32;
 
-/// The layers that have profiles by name, the lowest first.
+/// The layers that contain profiles by name, lowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layer {
     /// Embedded in the program.
     BuiltIn,
-    /// Made of what was set up for Claude Code.
+    /// Derived from telemetry that is configured for Claude Code.
     Found,
     /// The machine's.
     System,
@@ -72,7 +39,7 @@ pub enum Layer {
 }
 
 impl Layer {
-    /// What a table calls it.
+    /// Its name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::BuiltIn => "built-in",
@@ -83,14 +50,14 @@ impl Layer {
     }
 }
 
-/// Where the profiles of a layer are.
+/// The directories of the layers.
 #[derive(Clone, Copy, Debug)]
 pub struct Directories<'a> {
     /// The machine's profiles.
     pub system: &'a Path,
     /// The user's profiles.
     pub user: &'a Path,
-    /// What was set up for Claude Code: a profile below all files of its name.
+    /// Telemetry configured for Claude Code: a layer below all files of its name.
     pub inherited: Option<&'a Inherited>,
 }
 
@@ -102,8 +69,17 @@ impl Directories<'_> {
         let found = self.inherited.filter(|inherited| inherited.is_profile());
         let found = found.map(|_| (super::INHERITED.to_owned(), Layer::Found));
         let all = built_in.chain(found).chain(of(self.system, Layer::System)).chain(of(self.user, Layer::User));
-        // A map keeps the last of each name: the highest layer.
+        // The map keeps the last of each name, which is the highest layer.
         all.collect::<std::collections::BTreeMap<_, _>>().into_iter().collect()
+    }
+
+    /// A profile's texts as returned by `read`, even if they are invalid.
+    pub(super) fn texts(self, name: &str, read: impl Fn(&Path) -> Option<String>) -> Vec<String> {
+        if super::check_name(name).is_err() {
+            return Vec::new();
+        }
+        let built_in = BUILT_IN.iter().filter(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned());
+        built_in.chain([self.system, self.user].iter().filter_map(|directory| read(&path(name, directory)))).collect()
     }
 
     /// A profile's documents, lowest layer first.
@@ -122,23 +98,28 @@ fn names(directory: &Path) -> Vec<String> {
     names.filter(|name| super::check_name(name).is_ok()).collect()
 }
 
-/// Everything written under a name, merged: the layers of that name, and below each what it extends.
-pub(super) fn load(name: &str, directories: Directories<'_>) -> Result<Node, Faults> {
+/// Everything written under a name, merged: its layers, and below each what it extends.
+pub(crate) fn load(name: &str, directories: Directories<'_>) -> Result<Node, Faults> {
     Loader { directories, chain: Vec::new() }.named(name, usize::MAX)
 }
 
-/// A document that has no name of its own, laid over what it extends.
-pub(super) fn flatten(node: Node, directories: Directories<'_>) -> Result<Node, Faults> {
+/// A document without a name of its own, layered on what it extends.
+pub(crate) fn flatten(node: Node, directories: Directories<'_>) -> Result<Node, Faults> {
     Loader { directories, chain: Vec::new() }.flatten(node, "", usize::MAX)
 }
 
-/// A document as the user's layer of a name: laid over what it extends, and over the layers below.
-pub(super) fn as_own(name: &str, node: Node, directories: Directories<'_>) -> Result<Node, Faults> {
+/// A document as the user's layer of a name, layered on what it extends and on the lower layers.
+pub(crate) fn as_own(name: &str, node: Node, directories: Directories<'_>) -> Result<Node, Faults> {
     let level = USER_LEVEL;
     let mut loader = Loader { directories, chain: Vec::new() };
     let lower = loader.layers_below(name, level)?;
     let flat = loader.flatten(node, name, level)?;
-    Ok(over(lower, flat))
+    over(lower, flat)
+}
+
+/// Everything below the user's layer of a name, if there is anything.
+pub(crate) fn below_own(name: &str, directories: Directories<'_>) -> Result<Option<Node>, Faults> {
+    Loader { directories, chain: Vec::new() }.layers_below(name, USER_LEVEL)
 }
 
 struct Loader<'a> {
@@ -148,10 +129,10 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    /// The layers below number `below` of a name. A profile that extends its own name means these.
+    /// The layers of a name below index `below`. A profile that extends its own name means these.
     fn named(&mut self, name: &str, below: usize) -> Result<Node, Faults> {
         super::check_name(name)
-            .map_err(|reason| Diagnostic::nowhere(format!("`{name}` is no profile's name: {reason}")))?;
+            .map_err(|reason| Diagnostic::nowhere(format!("`{name}` is not a valid profile name: {reason}")))?;
         self.layers_below(name, below)?.ok_or_else(|| unknown(name, self.directories).into())
     }
 
@@ -161,14 +142,15 @@ impl Loader<'_> {
         for (level, document) in self.directories.layers(name)?.into_iter().enumerate() {
             let Some(document) = document.filter(|_| level < below) else { continue };
             let flat = self.flatten(tree::parse(&document)?, name, level)?;
-            merged = Some(over(merged, flat));
+            merged = Some(over(merged, flat)?);
         }
         Ok(merged)
     }
 
-    /// A document laid over what it extends.
+    /// A document layered on what it extends.
     fn flatten(&mut self, node: Node, name: &str, level: usize) -> Result<Node, Faults> {
         let mut merged: Option<Node> = None;
+        let mut loaded: Vec<Node> = Vec::new();
         for (parent, place) in parents(&node)? {
             if let Some(start) = self.chain.iter().position(|seen| *seen == parent && parent != name) {
                 let circle = self.chain[start..].iter().map(String::as_str);
@@ -180,22 +162,36 @@ impl Loader<'_> {
             }
             self.chain.push(name.to_owned());
             let below = if parent == name { level } else { usize::MAX };
-            let loaded = self.named(&parent, below).map_err(|faults| located(faults, place));
+            let next = self.named(&parent, below).map_err(|faults| located(faults, place));
             self.chain.pop();
-            merged = Some(over(merged, loaded?));
+            let next = next?;
+            let clashes: Vec<_> = loaded.iter().flat_map(|one| variables::clashes(one, &next, &node, place)).collect();
+            if !clashes.is_empty() {
+                return Err(Faults(clashes));
+            }
+            merged = Some(over(merged, next.clone())?);
+            loaded.push(next);
         }
-        Ok(over(merged, node))
+        let shipped = (level == BUILT_IN_LEVEL).then_some(name);
+        over(merged, variables::declare(node, shipped))
     }
 }
 
-fn over(lower: Option<Node>, upper: Node) -> Node {
+/// Layers a tree on another one, whose variables it may refer to.
+fn over(lower: Option<Node>, upper: Node) -> Result<Node, Faults> {
     match lower {
-        Some(lower) => tree::merge(lower, upper),
-        None => upper,
+        Some(lower) => merged(lower, upper),
+        None => Ok(upper),
     }
 }
 
-/// Gives a fault that has no place (an unknown name) the place that named it.
+/// The same if the lower tree exists.
+pub(crate) fn merged(lower: Node, upper: Node) -> Result<Node, Faults> {
+    let upper = variables::fitted(&lower, upper)?;
+    Ok(tree::merge(lower, upper))
+}
+
+/// Gives a fault without a place (an unknown name) the place of the reference.
 fn located(mut faults: Faults, place: &Node) -> Faults {
     for fault in &mut faults.0 {
         fault.origin.get_or_insert_with(|| place.origin.clone());
@@ -214,8 +210,8 @@ fn parents(node: &Node) -> Result<Vec<(String, &Node)>, Faults> {
     }
 }
 
-/// A file's text; nothing where there is no file.
-pub(super) fn document(path: &Path) -> Result<Option<Arc<Document>>, Faults> {
+/// A file's text, or `None` if there is no file.
+pub(crate) fn document(path: &Path) -> Result<Option<Arc<Document>>, Faults> {
     let text =
         read(path).map_err(|reason| Diagnostic::nowhere(format!("cannot read `{}`: {reason}", path.display())))?;
     Ok(text.map(|text| Arc::new(Document { label: path.display().to_string(), text })))
@@ -228,7 +224,7 @@ fn read(path: &Path) -> Result<Option<String>, String> {
         Err(error) => return Err(error.to_string()),
     };
     if !file.metadata().map_err(|error| error.to_string())?.is_file() {
-        return Err("it is no regular file".to_owned());
+        return Err("it is not a regular file".to_owned());
     }
     let mut bytes = Vec::new();
     file.take(MAXIMUM_SIZE + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
@@ -241,7 +237,7 @@ fn read(path: &Path) -> Result<Option<String>, String> {
     })
 }
 
-/// The file that is a user's profile of that name.
+/// The path of the user's profile of that name.
 fn path(name: &str, directory: &Path) -> PathBuf {
     directory.join(format!("{name}.toml"))
 }

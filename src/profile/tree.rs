@@ -1,4 +1,4 @@
-//! What was written: a tree of values that each remember where they stand, and how layers of it merge.
+//! Trees of values that remember their places, and how layers of trees merge.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,22 +11,22 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Faults};
 use super::document::{Document, Origin};
-use crate::hidden::Hidden;
+use crate::system::hidden::Hidden;
 
-/// A value, and where it stands.
+/// A value with its place.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// The value.
     pub value: Value,
-    /// Where the value stands.
+    /// The place of the value.
     pub origin: Origin,
-    /// Where its key stands; the value's own place for the root and for items of a list.
+    /// The place of its key. For the root and for list items, the place of the value.
     pub key: Origin,
 }
 
-/// A value of TOML, as far as profiles use it.
+/// A TOML value, as far as profiles use it.
 #[derive(Clone)]
-pub(super) enum Value {
+pub(crate) enum Value {
     /// A table, by key.
     Table(BTreeMap<String, Node>),
     /// A list.
@@ -35,15 +35,15 @@ pub(super) enum Value {
     Text(String),
     /// `true` or `false`.
     Bool(bool),
-    /// A whole number, which only another program's settings take.
+    /// An integer, which only other programs' settings use.
     Integer(i64),
-    /// A number, likewise.
+    /// A float, likewise.
     Float(f64),
-    /// A date or a time, which no key takes: as it was written.
+    /// A date or time as written. No key accepts one.
     Date(String),
 }
 
-/// Shows no text: people do write keys there.
+/// Does not show the text, which may contain keys.
 impl fmt::Debug for Value {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -58,34 +58,34 @@ impl fmt::Debug for Value {
 }
 
 /// The entries of a table.
-pub(super) type Entries = BTreeMap<String, Node>;
+pub(crate) type Entries = BTreeMap<String, Node>;
 
 impl Node {
     /// The node's entries, if it is a table.
-    pub(super) fn entries(&self) -> Option<&Entries> {
+    pub(crate) fn entries(&self) -> Option<&Entries> {
         if let Value::Table(entries) = &self.value { Some(entries) } else { None }
     }
 
-    /// What stands under a key, if the node is a table that has it.
-    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+    /// The value of a key, if the node is a table that has it.
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         self.entries()?.get(key)
     }
 
-    /// The node's text, if it is one.
-    pub(super) fn text(&self) -> Option<&str> {
+    /// The node's text, if it is a string.
+    pub(crate) fn text(&self) -> Option<&str> {
         if let Value::Text(text) = &self.value { Some(text) } else { None }
     }
 
-    /// The strings of a list, or the one string that stands in place of a list of one.
-    pub(super) fn texts(&self) -> impl Iterator<Item = (&str, &Self)> {
+    /// The strings of a list, or a single string as a list of one.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (&str, &Self)> {
         let items = if let Value::List(items) = &self.value { items.as_slice() } else { std::slice::from_ref(self) };
         items.iter().filter_map(|item| Some((item.text()?, item)))
     }
 }
 
 impl Value {
-    /// What a message calls a value of this type.
-    pub(super) fn kind(&self) -> &'static str {
+    /// The name of the type in messages.
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Table(_) => "a table",
             Self::List(_) => "a list",
@@ -98,8 +98,8 @@ impl Value {
     }
 }
 
-/// Reads a document. All faults of its syntax come at once.
-pub(super) fn parse(document: &Arc<Document>) -> Result<Node, Faults> {
+/// Parses a document. Reports all syntax errors at once.
+pub(crate) fn parse(document: &Arc<Document>) -> Result<Node, Faults> {
     let (root, errors) = DeTable::parse_recoverable(&document.text);
     let mut reader = Reader { document, faults: Vec::new() };
     if !errors.is_empty() {
@@ -162,19 +162,19 @@ impl Reader<'_> {
     }
 }
 
-/// The TOML of a header that is written twice is right, for its names differ in case: which is meant, nobody knows.
+/// The TOML is valid if a header is written twice in different case, but it is unclear which one is meant.
 fn twice(name: &str, one: &Node, other: &Node) -> Diagnostic {
     let second = if one.key.span.start < other.key.span.start { other } else { one };
-    Diagnostic::at(&second.key, format!("header `{name}` stands there twice: header names ignore case")).secret()
+    Diagnostic::at(&second.key, format!("header `{name}` is set twice: header names ignore case")).secret()
 }
 
-/// Lays `upper` over `lower`: what `upper` unsets goes first, then tables merge key by key, and everything else is
-/// replaced whole.
+/// Layers `upper` on `lower`. What `upper` unsets is removed first, then tables merge key by key, and other values are
+/// replaced.
 ///
-/// A value of `[vars]`, `[team]`, `[resource]`, `[env]` or a header is one value even where it is written as a table,
-/// for a key of one source says nothing beside a key of another. What each layer unsets is kept, because the result may
-/// be laid over further layers, which hold it too.
-pub(super) fn merge(mut lower: Node, mut upper: Node) -> Node {
+/// A value of `[vars]`, `[team]`, `[resource]`, `[env]` or a header is one value even if it is written as a table,
+/// because the keys of different sources do not combine. What each layer unsets is kept, because the result may be
+/// layered on further layers.
+pub(crate) fn merge(mut lower: Node, mut upper: Node) -> Node {
     for (path, _) in upper.get("unset").into_iter().flat_map(Node::texts).filter(|(path, _)| *path != "unset") {
         remove(&mut lower, path);
     }
@@ -184,14 +184,14 @@ pub(super) fn merge(mut lower: Node, mut upper: Node) -> Node {
     merge_at(lower, upper, Path::Root)
 }
 
-/// What a layer unsets.
+/// The `unset` list of a layer.
 fn unset(node: &mut Node) -> Option<&mut Value> {
     let Value::Table(entries) = &mut node.value else { return None };
     entries.get_mut("unset").map(|unset| &mut unset.value)
 }
 
-/// Takes out what a dotted path names. Keys may hold dots themselves, so that every way to read the path is tried.
-pub(super) fn remove(node: &mut Node, path: &str) {
+/// Removes the value at a dotted path. Keys may contain dots, so every reading of the path is tried.
+pub(crate) fn remove(node: &mut Node, path: &str) {
     remove_at(node, path, Path::Root);
 }
 
@@ -205,8 +205,8 @@ fn remove_at(node: &mut Node, path: &str, at: Path) {
     }
 }
 
-/// Puts what a dotted path names in `from` at the same place in `onto`; gives what it has put there.
-pub(super) fn graft<'a>(onto: &mut Node, from: &'a Node, path: &str) -> Vec<&'a Node> {
+/// Copies the value at a dotted path of `from` to the same path of `onto`, and returns what was copied.
+pub(crate) fn graft<'a>(onto: &mut Node, from: &'a Node, path: &str) -> Vec<&'a Node> {
     let mut grafted = Vec::new();
     graft_at(onto, from, path, Path::Root, &mut grafted);
     grafted
@@ -230,8 +230,8 @@ fn graft_at<'a>(onto: &mut Node, from: &'a Node, path: &str, at: Path, grafted: 
     }
 }
 
-/// What a dotted path names. Keys may hold dots themselves.
-pub(super) fn find<'a>(node: &'a Node, path: &str) -> Option<&'a Node> {
+/// The value at a dotted path. Keys may contain dots.
+pub(crate) fn find<'a>(node: &'a Node, path: &str) -> Option<&'a Node> {
     find_at(node, path, Path::Root)
 }
 
@@ -241,7 +241,7 @@ fn find_at<'a>(node: &'a Node, path: &str, at: Path) -> Option<&'a Node> {
     entries.get(at.canonical(path).as_ref()).or_else(below)
 }
 
-/// Whether a dotted path names something.
+/// Whether there is a value at a dotted path.
 fn holds(node: &Node, path: &str, at: Path) -> bool {
     let entries = node.entries();
     entries.is_some_and(|entries| entries.contains_key(at.canonical(path).as_ref()))
@@ -269,7 +269,7 @@ fn merge_at(lower: Node, upper: Node, path: Path) -> Node {
     Node { value, origin, key }
 }
 
-/// As much of a key's path as merging depends on.
+/// The part of a key's path that merging depends on.
 #[derive(Clone, Copy, PartialEq)]
 enum Path {
     Root,
@@ -279,7 +279,7 @@ enum Path {
     Headers,
     /// A table whose entries are values.
     Values,
-    /// Replaced whole.
+    /// A value, which is replaced as a whole.
     Value,
     /// Any other table.
     Table,
@@ -297,12 +297,12 @@ impl Path {
         }
     }
 
-    /// A key as it is compared.
+    /// The form of a key that is compared.
     fn canonical(self, key: &str) -> Cow<'_, str> {
         if self == Self::Headers { key.to_ascii_lowercase().into() } else { key.into() }
     }
 
-    /// What a dotted path goes on with behind a key.
+    /// The rest of a dotted path after a key.
     fn rest<'a>(self, path: &'a str, key: &str) -> Option<&'a str> {
         let (start, rest) = path.split_at_checked(key.len())?;
         (self.canonical(start) == key).then(|| rest.strip_prefix('.'))?

@@ -1,17 +1,30 @@
-//! The store: one `SQLite` file that all collectors of a user share, and the thread of each that writes to it.
+//! The store: one `SQLite` file that all collectors of a user share, and the thread in each collector that writes to
+//! it.
 //!
-//! A batch, its deliveries and its ledger rows commit together. What was acknowledged is on disk: WAL with
-//! `synchronous=FULL` syncs at every commit, and a commit carries all that waits for one.
+//! It holds the data about the logs in the [`spool`](crate::spool) that is not in the logs: sessions, the progress of
+//! each destination, batches that have left the order, totals, and counts. An acknowledgement never waits for the
+//! store. WAL with `synchronous=FULL` syncs at every commit, and one commit carries all waiting writes.
 
+pub mod backlog;
 pub mod backoff;
-pub mod batches;
-pub mod dead;
+mod brief;
+mod columns;
+pub mod counters;
+pub mod counts;
+pub mod cursors;
+pub mod damage;
 pub mod deliveries;
-pub mod ledger;
-pub mod outcomes;
+pub mod failure;
+mod file;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod intake;
+pub mod recipient;
+pub mod retention;
 pub mod sessions;
-pub mod tally;
+pub mod set_aside;
 pub mod totals;
+pub mod waiting;
 mod writer;
 
 use std::fs::OpenOptions;
@@ -19,25 +32,29 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use crate::spool::Disk;
+
+pub use brief::{write_soon, write_unsynced};
+pub use file::check;
 pub use writer::{Store, StoreError};
 
-/// How long a read waits for another process's checkpoint. Writers queue on a lock of their own and do not meet it.
+/// How long a read waits for another process's checkpoint. Writers queue on their own lock, and are not affected.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// `SQLite`'s number for a database that gives pages back when it is told to.
+/// `SQLite`'s number for a database that gives pages back on request.
 const INCREMENTAL: i64 = 2;
 
-/// How large the log grows before it is written back into the database, and how much of its file is kept to be written
-/// over, in bytes: a sync of what does not grow spares the file system an entry in its own log.
+/// How large the log grows before it is written back into the database, and how much of its file is kept to be
+/// overwritten, in bytes. If a file does not grow, its sync needs no entry in the file system's own log.
 const LOG: i64 = 16 << 20;
 
-/// The page cache, in KiB: what a group of usual exports changes fits, or else pages are written and read again within
-/// one commit.
+/// The page cache, in KiB. The pages that a group of usual exports changes fit into it; otherwise pages would be
+/// written and read again within one commit.
 const CACHE: i64 = 1024;
 
-/// How many prepared statements are kept: all that a session's collector needs again and again.
+/// How many prepared statements are kept: all that a session's collector uses repeatedly.
 const STATEMENTS: usize = 64;
 
 /// Opens the store, creating what is missing.
@@ -52,64 +69,112 @@ pub fn open(path: &Path) -> rusqlite::Result<Connection> {
         return Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(error.to_string())));
     }
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    // Said again, it would be written again.
+    // Setting it again would write it again.
     if connection.pragma_query_value(None, "auto_vacuum", |row| row.get::<_, i64>(0))? != INCREMENTAL {
         connection.pragma_update(None, "auto_vacuum", INCREMENTAL)?;
     }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // Checkpoints come between commits, see `writer`, never within one that somebody waits for.
+    // Checkpoints run between commits (see `writer`), never within a commit that a caller waits for.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "journal_size_limit", LOG)?;
     connection.pragma_update(None, "cache_size", -CACHE)?;
-    // What a statement needs for a while stays in memory: a file of its own would be outside of our directory.
+    // A statement's temporary data stays in memory: a temporary file would be outside our directory.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     Ok(connection)
 }
 
-/// Adds a table, with what goes with it.
+/// Adds tables and everything that belongs to them.
 type Step = fn(&Connection) -> rusqlite::Result<()>;
 
-/// What each minor version adds to the one before it. Older programs go on for days beside newer ones, so a step only
-/// adds, and what it adds may be empty, or stay as it is, as far as an older program is concerned.
-const STEPS: [&[Step]; 4] = [
-    &[sessions::create, batches::create, ledger::create],
-    &[backoff::create, tally::create],
-    &[outcomes::create],
-    &[totals::create],
-];
+/// The content of a database, and its name.
+#[derive(Clone, Copy, Debug)]
+pub struct Schema {
+    /// The name for people.
+    pub name: &'static str,
+    /// The tables that each minor version adds to the one before it. Older programs run beside newer ones for days. A
+    /// step therefore only adds, and an older program may leave the additions empty or unchanged.
+    pub steps: &'static [Step],
+    /// Tables that are derived from the others, and not carried over from a damaged database.
+    pub caches: &'static [&'static str],
+    /// Repairs a database that was made from a damaged one: it may lack rows that others refer to. Receives the
+    /// location of the logs of sessions, and whether everything could be read.
+    pub settle: Settle,
+}
 
-/// Creates the tables that a store lacks; called inside a write transaction. A store that a newer program has added to
-/// is left as it is.
-fn create(connection: &Connection) -> rusqlite::Result<()> {
+/// Makes rows that were carried over consistent.
+type Settle = fn(&Connection, &Path, bool) -> rusqlite::Result<()>;
+
+/// The content of the store.
+pub const STORE: Schema = Schema { name: "store", steps: &[create_all], caches: &[], settle };
+
+fn create_all(connection: &Connection) -> rusqlite::Result<()> {
+    let all = [sessions::create, cursors::create, set_aside::create, backoff::create, counters::create, totals::create];
+    all.iter().try_for_each(|create| create(connection))
+}
+
+/// Rows that were carried over must not refer to missing ones, and no reader may be at a position that its log never
+/// had.
+fn settle(connection: &Connection, spool: &Path, _: bool) -> rusqlite::Result<()> {
+    let disk = Disk::new(spool);
+    cursors::settle(connection, &disk)?;
+    sessions::settle(connection, &disk)?;
+    totals::settle(connection)
+}
+
+/// Creates the tables that a database lacks; called inside a write transaction. A database that a newer program has
+/// extended is left as it is.
+fn create(connection: &Connection, schema: Schema) -> rusqlite::Result<()> {
     let version = version(connection)?;
-    for step in STEPS.iter().skip(version).flat_map(|step| step.iter()) {
+    for step in schema.steps.iter().skip(version) {
         step(connection)?;
     }
-    if version < STEPS.len() {
-        connection.pragma_update(None, "user_version", STEPS.len().cast_signed())?;
+    if version < schema.steps.len() {
+        connection.pragma_update(None, "user_version", schema.steps.len().cast_signed())?;
     }
     Ok(())
 }
 
-/// How many of the steps were taken.
+/// A disk error on a log, as a database error: either makes the piece of work fail.
+pub(crate) fn disk_error(error: std::io::Error) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(Box::new(error))
+}
+
+/// The number of steps that were applied.
 fn version(connection: &Connection) -> rusqlite::Result<usize> {
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     Ok(usize::try_from(version).unwrap_or(0))
 }
 
-/// Whether there is a table of that name: not in a store that no newer program has opened to write yet.
-fn has_table(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
-    connection.prepare_cached("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1")?.exists([name])
+/// Opens the store for reading; `None` if there is none yet.
+pub fn open_to_read(path: &Path) -> rusqlite::Result<Option<Connection>> {
+    open_to_read_within(path, BUSY_TIMEOUT)
 }
 
-/// Opens the store to read from; `None` where there is none yet.
-pub fn open_to_read(path: &Path) -> rusqlite::Result<Option<Connection>> {
+/// The same for a reader that waits for another process only so long.
+pub fn open_to_read_within(path: &Path, patience: Duration) -> rusqlite::Result<Option<Connection>> {
     if !path.exists() {
         return Ok(None);
     }
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    Ok((version(&connection)? > 0).then_some(connection))
+    connection.busy_timeout(patience)?;
+    let version = match version(&connection) {
+        // A process was killed before it switched the write-ahead log on, and only a writer can roll its transaction
+        // back.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ReadOnly) => {
+            self::version(&connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?)?;
+            self::version(&connection)?
+        }
+        version => version?,
+    };
+    Ok((version > 0).then_some(connection))
+}
+
+/// An empty store, for reading logs before one exists.
+pub fn empty() -> rusqlite::Result<Connection> {
+    let connection = Connection::open_in_memory()?;
+    create(&connection, STORE)?;
+    Ok(connection)
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
@@ -120,68 +185,36 @@ fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
 }
 
 #[cfg(test)]
-mod crash_tests;
-#[cfg(test)]
 mod tests {
     use super::*;
-    use crate::otlp::Signal;
-    use crate::store::batches::Recipient;
-    use crate::store::deliveries::{Which, next};
-
-    /// The schema as the first version made it.
-    fn old(path: &Path) -> Connection {
-        let connection = open(path).unwrap();
-        STEPS[0].iter().for_each(|step| step(&connection).unwrap());
-        connection.pragma_update(None, "user_version", 1).unwrap();
-        connection
-    }
-
-    fn recipient() -> [Recipient; 1] {
-        [Recipient { session: "s".to_owned(), destination: "d".to_owned(), fingerprint: vec![1] }]
-    }
-
-    /// Keeps a batch as the first version did.
-    fn keep(connection: &Connection) {
-        connection
-            .execute_batch(
-                "INSERT INTO batch (session, signal, received_at, size, body) VALUES ('s', 'logs', 7, 1, x'00');
-                 INSERT INTO delivery (session, destination, fingerprint, turn, batch)
-                 SELECT 's', 'd', x'01', max(id), max(id) FROM batch;",
-            )
-            .unwrap();
-    }
 
     #[test]
-    fn a_newer_program_adds_to_an_older_store_and_the_older_one_goes_on() {
+    fn an_older_program_does_not_change_a_newer_store() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("store-1.db");
-        let older = old(&path);
-        keep(&older);
-        assert!(backoff::all(&open_to_read(&path).unwrap().unwrap()).unwrap().is_empty(), "it may be looked at first");
-
-        let newer = open(&path).unwrap();
-        for _ in 0..2 {
-            create(&newer).unwrap();
-        }
-        assert_eq!(version(&newer).unwrap(), STEPS.len());
-        keep(&older);
-        let found = next(&newer, &recipient(), Which::in_turn(1000, 10)).unwrap().unwrap();
-        assert_eq!(found.parts.len(), 2);
-        batches::insert(&newer, Signal::Logs, &[], 8, &recipient()).unwrap();
-        let waits: i64 = older.query_row("SELECT count(*) FROM delivery", [], |row| row.get(0)).unwrap();
-        assert_eq!(waits, 3);
-    }
-
-    #[test]
-    fn an_older_program_leaves_a_newer_store_as_it_is() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("store-1.db");
+        let path = directory.path().join("store-2.db");
         let store = open(&path).unwrap();
-        create(&store).unwrap();
-        store.pragma_update(None, "user_version", STEPS.len().cast_signed() + 1).unwrap();
-        create(&store).unwrap();
-        assert_eq!(version(&store).unwrap(), STEPS.len() + 1);
-        batches::insert(&store, Signal::Logs, &[], 8, &recipient()).unwrap();
+        create(&store, STORE).unwrap();
+        let newer = STORE.steps.len() + 1;
+        store.pragma_update(None, "user_version", newer.cast_signed()).unwrap();
+        create(&store, STORE).unwrap();
+        assert_eq!(version(&store).unwrap(), newer);
         assert!(open_to_read(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_store_with_an_interrupted_commit_can_be_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, cut_short) = (directory.path().join("store-2.db"), directory.path().join("copy.db"));
+        let store = Connection::open(&path).unwrap();
+        create(&store, STORE).unwrap();
+        // Larger than the cache, so that a part of it is in the file.
+        let begun = "PRAGMA cache_size = 1; BEGIN; CREATE TABLE blob (bytes BLOB); INSERT INTO blob VALUES (zeroblob(1000000));";
+        store.execute_batch(begun).unwrap();
+        let beside = |path: &Path| path.with_file_name(format!("{}-journal", path.file_name().unwrap().display()));
+        std::fs::copy(&path, &cut_short).unwrap();
+        std::fs::copy(beside(&path), beside(&cut_short)).unwrap();
+        let read = open_to_read(&cut_short).unwrap().unwrap();
+        assert!(read.prepare("SELECT * FROM cursor").is_ok());
+        assert!(read.prepare("SELECT * FROM blob").is_err());
     }
 }

@@ -39,7 +39,7 @@ fn metric(data: Data) -> Metric {
     Metric { name: "work".to_owned(), data: Some(data), ..Metric::default() }
 }
 
-/// A request of one resource, one scope and these metrics.
+/// A request with one resource, one scope and these metrics.
 fn request(resource: Vec<KeyValue>, version: &str, metrics: Vec<Metric>) -> Vec<u8> {
     let scope = InstrumentationScope {
         name: "scope".to_owned(),
@@ -56,7 +56,7 @@ fn request(resource: Vec<KeyValue>, version: &str, metrics: Vec<Metric>) -> Vec<
     request
 }
 
-/// The totals that points of one metric become, without repeats as the store leaves them out.
+/// The totals of the points of one metric, without repeated points, as in the store.
 fn totals(requests: &[Vec<u8>]) -> Vec<Data> {
     let mut known = std::collections::BTreeSet::new();
     let mut totals: Vec<(Place, ResourceMetrics)> = Vec::new();
@@ -65,7 +65,7 @@ fn totals(requests: &[Vec<u8>]) -> Vec<Data> {
             continue;
         }
         if let Some((_, total)) = totals.iter_mut().find(|(place, _)| *place == delta.place) {
-            // What does not fit changes nothing.
+            // A point that does not fit changes nothing.
             let _ = add(total, &delta.series);
         } else if let Ok(total) = begin(&delta.series) {
             totals.push((delta.place, total));
@@ -78,7 +78,7 @@ fn totals(requests: &[Vec<u8>]) -> Vec<Data> {
     totals.into_iter().map(data).collect()
 }
 
-/// The one total of points that came one by one.
+/// The one total of points that were received one by one.
 fn total_of(is_monotonic: bool, points: &[NumberDataPoint]) -> Option<Value> {
     let requests: Vec<_> =
         points.iter().map(|point| request(vec![], "1", vec![metric(sum(is_monotonic, vec![point.clone()]))])).collect();
@@ -134,7 +134,7 @@ fn points_of_one_request_are_never_repeats() {
 }
 
 #[test]
-fn series_last_and_are_told_apart_by_what_identifies() {
+fn series_are_distinguished_by_identifying_attributes() {
     let base = || vec![text("service.name", "claude-code"), text("team.id", "platform")];
     let with = |key: &str, value: &str| [base(), vec![text(key, value)]].concat();
     let place_of = |resource: Vec<KeyValue>, version: &str, here: Installation| {
@@ -159,7 +159,7 @@ fn series_last_and_are_told_apart_by_what_identifies() {
 }
 
 #[test]
-fn what_is_no_delta_stays_byte_for_byte() {
+fn other_data_stays_byte_for_byte() {
     let mut cumulative = sum(true, vec![int([1, 2], 5)]);
     if let Data::Sum(sum) = &mut cumulative {
         sum.aggregation_temporality = AggregationTemporality::Cumulative.into();
@@ -200,7 +200,7 @@ fn only_histogram(requests: &[Vec<u8>]) -> HistogramDataPoint {
 }
 
 #[test]
-fn histograms_add_up_over_the_bounds_that_both_have() {
+fn histograms_add_up_over_common_bounds() {
     let first = histogram([1, 2], &[1.0, 2.0, 3.0], &[1, 2, 3, 4], 10.0);
     let same = only_histogram(&[first.clone(), histogram([2, 3], &[1.0, 2.0, 3.0], &[5, 6, 7, 8], 20.0)]);
     assert_eq!((same.count, same.sum, &same.bucket_counts[..]), (36, Some(30.0), &[6, 8, 10, 12][..]));
@@ -246,7 +246,7 @@ fn exponential_histograms_add_up_at_the_lower_scale() {
     assert_eq!(buckets(total), Some((0, vec![3, 17])));
     let total = only_exponential(&[exponential(2, 0, -3, &[1], 0), exponential(3, 0, 2, &[1], 0)]);
     assert_eq!(buckets(total), Some((-3, vec![1, 0, 0, 0, 0, 1])));
-    // So far apart that as many buckets as there may be hold both at a lower scale only.
+    // So far apart that the maximum number of buckets holds both only at a lower scale.
     let total = only_exponential(&[exponential(2, 0, -500, &[1], 0), exponential(3, 0, 500, &[1], 0)]);
     let span = total.positive.as_ref().unwrap().bucket_counts.len();
     assert!(total.scale == -3 && (100..=160).contains(&span), "{total:?}");
@@ -259,7 +259,7 @@ fn exponential_histograms_add_up_at_the_lower_scale() {
 }
 
 #[test]
-fn zeros_keep_what_they_are_zeros_of() {
+fn zeros_keep_the_form_of_their_series() {
     for (is_double, request) in [(false, int([1, 2], 5)), (true, number([1, 2], Value::AsDouble(5.0)))] {
         let request = request_of(request);
         let mut series = sift(&request, HERE).unwrap().deltas.remove(0).series;
@@ -275,7 +275,7 @@ fn request_of(point: NumberDataPoint) -> Vec<u8> {
 }
 
 #[test]
-fn a_snapshot_shares_what_series_share_and_stays_below_its_size() {
+fn a_snapshot_shares_resources_and_stays_below_its_size() {
     let metrics = |names: &[&str]| -> Vec<Metric> {
         let points = || vec![int([1, 2], 5)];
         names.iter().map(|name| Metric { name: (*name).to_owned(), ..metric(sum(true, points())) }).collect()
@@ -302,12 +302,12 @@ fn a_snapshot_shares_what_series_share_and_stays_below_its_size() {
 
 proptest! {
     #[test]
-    fn random_bytes_are_taken_apart_or_refused(bytes: Vec<u8>) {
+    fn random_bytes_are_parsed_or_rejected(bytes: Vec<u8>) {
         let _ = sift(&bytes, HERE);
     }
 
     #[test]
-    fn histograms_lose_nothing_whatever_their_bounds(
+    fn histograms_lose_nothing_for_any_bounds(
         points in prop::collection::vec((prop::collection::btree_set(0..9_u8, 0..6), any::<[u8; 7]>()), 1..6)
     ) {
         let mut expected = 0;
@@ -323,7 +323,7 @@ proptest! {
     }
 
     #[test]
-    fn exponential_histograms_lose_nothing_whatever_their_scales(
+    fn exponential_histograms_lose_nothing_for_any_scales(
         points in prop::collection::vec((-10..=20_i32, -900..900_i32, prop::collection::vec(0..9_u64, 0..200)), 1..5)
     ) {
         let points = (2_u64..).zip(&points).map(|(time, (scale, offset, counts))| {
@@ -331,7 +331,7 @@ proptest! {
         });
         let first = exponential(1, 0, 0, &[1], 0);
         let points: Vec<_> = std::iter::once(first).chain(points).collect();
-        // What lies where no double does is a mistake.
+        // A bucket outside the range of doubles is a mistake.
         let is_possible = |point: &&ExponentialHistogramDataPoint| {
             let buckets = point.positive.as_ref().unwrap();
             let factor = f64::from(point.scale).exp2();

@@ -1,4 +1,4 @@
-//! Exponential histograms: brought to a scale that both have, then added bucket by bucket.
+//! Exponential histograms. Both are brought to a common scale, and then added bucket by bucket.
 
 use std::cmp::Ordering;
 
@@ -6,13 +6,13 @@ use opentelemetry_proto::tonic::metrics::v1::ExponentialHistogramDataPoint as Po
 use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
 
 use super::histogram::extremes;
-use super::merge::{NO_RECORDED_VALUE, Unfit};
+use super::point::{NO_RECORDED_VALUE, Unfit};
 
-/// The most buckets of a side: as many as an SDK keeps by default (SDK specification, *Base2 Exponential Bucket
-/// Histogram Aggregation*, `MaxSize`).
+/// The maximum number of buckets on a side, the default of SDKs (SDK specification, *Base2 Exponential Bucket Histogram
+/// Aggregation*, `MaxSize`).
 const MOST: i64 = 160;
 
-/// The scales that buckets may have: beyond these all numbers are in one, or none are apart.
+/// The allowed scales of buckets. Beyond these, one bucket holds all numbers, or buckets are indistinguishable.
 const SCALES: std::ops::RangeInclusive<i32> = -10..=20;
 
 pub(super) fn zero(point: &mut Point) {
@@ -39,7 +39,7 @@ pub(super) fn add(to: &mut Point, mut point: Point) -> Result<(), Unfit> {
     scale_down(to, scale);
     scale_down(&mut point, scale);
     same_zero(to, &mut point);
-    // As far down as both sides take to fit: what one needs, both have.
+    // Lowers the scale until both sides fit. Both sides always have the same scale.
     while [(&to.positive, &point.positive), (&to.negative, &point.negative)].iter().any(|(one, other)| {
         let (low, high) = span(one.as_ref(), other.as_ref());
         high - low > MOST && to.scale > *SCALES.start()
@@ -60,7 +60,7 @@ fn sides(point: &mut Point) -> impl Iterator<Item = &mut Buckets> {
     point.positive.iter_mut().chain(&mut point.negative)
 }
 
-/// All that is counted is in some bucket, and buckets are as many as anybody may mean.
+/// Checks that every counted value is in a bucket, and that the number of buckets is plausible.
 fn check(point: &Point) -> Result<(), Unfit> {
     if point.sum.is_some_and(|sum| !sum.is_finite()) || !point.zero_threshold.is_finite() {
         return Err(Unfit::NotFinite);
@@ -77,8 +77,8 @@ fn check(point: &Point) -> Result<(), Unfit> {
     if is_good && point.zero_threshold >= 0.0 { Ok(()) } else { Err(Unfit::Buckets) }
 }
 
-/// Whether all that is counted lies where doubles do, from 2 to the power of -1074 to that of 1024: what does not is a
-/// mistake, and might be so far from all else that no number of buckets holds both.
+/// Whether all counted values are in the range of doubles, from 2 to the power of -1074 to 2 to the power of 1024. A
+/// value outside is a mistake, and could be so far from the others that no number of buckets holds both.
 fn are_doubles(point: &Point) -> bool {
     let scaled = |exponent: i64| match u32::try_from(point.scale) {
         Ok(scale) => exponent << scale,
@@ -89,8 +89,8 @@ fn are_doubles(point: &Point) -> bool {
     low >= lowest && high <= highest
 }
 
-/// Halves the scale's fineness until it is `scale`: two buckets become one (data model, *Exponential Scale*: index
-/// `i` at a scale is index `i >> 1` at the next lower one).
+/// Reduces the scale to `scale`. Each step joins two buckets into one (data model, *Exponential Scale*: index `i` at a
+/// scale is index `i >> 1` at the next lower one).
 fn scale_down(point: &mut Point, scale: i32) {
     let by = u32::try_from(point.scale - scale).unwrap_or(0).min(31);
     if by == 0 {
@@ -109,8 +109,8 @@ fn scale_down(point: &mut Point, scale: i32) {
     }
 }
 
-/// Gives both the larger zero threshold, up to the bound of a bucket that it falls into, and counts as zero what is
-/// below (data model, *Zero Count and Zero Threshold*). Both have the same scale.
+/// Gives both the larger zero threshold, raised to the bound of the bucket that it falls into. Values below it count as
+/// zero (data model, *Zero Count and Zero Threshold*). Both have the same scale.
 fn same_zero(one: &mut Point, other: &mut Point) {
     if one.zero_threshold.total_cmp(&other.zero_threshold) == Ordering::Equal {
         return;
@@ -143,7 +143,7 @@ fn bound(index: i32, scale: i32) -> f64 {
     (f64::from(index) * f64::from(-scale).exp2()).exp2()
 }
 
-/// From which bucket to before which there is anything in either.
+/// The range of indexes that covers the non-empty buckets of both. The end is exclusive.
 fn span(one: Option<&Buckets>, other: Option<&Buckets>) -> (i64, i64) {
     let ends = one.into_iter().chain(other).filter_map(|buckets| {
         let first = buckets.bucket_counts.iter().position(|count| *count > 0)?;
@@ -154,7 +154,7 @@ fn span(one: Option<&Buckets>, other: Option<&Buckets>) -> (i64, i64) {
     ends.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1))).unwrap_or((0, 0))
 }
 
-/// The buckets of both, of the same scale.
+/// The sums of the buckets, which have the same scale.
 fn join(one: Option<Buckets>, other: Option<Buckets>) -> Option<Buckets> {
     let (low, high) = span(one.as_ref(), other.as_ref());
     let mut counts = vec![0_u64; usize::try_from(high - low).unwrap_or(0)];

@@ -2,7 +2,7 @@
 
 use opentelemetry_proto::tonic::metrics::v1::HistogramDataPoint;
 
-use super::merge::{NO_RECORDED_VALUE, Unfit};
+use super::point::{NO_RECORDED_VALUE, Unfit};
 
 pub(super) fn zero(point: &mut HistogramDataPoint) {
     point.count = 0;
@@ -12,8 +12,8 @@ pub(super) fn zero(point: &mut HistogramDataPoint) {
     (point.min, point.max) = (None, None);
 }
 
-/// Adds a delta. Where the two have other bounds, those stay that both have: a bucket between two of them holds exactly
-/// what its parts held, so that nothing counted before is counted otherwise. In the end that is one bucket for all.
+/// Adds a delta. If the bounds differ, only the common ones are kept. A bucket between two of them holds exactly the
+/// values of the joined buckets, so earlier counts stay correct. In the extreme case one bucket remains.
 pub(super) fn add(to: &mut HistogramDataPoint, mut point: HistogramDataPoint) -> Result<(), Unfit> {
     if point.flags & NO_RECORDED_VALUE != 0 {
         return Err(Unfit::Empty);
@@ -21,7 +21,7 @@ pub(super) fn add(to: &mut HistogramDataPoint, mut point: HistogramDataPoint) ->
     check(&point)?;
     let count = to.count.checked_add(point.count).ok_or(Unfit::Buckets)?;
     let sum = match (to.sum, point.sum) {
-        // Without one of the two nobody knows the sum of all.
+        // If either sum is missing, the total sum is unknown.
         (Some(total), Some(delta)) => Some(total + delta),
         _ => None,
     };
@@ -36,11 +36,11 @@ pub(super) fn add(to: &mut HistogramDataPoint, mut point: HistogramDataPoint) ->
     }
     if to.bucket_counts.len() == point.bucket_counts.len() {
         for (total, delta) in to.bucket_counts.iter_mut().zip(&point.bucket_counts) {
-            // No more than `count`, which fits.
+            // At most `count`, which fits.
             *total = total.saturating_add(*delta);
         }
     } else {
-        // One of the two keeps no buckets at all.
+        // One of the two has no buckets.
         to.bucket_counts.clear();
         to.explicit_bounds.clear();
     }
@@ -49,7 +49,7 @@ pub(super) fn add(to: &mut HistogramDataPoint, mut point: HistogramDataPoint) ->
     Ok(())
 }
 
-/// The least and the greatest of both; unknown where one of the two does not say, unless the total is nothing yet.
+/// The minimum and the maximum of both. Unknown if either one is missing, unless the total is empty.
 pub(super) fn extremes(
     total: (Option<f64>, Option<f64>),
     delta: (Option<f64>, Option<f64>),
@@ -61,7 +61,8 @@ pub(super) fn extremes(
     (total.0.zip(delta.0).map(|(one, other)| one.min(other)), total.1.zip(delta.1).map(|(one, other)| one.max(other)))
 }
 
-/// `bucket_counts` is empty, or has one more than `explicit_bounds`, which grow, and adds up to `count`.
+/// Checks that `bucket_counts` is empty, or has one more element than `explicit_bounds`, which increase, and adds up to
+/// `count`.
 fn check(point: &HistogramDataPoint) -> Result<(), Unfit> {
     let HistogramDataPoint { bucket_counts: counts, explicit_bounds: bounds, .. } = point;
     if point.sum.is_some_and(|sum| !sum.is_finite()) {
@@ -74,7 +75,7 @@ fn check(point: &HistogramDataPoint) -> Result<(), Unfit> {
     if fits && grows && is_whole { Ok(()) } else { Err(Unfit::Buckets) }
 }
 
-/// Joins the buckets between two of these bounds, which are all among the point's own.
+/// Joins the buckets between two of these bounds, all of which are among the point's own bounds.
 fn coarsen(point: &mut HistogramDataPoint, bounds: &[f64]) {
     if point.bucket_counts.is_empty() {
         return;

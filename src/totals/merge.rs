@@ -1,45 +1,22 @@
-//! Adding a delta point to a running total (data model, *Temporality* and *Sums*, *Histogram*,
-//! *`ExponentialHistogram`*).
+//! Adds a delta point to a running total (data model, *Temporality* and *Sums*, *Histogram*, *`ExponentialHistogram`*).
 //!
-//! A gap between two deltas, or an overlap of two that are not the same, ends no series here: a series is that of all
-//! clients of an installation, whose intervals interleave, so that a misaligned start says nothing about a restart.
+//! A gap between two deltas, or an overlap of two different ones, does not end a series here. A series combines all
+//! clients of an installation, and their intervals interleave. A misaligned start therefore does not indicate a
+//! restart.
 
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, Metric, NumberDataPoint, ResourceMetrics};
-use thiserror::Error;
 
+use super::point::{NO_RECORDED_VALUE, Unfit};
 use super::{exponential, histogram};
 
-/// `DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK`: the point says that there is none.
-pub(super) const NO_RECORDED_VALUE: u32 = 1;
-
-/// Why a point adds nothing to a total.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Unfit {
-    /// It has no value, and says so or not.
-    #[error("it has no value")]
-    Empty,
-    /// It would make a total that counts up go down, which means a restart to whoever reads it.
-    #[error("it is negative in a sum that only grows")]
-    Negative,
-    /// It is infinite or no number, which the total would be for ever after.
-    #[error("it is no finite number")]
-    NotFinite,
-    /// Its buckets do not fit its bounds, or make no sense otherwise.
-    #[error("its buckets make no sense")]
-    Buckets,
-    /// The two are not of the same kind.
-    #[error("it is of another kind")]
-    Kind,
-}
-
-/// The one metric of a series.
+/// The only metric of a series.
 fn metric(series: &mut ResourceMetrics) -> Option<&mut Metric> {
     series.scope_metrics.first_mut()?.metrics.first_mut()
 }
 
-/// A total that begins with a delta.
+/// A total that starts with a delta.
 pub fn begin(delta: &ResourceMetrics) -> Result<ResourceMetrics, Unfit> {
     let mut total = delta.clone();
     zero(&mut total);
@@ -47,7 +24,7 @@ pub fn begin(delta: &ResourceMetrics) -> Result<ResourceMetrics, Unfit> {
     Ok(total)
 }
 
-/// Adds a delta to a total of the same series. What does not fit changes nothing.
+/// Adds a delta to a total of the same series. A delta that does not fit changes nothing.
 pub fn add(total: &mut ResourceMetrics, delta: &ResourceMetrics) -> Result<(), Unfit> {
     let mut delta = delta.clone();
     let (Some(total), Some(delta)) = (metric(total), metric(&mut delta)) else { return Err(Unfit::Kind) };
@@ -90,8 +67,8 @@ fn add_number(to: &mut NumberDataPoint, point: &NumberDataPoint, is_monotonic: b
         return Err(Unfit::Negative);
     }
     let sum = match (to.value, delta) {
-        // Beyond 64 bits it goes on as a double, less exact but never wrong: a total that stood still, or wrapped round,
-        // would be.
+        // Beyond 64 bits the total continues as a double, which is less exact but never wrong. A total that stopped or
+        // wrapped around would be wrong.
         (Some(Value::AsInt(total)), Value::AsInt(delta)) => match total.checked_add(delta) {
             Some(sum) => Value::AsInt(sum),
             None => Value::AsDouble(double(Value::AsInt(total)) + double(Value::AsInt(delta))),
@@ -114,7 +91,7 @@ fn double(value: Value) -> f64 {
     }
 }
 
-/// The same series with nothing counted yet.
+/// Resets a series to zero.
 pub fn zero(series: &mut ResourceMetrics) {
     match metric(series).and_then(|metric| metric.data.as_mut()) {
         Some(Data::Sum(sum)) => {
@@ -132,7 +109,7 @@ pub fn zero(series: &mut ResourceMetrics) {
     }
 }
 
-/// Calls `each` with the two times of every point, start first, and makes the metric a cumulative one.
+/// Calls `each` with the two times of every point, start first, and marks the metric as cumulative.
 fn times(series: &mut ResourceMetrics, each: impl Fn(&mut u64, &mut u64)) {
     let cumulative = AggregationTemporality::Cumulative as i32;
     match metric(series).and_then(|metric| metric.data.as_mut()) {
@@ -155,12 +132,12 @@ fn times(series: &mut ResourceMetrics, each: impl Fn(&mut u64, &mut u64)) {
     }
 }
 
-/// Says from when to when a series counts, in Unix nanoseconds, and that it is cumulative.
+/// Sets the start and end of a series, in Unix nanoseconds, and marks it as cumulative.
 pub fn stamp(series: &mut ResourceMetrics, start: u64, time: u64) {
     times(series, |to_start, to_time| (*to_start, *to_time) = (start, time));
 }
 
-/// When a point's counting began, as its client says: its start, else its time; 0 if it says neither.
+/// When a point's interval began according to its client: its start, or else its time, or 0 without either.
 pub fn started(series: &mut ResourceMetrics) -> u64 {
     let start = std::cell::Cell::new(0);
     times(series, |from, to| start.set(if *from > 0 { *from } else { *to }));

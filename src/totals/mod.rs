@@ -1,17 +1,21 @@
-//! Totals: what a destination that wants cumulative sums is given in place of the deltas that clients hand over.
+//! Totals: cumulative sums for destinations that require them, in place of the deltas that clients send.
 //!
-//! Pure: from a request to the delta points in it ([`sift()`]), from those to running totals ([`add`]), and from totals
-//! to the requests of a snapshot ([`Gathered`]). The rules are those of the OpenTelemetry specification,
-//! `metrics/data-model.md`. Where totals are kept is [`crate::store::totals`]; who sends them is [`crate::forward`].
+//! Pure. [`sift()`] takes the delta points out of a request, [`add`] adds them to running totals, and [`Gathered`]
+//! builds the requests of a snapshot. The rules are those of the OpenTelemetry specification, `metrics/data-model.md`.
+//! [`crate::store::totals`] keeps totals, and [`crate::forward`] sends them.
 
 mod exponential;
 mod histogram;
 mod merge;
+mod pieces;
+mod point;
 mod series;
 mod sift;
 mod snapshot;
 
-pub use merge::{Unfit, add, begin, stamp, started, zero};
+pub use merge::{add, begin, stamp, started, zero};
+pub use pieces::{rest, sift_pieces};
+pub use point::Unfit;
 pub use series::{Installation, PLACE, Place};
 pub use sift::{Delta, Sifted, sift};
 pub use snapshot::Gathered;

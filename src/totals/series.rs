@@ -1,4 +1,4 @@
-//! Which series a point belongs to, and under which resource that is sent.
+//! The series that a point belongs to, and the resource under which it is sent.
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
@@ -7,29 +7,29 @@ use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
-use crate::digest::{Digest, digest, hex};
+use crate::system::digest::{Digest, digest};
+use crate::system::hex::hex;
 
-/// How many bytes a [`Place`] has.
+/// The size of a [`Place`] in bytes.
 pub const PLACE: usize = 4 * size_of::<Digest>();
 
-/// A series' place among those of its destination: digests of its resource, scope, metric and attributes, one after the
-/// other, so that in their order those which share a resource, a scope or a metric stand together.
+/// A series' place in its destination: digests of its resource, scope, metric and attributes, in this order. Sorted,
+/// series that share a resource, a scope or a metric are adjacent.
 pub type Place = [u8; PLACE];
 
-/// What tells this machine, user and state from others that may send to the same destination, as whoever keeps totals
-/// for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Distinguishes this machine, user and state from others that keep totals for the same destination.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Installation(pub Digest);
 
-/// Resource attributes that would end a series with each session, process, checkout or update: Prometheus and its kin
-/// take `service.name` and `service.instance.id` for what identifies, so that two series of ours that differ in one of
-/// these alone would be one series there, with samples of both.
+/// Resource attributes that would end a series with each session, process, checkout or update. Prometheus and similar
+/// backends identify a series by `service.name` and `service.instance.id`. Two series that differ only in one of these
+/// attributes would be one series there, with samples of both.
 const PASSING: [&str; 3] = ["ccrun.session", "ccrun.version", "service.version"];
 
-/// The same, whatever follows.
+/// The same, as prefixes.
 const PASSING_BELOW: [&str; 2] = ["process.", "vcs.ref.head."];
 
-/// What identifies whoever sends (semantic conventions, *Service*).
+/// The attribute that identifies the sender (semantic conventions, *Service*).
 const INSTANCE: &str = "service.instance.id";
 
 fn lasts(attribute: &KeyValue) -> bool {
@@ -37,9 +37,9 @@ fn lasts(attribute: &KeyValue) -> bool {
     key != INSTANCE && !PASSING.contains(&key) && !PASSING_BELOW.iter().any(|prefix| key.starts_with(prefix))
 }
 
-/// The resource of a total: what lasts of a point's, in the order of keys, and an instance of its own. That is made of
-/// the installation and of all else that is there, so that what is two resources for us is so for whoever goes by the
-/// service's attributes alone.
+/// The resource of a total: the lasting attributes of a point's resource sorted by key, and an instance id derived from
+/// the installation and the other attributes. Resources that differ here therefore also differ for backends that only
+/// look at the service's attributes.
 pub(super) fn lasting_resource(resource: Option<Resource>, installation: Installation) -> Resource {
     let mut resource = resource.unwrap_or_default();
     resource.attributes.retain(lasts);
@@ -53,7 +53,7 @@ pub(super) fn lasting_resource(resource: Option<Resource>, installation: Install
     resource
 }
 
-/// The scope of a total. Its version is no part of it: that changes with every update of a client.
+/// The scope of a total, without the version, which changes with every update of a client.
 pub(super) fn lasting_scope(scope: Option<InstrumentationScope>) -> Option<InstrumentationScope> {
     scope.map(|scope| InstrumentationScope { version: String::new(), ..scope })
 }
@@ -79,7 +79,7 @@ pub(super) fn place(
     place
 }
 
-/// What sort of stream a metric is (data model, *Metric identity*).
+/// The kind of stream that a metric is (data model, *Metric identity*).
 fn kind(metric: &Metric) -> u8 {
     match &metric.data {
         Some(Data::Sum(sum)) if sum.is_monotonic => 1,
@@ -90,7 +90,7 @@ fn kind(metric: &Metric) -> u8 {
     }
 }
 
-/// Attributes in an order of their own, for that in which they came says nothing.
+/// Attributes in a canonical order, because the received order has no meaning.
 pub(super) fn sorted(attributes: &[KeyValue]) -> Vec<u8> {
     let mut attributes: Vec<_> = attributes.iter().map(Message::encode_length_delimited_to_vec).collect();
     attributes.sort_unstable();

@@ -1,4 +1,4 @@
-//! The delta points of a request, and what is left of it.
+//! Separates the delta points of a request from the rest.
 
 use std::collections::HashMap;
 
@@ -10,46 +10,40 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use prost::Message;
 
 use super::series::{self, Installation, Place};
-use crate::digest::{Digest, digest};
+use crate::otlp::schema::export_metrics::RESOURCE_METRICS;
+use crate::otlp::schema::resource_metrics::SCOPE_METRICS;
+use crate::otlp::schema::scope_metrics::METRICS;
+use crate::otlp::schema::{every, metric};
 use crate::otlp::{Malformed, Value, fields, put_message};
+use crate::system::digest::{Digest, digest};
 
-/// `resource_metrics` of a request.
-const RESOURCE_METRICS: u32 = 1;
-/// `scope_metrics` of one of those.
-const SCOPE_METRICS: u32 = 2;
-/// `metrics` of one of those.
-const METRICS: u32 = 2;
-/// `sum`, `histogram` and `exponential_histogram` of a metric: what may be deltas.
-const MERGEABLE: [u32; 3] = [7, 9, 10];
-/// All that a metric's data may be.
-const DATA: [u32; 5] = [5, 7, 9, 10, 11];
-/// `aggregation_temporality` of each of the mergeable.
-const TEMPORALITY: u32 = 2;
+/// The kinds of data that may be deltas.
+const MERGEABLE: [u32; 3] = [metric::SUM, metric::HISTOGRAM, metric::EXPONENTIAL_HISTOGRAM];
 
 /// A delta point.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delta {
-    /// The series that it adds to.
+    /// The series it is added to.
     pub place: Place,
-    /// The same for a repetition of the same point by the same client, and for nothing else: of a client's own resource,
-    /// scope and attributes, of both times, and of the value, for what a profile redacts may have told two points of one
-    /// moment apart. None if the point has no time.
+    /// The same only for a repetition of the same point by the same client. It covers the client's own resource, scope
+    /// and attributes, both times, and the value, because a redacted attribute may have distinguished two points of the
+    /// same time. `None` if the point has no time.
     pub identity: Option<Digest>,
-    /// The point, alone in its metric, under the resource and scope of the total that it adds to.
+    /// The point as the only one of its metric, under the resource and scope of the total it is added to.
     pub series: ResourceMetrics,
 }
 
-/// A request, taken apart.
+/// A sifted request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sifted {
     /// Its delta points.
     pub deltas: Vec<Delta>,
-    /// What is no delta, byte for byte, as a request; empty if there is nothing.
+    /// Everything that is not a delta, byte for byte, as a request. Empty if there is nothing.
     pub rest: Vec<u8>,
 }
 
-/// Parts the delta points of an `ExportMetricsServiceRequest` in protobuf, which become totals, from all else in it:
-/// gauges, summaries and what is cumulative already go on as they are.
+/// Separates the delta points of an `ExportMetricsServiceRequest` in protobuf, which become totals, from the rest.
+/// Gauges, summaries and cumulative data are forwarded unchanged.
 pub fn sift(request: &[u8], installation: Installation) -> Result<Sifted, Malformed> {
     let mut sifted = Sifted::default();
     let mut occurrences = HashMap::new();
@@ -64,7 +58,7 @@ pub fn sift(request: &[u8], installation: Installation) -> Result<Sifted, Malfor
         }
     }
     for delta in &mut sifted.deltas {
-        // Nobody repeats a point in one and the same request.
+        // Equal points within one request are not repetitions.
         if let Some(identity) = &mut delta.identity {
             let times: &mut u64 = occurrences.entry(*identity).or_default();
             if *times > 0 {
@@ -76,7 +70,7 @@ pub fn sift(request: &[u8], installation: Installation) -> Result<Sifted, Malfor
     Ok(sifted)
 }
 
-/// Gives what is left, if any metric is.
+/// Returns the rest, if it has any metric.
 fn of_resource(
     message: &[u8],
     installation: Installation,
@@ -119,7 +113,7 @@ fn of_resource(
     Ok((rest.len() > before).then_some(rest))
 }
 
-/// A message without the fields of one number, and the contents of those.
+/// A message without the fields of one number, and the contents of those fields.
 fn apart(message: &[u8], number: u32) -> Result<(Vec<u8>, Vec<&[u8]>), Malformed> {
     let (mut described, mut found) = (Vec::new(), Vec::new());
     for field in fields(message) {
@@ -134,17 +128,17 @@ fn apart(message: &[u8], number: u32) -> Result<(Vec<u8>, Vec<&[u8]>), Malformed
 }
 
 fn decode<M: Message + Default>(message: &[u8]) -> Result<M, Malformed> {
-    // What cannot be decoded was never acknowledged.
+    // A request that cannot be decoded was never acknowledged.
     M::decode(message).map_err(|_| Malformed::Truncated)
 }
 
-/// Whether a metric is one of deltas, and nothing besides.
+/// Whether a metric has delta data and nothing else.
 fn is_delta(metric: &[u8]) -> Result<bool, Malformed> {
     let mut data = None;
     for field in fields(metric) {
         let field = field?;
-        if DATA.contains(&field.number) {
-            // A `oneof` in several pieces: no encoder writes that.
+        if every::DATA.contains(&field.number) {
+            // A `oneof` in several pieces, which no encoder writes.
             if data.is_some() || !MERGEABLE.contains(&field.number) {
                 return Ok(false);
             }
@@ -154,14 +148,14 @@ fn is_delta(metric: &[u8]) -> Result<bool, Malformed> {
     let mut temporality = 0;
     for field in fields(data.unwrap_or_default()) {
         let field = field?;
-        if let (TEMPORALITY, Value::Varint(number)) = (field.number, field.value) {
+        if let (every::TEMPORALITY, Value::Varint(number)) = (field.number, field.value) {
             temporality = number;
         }
     }
     Ok(temporality == AggregationTemporality::Delta as u64)
 }
 
-/// What is asked of a point beyond its metric.
+/// The data of a point that is needed apart from its metric.
 struct Point {
     attributes: Vec<KeyValue>,
     start: u64,
@@ -177,7 +171,7 @@ impl Point {
     }
 }
 
-/// A metric that holds a single point, as bytes in which the order of attributes is of no account.
+/// A metric with a single point, as bytes that do not depend on the order of attributes.
 fn value(metric: &Metric) -> Vec<u8> {
     let mut metric = metric.clone();
     match &mut metric.data {
@@ -193,8 +187,8 @@ fn value(metric: &Metric) -> Vec<u8> {
     metric.encode_to_vec()
 }
 
-/// The points of a metric, each alone in one like it. Exemplars stay behind: each stands for a moment, and a total is
-/// told again and again.
+/// The points of a metric, each as the only one of a copy of the metric. Exemplars are dropped: each stands for one
+/// moment, but a total is sent repeatedly.
 fn points(metric: Metric) -> Vec<(Metric, Point)> {
     let Metric { name, description, unit, data, .. } = metric;
     let alone = |data: Data| Metric {

@@ -1,4 +1,4 @@
-//! The requests of a snapshot: series gathered under the resources, scopes and metrics that they share.
+//! Builds the requests of a snapshot. Series are grouped under the resources, scopes and metrics they share.
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -7,26 +7,26 @@ use prost::Message;
 
 use super::series::{PLACE, Place};
 
-/// How many bytes of a place tell resources apart, and so on: see [`Place`].
+/// The prefixes of a place that identify a resource, a scope and a metric: see [`Place`].
 const SCOPE: usize = PLACE / 4;
 const METRIC: usize = 2 * SCOPE;
 const ATTRIBUTES: usize = 3 * SCOPE;
 
-/// What the lengths of the messages around a point take, at most, in bytes.
+/// The maximum size of the lengths of the messages around a point, in bytes.
 const AROUND: usize = 24;
 
-/// Series on their way into a request, in the order of their places.
+/// Series for a request, in the order of their places.
 #[derive(Debug, Default)]
 pub struct Gathered {
     request: ExportMetricsServiceRequest,
     last: Option<Place>,
-    /// How large the request is, in bytes; rather too much than too little.
+    /// The size of the request in bytes; an upper estimate.
     size: usize,
     places: Vec<Place>,
 }
 
 impl Gathered {
-    /// Takes a series in, unless the request would become larger than `most` bytes by it; the first is always taken.
+    /// Adds a series unless the request would exceed `most` bytes. The first series is always added.
     pub fn take(&mut self, place: Place, series: ResourceMetrics, most: usize) -> bool {
         let shared = self.last.map_or(0, |last| {
             [ATTRIBUTES, METRIC, SCOPE].into_iter().find(|to| last[..*to] == place[..*to]).unwrap_or(0)
@@ -42,7 +42,8 @@ impl Gathered {
         true
     }
 
-    /// Puts a series under what it shares so many bytes of its place with.
+    /// Adds a series under the messages that it shares with the last one. `shared` is the number of common bytes of
+    /// their places.
     fn join(&mut self, mut series: ResourceMetrics, shared: usize) {
         let Some(resource) = self.request.resource_metrics.last_mut().filter(|_| shared >= SCOPE) else {
             return self.request.resource_metrics.push(series);
@@ -58,29 +59,29 @@ impl Gathered {
         }
     }
 
-    /// The places of what was taken in, in their order.
+    /// The places of the added series, in order.
     pub fn places(&self) -> &[Place] {
         &self.places
     }
 
-    /// Whether nothing was.
+    /// Whether no series was added.
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
 
-    /// The request, protobuf.
+    /// The request in protobuf.
     pub fn encode(&self) -> Vec<u8> {
         self.request.encode_to_vec()
     }
 
-    /// Name of the first metric in it.
+    /// The name of the first metric in it.
     pub fn first_metric(&self) -> &str {
         let scope = self.request.resource_metrics.first().and_then(|resource| resource.scope_metrics.first());
         scope.and_then(|scope| scope.metrics.first()).map_or("", |metric| metric.name.as_str())
     }
 }
 
-/// Puts the points of a metric behind those of one like it.
+/// Appends the points of a metric to one with the same identity.
 fn append(metric: &mut Metric, other: Metric) {
     match (&mut metric.data, other.data) {
         (Some(Data::Sum(to)), Some(Data::Sum(from))) => to.data_points.extend(from.data_points),
@@ -88,7 +89,7 @@ fn append(metric: &mut Metric, other: Metric) {
         (Some(Data::ExponentialHistogram(to)), Some(Data::ExponentialHistogram(from))) => {
             to.data_points.extend(from.data_points);
         }
-        // A place tells kinds apart.
+        // Metrics of different kinds have different places.
         _ => {}
     }
 }

@@ -1,11 +1,9 @@
-//! Attributes, amounts, times and identities as Claude Code's telemetry writes them.
+//! Attributes, amounts, times and identities in Claude Code's telemetry.
 
-use jiff::Timestamp;
+use std::cell::Cell;
 
-use super::fact::Identity;
-use super::view::known;
-use crate::digest::digest;
-use crate::otlp::Value;
+use crate::otlp::schema::{any_value, key_value};
+use crate::otlp::{Field, Value, fields};
 
 /// Billionths in one: costs are kept as billionths of a US dollar.
 pub(super) const BILLION: f64 = 1e9;
@@ -13,28 +11,33 @@ pub(super) const BILLION: f64 = 1e9;
 /// The longest string that the ledger keeps, in bytes.
 const LONGEST: usize = 256;
 
-/// The largest amount of one record or point; what is beyond is no usage but a mistake, and must not spoil a sum.
-const LARGEST: f64 = 1e15;
+/// The largest amount in one record or point, in tokens, milliseconds or bytes. For money the limit is a
+/// hundred-thousandth of that, in US dollars. A larger amount is a mistake, not usage, and must not distort a sum.
+const LARGEST: f64 = 1e10;
 
-/// How many attributes of a record or point are looked at. Claude Code's have twenty or thirty; one of two bytes takes
-/// thirty times its size here.
+/// How many attributes of a record or point are read. Claude Code sends twenty or thirty. An attribute of two bytes
+/// takes thirty times its size here.
 const MOST: usize = 1000;
 
-/// How many there is room for at first.
+/// The initial capacity for attributes.
 const USUAL: usize = 24;
 
-/// The attributes of a record or point, read by name and lenient about types.
+/// The attributes of a record or point, looked up by name. Types are handled leniently.
 #[derive(Default)]
-pub(super) struct Attributes<'a>(Vec<Attribute<'a>>);
+pub(super) struct Attributes<'a> {
+    all: Vec<Attribute<'a>>,
+    /// How many numbers and times cannot be true.
+    refused: Cell<u64>,
+}
 
 struct Attribute<'a> {
     key: &'a [u8],
     value: Option<AnyValue<'a>>,
-    /// All of it, as it came.
+    /// The whole attribute as received.
     raw: &'a [u8],
 }
 
-/// A value, as far as any is asked for. Text is told from other bytes when it is read.
+/// A value of one of the types that are used. Text is checked to be UTF-8 only when it is read.
 #[derive(Clone, Copy)]
 pub(super) enum AnyValue<'a> {
     Text(&'a [u8]),
@@ -45,23 +48,23 @@ pub(super) enum AnyValue<'a> {
 }
 
 impl<'a> AnyValue<'a> {
-    /// What an `AnyValue` holds, if anything. Of several members the last one counts.
+    /// The value in an `AnyValue`, if any. If it has several members, the last one counts.
     pub(super) fn last(raw: &'a [u8]) -> Option<Self> {
         let mut value = None;
         for member in known(raw) {
             value = Some(match (member.number, member.value) {
-                (1, Value::Bytes(text)) => Self::Text(text),
-                (2, Value::Varint(truth)) => Self::Bool(truth != 0),
-                (3, Value::Varint(number)) => Self::Int(number.cast_signed()),
-                (4, Value::Fixed64(bits)) => Self::Double(f64::from_bits(bits)),
-                (5..=8, _) => Self::Other,
+                (any_value::STRING_VALUE, Value::Bytes(text)) => Self::Text(text),
+                (any_value::BOOL_VALUE, Value::Varint(truth)) => Self::Bool(truth != 0),
+                (any_value::INT_VALUE, Value::Varint(number)) => Self::Int(number.cast_signed()),
+                (any_value::DOUBLE_VALUE, Value::Fixed64(bits)) => Self::Double(f64::from_bits(bits)),
+                (any_value::ARRAY_VALUE..=any_value::STRING_VALUE_STRINDEX, _) => Self::Other,
                 _ => continue,
             });
         }
         value
     }
 
-    /// Its text, if it is one.
+    /// The text, if it is one.
     pub(super) fn text(self) -> Option<&'a str> {
         match self {
             Self::Text(bytes) => Some(text(bytes)),
@@ -70,7 +73,7 @@ impl<'a> AnyValue<'a> {
     }
 }
 
-/// Bytes that have been found to be text.
+/// Bytes as text, or an empty text if they are not UTF-8.
 pub(super) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
@@ -80,8 +83,8 @@ impl<'a> Attribute<'a> {
         let mut attribute = Self { key: b"", value: None, raw };
         for field in known(raw) {
             match (field.number, field.value) {
-                (1, Value::Bytes(key)) => attribute.key = key,
-                (2, Value::Bytes(value)) => attribute.value = AnyValue::last(value).or(attribute.value),
+                (key_value::KEY, Value::Bytes(key)) => attribute.key = key,
+                (key_value::VALUE, Value::Bytes(value)) => attribute.value = AnyValue::last(value).or(attribute.value),
                 _ => {}
             }
         }
@@ -90,54 +93,69 @@ impl<'a> Attribute<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    /// Adds one, a `KeyValue`.
+    /// Adds an encoded `KeyValue`.
     pub(super) fn push(&mut self, raw: &'a [u8]) {
-        if self.0.is_empty() {
-            self.0.reserve(USUAL);
+        if self.all.is_empty() {
+            self.all.reserve(USUAL);
         }
-        if self.0.len() < MOST {
-            self.0.push(Attribute::new(raw));
+        if self.all.len() < MOST {
+            self.all.push(Attribute::new(raw));
         }
     }
 
-    /// All of them as they came, in an order that is none of the sender's.
+    /// All of them as received, in an order that does not depend on the sender.
     pub(super) fn sorted(&self) -> Vec<&'a [u8]> {
-        let mut sorted: Vec<_> = self.0.iter().map(|attribute| attribute.raw).collect();
+        let mut sorted: Vec<_> = self.all.iter().map(|attribute| attribute.raw).collect();
         sorted.sort_unstable();
         sorted
     }
 
     fn value(&self, names: &[&str]) -> Option<AnyValue<'a>> {
-        names.iter().find_map(|name| self.0.iter().find(|attribute| attribute.key == name.as_bytes())?.value)
+        names.iter().find_map(|name| self.all.iter().find(|attribute| attribute.key == name.as_bytes())?.value)
     }
 
-    /// Whether there is a value of that name.
+    /// Whether there is a value with this name.
     pub(super) fn is_there(&self, name: &str) -> bool {
         self.value(&[name]).is_some()
     }
 
-    /// The text of the first of these names that is there.
-    pub(super) fn text(&self, names: &[&str]) -> Option<&'a str> {
-        self.value(names)?.text()
+    /// The first non-empty text among these names, cut to 256 bytes. Empty if there is none.
+    pub(super) fn text(&self, names: &[&str]) -> &'a str {
+        let texts = names.iter().filter_map(|name| self.value(&[name])?.text());
+        let text = texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+        &text[..text.floor_char_boundary(LONGEST)]
     }
 
-    /// The text as the ledger keeps it: at most 256 bytes, and empty where there is none.
-    pub(super) fn short_text(&self, names: &[&str]) -> String {
-        let text = self.text(names).unwrap_or_default();
-        text[..text.floor_char_boundary(LONGEST)].to_owned()
-    }
-
-    /// A whole number, times `scale`. Older versions of Claude Code send numbers as strings.
+    /// A whole number times `scale`, or zero if there is none. Older versions of Claude Code send numbers as strings.
     pub(super) fn amount(&self, names: &[&str], scale: f64) -> i64 {
-        match self.value(names) {
-            Some(AnyValue::Int(number)) => whole(to_double(number) * scale),
-            Some(AnyValue::Double(number)) => whole(number * scale),
-            Some(AnyValue::Text(bytes)) => text(bytes).trim().parse().map_or(0, |number: f64| whole(number * scale)),
-            _ => 0,
-        }
+        let number = match self.value(names) {
+            Some(AnyValue::Int(number)) => to_double(number),
+            Some(AnyValue::Double(number)) => number,
+            Some(AnyValue::Text(bytes)) => text(bytes).trim().parse().unwrap_or_default(),
+            _ => return 0,
+        };
+        self.checked(number, scale)
     }
 
-    /// A truth, which Claude Code sends as `"true"` or as a boolean.
+    /// A number times `scale`, as the ledger adds it. A number that cannot be true is counted and yields zero.
+    pub(super) fn checked(&self, number: f64, scale: f64) -> i64 {
+        whole(number, scale).unwrap_or_else(|| {
+            self.refuse();
+            0
+        })
+    }
+
+    /// Counts a value that cannot be true.
+    pub(super) fn refuse(&self) {
+        self.refused.set(self.refused.get() + 1);
+    }
+
+    /// How many values were refused.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.get()
+    }
+
+    /// A boolean. Claude Code sends it as `"true"` or as a boolean.
     pub(super) fn truth(&self, names: &[&str]) -> Option<bool> {
         match self.value(names)? {
             AnyValue::Bool(truth) => Some(truth),
@@ -147,34 +165,38 @@ impl<'a> Attributes<'a> {
     }
 }
 
-/// An amount as the ledger adds it: whole, not negative, and not absurd. What is no number is nothing.
-#[expect(clippy::cast_possible_truncation, reason = "the range is cut to 0..=1e15 first")]
-pub(super) fn whole(number: f64) -> i64 {
-    if number.is_nan() { 0 } else { number.round().clamp(0.0, LARGEST) as i64 }
+/// An amount as the ledger adds it: a whole number. `None` if it is not a number, negative or absurdly large.
+#[expect(clippy::cast_possible_truncation, reason = "the range is checked first")]
+pub(super) fn whole(number: f64, scale: f64) -> Option<i64> {
+    let most = if scale > 1e6 { LARGEST / 1e5 } else { LARGEST };
+    (0.0..=most).contains(&number).then(|| (number * scale).round() as i64)
 }
 
-/// Exact up to 2^53, which is beyond what [`whole`] lets through.
+/// Exact up to 2^53, which is more than `whole` accepts.
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
-pub(super) fn to_double(number: i64) -> f64 {
+pub fn to_double(number: i64) -> f64 {
     number as f64
 }
 
-/// A time on the wire, in nanoseconds since 1970; zero means unknown.
-pub(super) fn timestamp(nanoseconds: u64) -> Option<Timestamp> {
+/// Nanoseconds in a millisecond.
+const MILLISECOND: u64 = 1_000_000;
+
+/// The earliest plausible time, in Unix milliseconds: 2020, before Claude Code existed.
+const EARLIEST: i64 = 1_577_836_800_000;
+
+/// How far a client's clock may be ahead of ours, in milliseconds.
+const AHEAD: i64 = 24 * 60 * 60 * 1000;
+
+/// A time on the wire, in Unix milliseconds, or `None` if it is unknown. A time that cannot be true is an error.
+pub(super) fn time(nanoseconds: u64, received: i64) -> Result<Option<i64>, ()> {
     if nanoseconds == 0 {
-        return None;
+        return Ok(None);
     }
-    Timestamp::from_millisecond(i64::try_from(nanoseconds / 1_000_000).ok()?).ok()
+    let milliseconds = i64::try_from(nanoseconds / MILLISECOND).map_err(|_| ())?;
+    if (EARLIEST..received.saturating_add(AHEAD)).contains(&milliseconds) { Ok(Some(milliseconds)) } else { Err(()) }
 }
 
-/// The upper bytes of a time in nanoseconds since 1970 and the lower ones of a number within a session, and behind them
-/// the digest of some parts, cut short. The store keeps identities in their order: those that come together stand
-/// together and are written as one page, where digests alone would take one each.
-pub(super) fn identity(nanoseconds: u64, sequence: i64, parts: &[&[u8]]) -> Identity {
-    let mut identity = Identity::default();
-    let (order, rest) = identity.split_at_mut(8);
-    order[..6].copy_from_slice(&nanoseconds.to_be_bytes()[..6]);
-    order[6..].copy_from_slice(&sequence.to_be_bytes()[6..]);
-    rest.copy_from_slice(&digest(parts)[..rest.len()]);
-    identity
+/// The fields of a message up to the first one that cannot be read.
+pub(super) fn known(message: &[u8]) -> impl Iterator<Item = Field<'_>> {
+    fields(message).map_while(Result::ok)
 }

@@ -1,61 +1,87 @@
-//! Usage from Claude Code's metrics, which are sums.
+//! Facts from Claude Code's metrics, which are sums.
 
-use jiff::Timestamp;
-
-use super::attributes::{Attributes, BILLION, identity, timestamp, whole};
-use super::events::decision;
-use super::fact::{Identity, Measure, Source, Usage};
+use super::attributes::{Attributes, BILLION, time};
+use super::events::{accepted, kind};
+use super::fact::{Counter, Extract, Fact, Identity, Kind, What, decided};
+use super::identity::identity;
+use super::measure::Measure;
+use super::owner::owner;
 use super::view::{Point, Sum, records};
 
-/// What the metrics of a request say was used.
-pub(super) fn usage(request: &[u8], received: Timestamp) -> impl Iterator<Item = Usage> {
-    let sums = records(request).filter_map(Sum::of_metric);
-    sums.flat_map(move |sum| sum.points().filter_map(move |point| of_point(sum, &point, received)))
+/// Adds the facts in a request's metrics. `received` is in Unix milliseconds.
+pub(super) fn extract<'a>(request: &'a [u8], received: i64, most: usize, extract: &mut Extract<'a>) {
+    for (metric, resource) in records(request) {
+        let Some(sum) = Sum::of_metric(metric) else { continue };
+        for point in sum.points() {
+            if extract.facts.len() >= most {
+                return;
+            }
+            if let Some(what) = what(sum, &point) {
+                let at = time(point.time, received).unwrap_or_else(|()| {
+                    point.attributes.refuse();
+                    None
+                });
+                let (identity, owner) = (identity_of(sum, &point), owner(&point.attributes, &resource));
+                extract.facts.push(Fact { identity, at: at.unwrap_or(received), owner, prompt: "", what });
+            }
+            extract.refused += point.attributes.refused();
+        }
+    }
 }
 
-fn of_point(sum: Sum<'_>, point: &Point<'_>, received: Timestamp) -> Option<Usage> {
+fn what<'a>(sum: Sum<'a>, point: &Point<'a>) -> Option<What<'a>> {
     let attributes = &point.attributes;
-    let (measure, scale, names) = measured(sum.name, attributes)?;
-    let amount = whole(point.number? * scale);
-    (amount > 0).then(|| Usage {
-        identity: identity_of(sum, point),
-        source: Source::Metric,
-        client: attributes.short_text(&["session.id"]),
-        name: attributes.short_text(names),
-        at: timestamp(point.time).unwrap_or(received),
-        amounts: vec![(measure, amount)],
-        cumulative: sum.is_cumulative,
-    })
+    let name = sum.name.strip_prefix("claude_code.")?;
+    if name == "session.count" {
+        return Some(What::Start(attributes.text(&["start_type"])));
+    }
+    let (measure, scale, named) = measured(name, attributes)?;
+    let amount = attributes.checked(point.number?, scale);
+    let is_tool = named == Named::Tool;
+    let name = match named {
+        Named::Model => attributes.text(&["model"]),
+        Named::Tool => attributes.text(&["tool_name", "tool"]),
+        Named::Nothing => "",
+    };
+    let kind = if named == Named::Nothing { Kind::default() } else { kind(attributes) };
+    let is_cumulative = sum.is_cumulative;
+    (amount > 0).then_some(What::Counter(Counter { name, is_tool, kind, measure, amount, is_cumulative }))
 }
 
-/// Where a point names its model, and where its tool: older versions say `tool`.
-const MODEL: &[&str] = &["model"];
-const TOOL: &[&str] = &["tool_name", "tool"];
+/// The attribute that names a metric's points, as far as the ledger keeps it.
+#[derive(Clone, Copy, PartialEq)]
+enum Named {
+    Model,
+    Tool,
+    Nothing,
+}
 
-/// What a metric measures, how many of the ledger's units one of its own is, and which attributes name what it was for.
-fn measured(metric: &str, attributes: &Attributes<'_>) -> Option<(Measure, f64, &'static [&'static str])> {
-    let kind = attributes.text(&["type"]).unwrap_or_default();
-    let decided = || decision(attributes.text(&["decision", "decision_type"])?);
-    Some(match (metric.strip_prefix("claude_code.")?, kind) {
-        ("token.usage", "input") => (Measure::InputTokens, 1.0, MODEL),
-        ("token.usage", "output") => (Measure::OutputTokens, 1.0, MODEL),
-        ("token.usage", "cacheRead") => (Measure::CacheReadTokens, 1.0, MODEL),
-        ("token.usage", "cacheCreation") => (Measure::CacheCreationTokens, 1.0, MODEL),
-        ("cost.usage", _) => (Measure::Cost, BILLION, MODEL),
-        ("active_time.total", "user") => (Measure::ActiveUser, 1000.0, &[]),
-        ("active_time.total", "cli") => (Measure::ActiveCli, 1000.0, &[]),
-        ("lines_of_code.count", "added") => (Measure::LinesAdded, 1.0, &[]),
-        ("lines_of_code.count", "removed") => (Measure::LinesRemoved, 1.0, &[]),
-        ("commit.count", _) => (Measure::Commits, 1.0, &[]),
-        ("pull_request.count", _) => (Measure::PullRequests, 1.0, &[]),
-        ("session.count", _) => (Measure::SessionStarts, 1.0, &[]),
-        ("code_edit_tool.decision", _) => (decided()?, 1.0, TOOL),
+/// The measure of a metric, the number of ledger units in one of the metric's units, and the attribute that names its
+/// points.
+fn measured(metric: &str, attributes: &Attributes<'_>) -> Option<(Measure, f64, Named)> {
+    use Named::{Model, Nothing, Tool};
+    Some(match (metric, attributes.text(&["type"])) {
+        ("token.usage", "input") => (Measure::InputTokens, 1.0, Model),
+        ("token.usage", "output") => (Measure::OutputTokens, 1.0, Model),
+        ("token.usage", "cacheRead") => (Measure::CacheReadTokens, 1.0, Model),
+        ("token.usage", "cacheCreation") => (Measure::CacheCreationTokens, 1.0, Model),
+        ("cost.usage", _) => (Measure::Cost, BILLION, Model),
+        ("active_time.total", "user") => (Measure::ActiveUser, 1000.0, Nothing),
+        ("active_time.total", "cli") => (Measure::ActiveCli, 1000.0, Nothing),
+        ("lines_of_code.count", "added") => (Measure::LinesAdded, 1.0, Model),
+        ("lines_of_code.count", "removed") => (Measure::LinesRemoved, 1.0, Model),
+        ("commit.count", _) => (Measure::Commits, 1.0, Nothing),
+        ("pull_request.count", _) => (Measure::PullRequests, 1.0, Nothing),
+        ("code_edit_tool.decision", _) => {
+            let accepted = accepted(attributes.text(&["decision", "decision_type"]))?;
+            (decided(accepted, attributes.text(&["source", "decision_source"])), 1.0, Tool)
+        }
         _ => return None,
     })
 }
 
-/// A delta is told by its attributes, its two times and its value. A cumulative series goes by attributes and start
-/// alone: its next point says more of the same, and one that starts anew has another start.
+/// A delta is identified by its attributes, its two times and its value. A cumulative series is identified by its
+/// attributes and start alone: its next point updates the same series, and a restarted series has another start.
 fn identity_of(sum: Sum<'_>, point: &Point<'_>) -> Identity {
     let (start, at) = (point.start_time.to_le_bytes(), point.time.to_le_bytes());
     let value = point.number.unwrap_or_default().to_le_bytes();
@@ -65,5 +91,5 @@ fn identity_of(sum: Sum<'_>, point: &Point<'_>) -> Identity {
         vec![&b"delta"[..], sum.name.as_bytes(), &start, &at, &value]
     };
     parts.extend(point.attributes.sorted());
-    identity(if sum.is_cumulative { point.start_time } else { point.time }, 0, &parts)
+    identity(&parts)
 }

@@ -1,17 +1,24 @@
-//! What Claude Code used: read from its telemetry, added up, shown.
+//! Claude Code's usage, read from its telemetry.
 
 mod attributes;
+mod entry;
 mod events;
 mod extract;
 mod fact;
+pub mod identity;
+mod measure;
 mod metrics;
-mod numbers;
-mod render;
-pub mod report;
+mod owner;
 #[cfg(test)]
 pub(crate) mod samples;
-mod sum;
 mod view;
 
-pub use extract::{NotOtlp, extract};
-pub use fact::{Extract, Identity, Measure, Source, Usage};
+pub use attributes::to_double;
+pub use entry::{Entry, entries};
+pub use extract::extract;
+pub use fact::{
+    Basis, Counter, Decision, Extract, Fact, Identity, Kind, Moment, Outcome, Owner, Prompt, Request, ToolCall, What,
+    decided, edits,
+};
+pub use measure::{Amounts, MEASURES, Measure};
+pub use view::STAND_IN;

@@ -1,4 +1,4 @@
-//! Requests as Claude Code 2.1.329 makes them, and as older versions did, for tests.
+//! Requests as Claude Code 2.1.332 and older versions send them, for tests.
 
 use jiff::Timestamp;
 use opentelemetry_proto::tonic::collector::{
@@ -35,7 +35,7 @@ pub(crate) fn attribute(key: &str, value: Value) -> KeyValue {
     KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() }
 }
 
-/// An event of a session of Claude's, so many milliseconds after nine.
+/// An event in a Claude Code session, this many milliseconds after nine.
 pub(crate) fn event(session: &str, sequence: i64, after: u64, name: &str, own: Vec<KeyValue>) -> LogRecord {
     let time = nanoseconds(after);
     let mut attributes = vec![
@@ -54,7 +54,7 @@ pub(crate) fn event(session: &str, sequence: i64, after: u64, name: &str, own: V
     }
 }
 
-/// An answered request: input, output, cache read and cache creation tokens, and what it cost.
+/// The attributes of an answered request: input, output, cache read and cache creation tokens, and the cost.
 pub(crate) fn api_request(model: &str, tokens: [i64; 4], cost: f64) -> Vec<KeyValue> {
     vec![
         text("model", model),
@@ -79,7 +79,7 @@ pub(crate) fn logs_of(scope: &str, log_records: Vec<LogRecord>) -> Vec<u8> {
     ExportLogsServiceRequest { resource_logs }.encode_to_vec()
 }
 
-/// A point of a session of Claude's, from and to so many milliseconds after nine.
+/// A point in a Claude Code session, with its two times in milliseconds after nine.
 pub(crate) fn point(session: &str, times: [u64; 2], value: f64, own: Vec<KeyValue>) -> NumberDataPoint {
     let mut attributes = vec![text("session.id", session), text("terminal.type", "tmux")];
     attributes.extend(own);
@@ -101,7 +101,7 @@ pub(crate) fn delta(name: &str, points: Vec<NumberDataPoint>) -> Metric {
     sum(name, AggregationTemporality::Delta, points)
 }
 
-/// The four token metrics and the cost of what [`api_request`] says.
+/// The four token metrics and the cost metric that match [`api_request`].
 pub(crate) fn token_metrics(
     session: &str,
     times: [u64; 2],

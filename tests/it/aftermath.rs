@@ -1,4 +1,4 @@
-//! What a session tells of itself afterwards, and a store that is damaged or gone.
+//! Messages about earlier sessions, and stores that are damaged or missing.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use crate::support::sandbox::{Sandbox, text, wait_until};
 use crate::support::session::Session;
 
 #[test]
-fn what_is_not_delivered_is_said_once_at_the_next_launch() {
+fn undelivered_data_is_reported_once_at_the_next_launch() {
     let (mut sandbox, mut backend) = (Sandbox::new(), Backend::start());
     backend.stop();
-    // The session's end waits no longer than this for a backend that is down.
+    // If the backend is down, the end of the session waits only this long.
     sandbox.set("CCRUN_PROFILE", "mine");
     let destination =
         format!("[collector]\ndrain_timeout = \"1s\"\n[destination.own]\nendpoint = \"{}\"\n", backend.endpoint());
@@ -27,13 +27,13 @@ fn what_is_not_delivered_is_said_once_at_the_next_launch() {
     let launch = || text(&sandbox.run(["-p", "local", "true"]).stderr);
     let said = launch();
     let expected = format!(
-        "ccrun: what a session with profile `mine` had for `own` is not delivered yet (127.0.0.1:{} refused the \
+        "ccrun: telemetry of a session with profile `mine` for `own` is not delivered yet (127.0.0.1:{} refused the \
          connection: does anything listen there?): `ccrun doctor -p mine` finds out why, `ccrun queue status` shows it\n",
         backend.port()
     );
     assert_eq!(said, expected);
     let logged = std::fs::read_to_string(&log).unwrap();
-    assert!(logged.contains("a worker begins, for `sh` with profile `mine`"), "{logged}");
+    assert!(logged.contains("worker started for `sh` with profile `mine`"), "{logged}");
     assert!(logged.contains("is not delivered yet"), "{logged}");
     assert_eq!((mode(&log), mode(log.parent().unwrap())), (0o600, 0o700));
     sandbox.wait_for_end();
@@ -42,7 +42,7 @@ fn what_is_not_delivered_is_said_once_at_the_next_launch() {
 }
 
 #[test]
-fn what_was_delivered_meanwhile_is_not_said_at_the_next_launch() {
+fn data_delivered_in_the_meantime_is_not_reported_at_the_next_launch() {
     let (sandbox, mut backend) = (Sandbox::new(), Backend::start());
     let destination = |name: &str, endpoint: &str| {
         let text = format!("[collector]\ndrain_timeout = \"1s\"\n[destination.own]\nendpoint = \"{endpoint}\"\n");
@@ -51,7 +51,7 @@ fn what_was_delivered_meanwhile_is_not_said_at_the_next_launch() {
     destination("back", &backend.endpoint());
     destination("down", &Backend::start().endpoint());
     backend.stop();
-    // Both at once, or the second would be told of the first.
+    // Both run at the same time. Otherwise the second would report on the first.
     let sessions = ["back", "down"].map(|profile| {
         let session = Session::start(&sandbox, &["-p", profile]);
         session.client().export(&ids(profile, 1));
@@ -78,7 +78,7 @@ fn what_was_delivered_meanwhile_is_not_said_at_the_next_launch() {
 }
 
 #[test]
-fn the_log_notes_when_deliveries_begin_to_be_held_and_when_they_pass_again() {
+fn the_log_records_when_deliveries_start_to_fail_and_when_they_recover() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     for _ in 0..2 {
         backend.reply(Reply::http(503, "busy"));
@@ -99,54 +99,54 @@ fn the_log_notes_when_deliveries_begin_to_be_held_and_when_they_pass_again() {
 }
 
 #[test]
-fn the_log_notes_how_long_nothing_could_be_kept() {
+fn the_log_records_for_how_long_storing_failed() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     let session = Session::to(&sandbox, &backend.endpoint());
     let log = sandbox.state().join(format!("logs/{}.log", session.id));
     let mut client = session.client();
     client.export(&ids("before", 1));
     wait_until("the delivery", || sandbox.queue().is_empty());
-    // Root's rights do not open a directory to write either.
-    let lock = sandbox.state().join("store-1.lock");
-    std::fs::remove_file(&lock).unwrap();
-    std::fs::create_dir(&lock).unwrap();
+    // Even root cannot use a file as a directory.
+    let spool = sandbox.state().join("spool");
+    std::fs::remove_dir_all(&spool).unwrap();
+    std::fs::write(&spool, "").unwrap();
     for _ in 0..2 {
         assert_eq!(client.send(&ids("after", 1)).unwrap().status, 503);
     }
-    std::fs::remove_dir(&lock).unwrap();
+    std::fs::remove_file(&spool).unwrap();
     client.export(&ids("after", 1));
     drop(client);
     session.end();
     sandbox.wait_for_end();
     let logged = std::fs::read_to_string(&log).unwrap();
-    assert_eq!(logged.matches("exports cannot be kept: ").count(), 1, "{logged}");
-    assert_eq!(logged.matches("exports are kept again, after ").count(), 1, "{logged}");
+    assert_eq!(logged.matches("exports cannot be stored: ").count(), 1, "{logged}");
+    assert_eq!(logged.matches("exports are stored again, after ").count(), 1, "{logged}");
 }
 
 #[test]
-fn a_crash_loop_says_why() {
+fn a_crash_loop_is_explained() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     let mut session = Session::to(&sandbox, &backend.endpoint());
     let log = sandbox.state().join(format!("logs/{}.log", session.id));
-    let keeper = session.keeper;
     for _ in 0..6 {
         session.end_worker(Signal::SIGKILL);
     }
-    wait_until("the keeper to give up", || !keeper.lives());
+    // The keeper then holds the port while the program lives.
+    wait_until("the keeper to give up", || std::fs::read_to_string(&log).is_ok_and(|log| log.contains("giving up")));
     let logged = std::fs::read_to_string(&log).unwrap();
-    assert_eq!(logged.lines().filter(|line| line.ends_with("a worker ended by signal 9")).count(), 6, "{logged}");
-    assert!(logged.ends_with("workers ended 6 times within 10 min: this is the end\n"), "{logged}");
+    assert_eq!(logged.lines().filter(|line| line.ends_with("a worker exited by signal 9")).count(), 6, "{logged}");
+    assert!(logged.ends_with("worker exited 6 times in 10 min; giving up\n"), "{logged}");
     let said = text(&sandbox.run(["-p", "local", "true"]).stderr);
-    assert!(said.contains("ended 6 times and gave up") && said.contains(log.to_str().unwrap()), "{said}");
+    assert!(said.contains("exited 6 times and gave up") && said.contains(log.to_str().unwrap()), "{said}");
     session.end();
     sandbox.wait_for_end();
 }
 
 #[test]
-fn a_store_that_is_no_database_is_set_aside_and_the_user_told() {
+fn an_invalid_store_is_renamed_and_reported() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     let garbage = "garbage ".repeat(4096);
-    sandbox.write("home/.local/state/ccrun/store-1.db", &garbage);
+    sandbox.write("home/.local/state/ccrun/store-2.db", &garbage);
     let session = Session::to(&sandbox, &backend.endpoint());
     assert_eq!(session.client().export(&ids("record", 2)), 0);
     session.end();
@@ -155,14 +155,17 @@ fn a_store_that_is_no_database_is_set_aside_and_the_user_told() {
     let aside = damaged(&sandbox);
     assert_eq!(std::fs::read_to_string(&aside).unwrap(), garbage);
     let said = text(&sandbox.run(["-p", "local", "true"]).stderr);
-    let expected = format!("ccrun: the store was no database any more; it was set aside as `{}`\n", aside.display());
+    let expected = format!(
+        "ccrun: the store was damaged and was replaced: nothing could be read; the damaged file is `{}`\n",
+        aside.display()
+    );
     assert_eq!(said, expected);
     sandbox.wait_for_end();
 }
 
-/// Two collectors have another open when garbage takes its place: neither goes on writing where nobody looks.
+/// Two collectors have the store open when garbage replaces it. Neither keeps writing to the deleted file.
 #[test]
-fn a_store_that_is_replaced_by_garbage_is_made_anew_for_all() {
+fn a_store_replaced_by_garbage_is_recreated_for_all_sessions() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     let sessions = [(); 2].map(|()| Session::to(&sandbox, &backend.endpoint()));
     let all = ids("record", 6);
@@ -170,8 +173,8 @@ fn a_store_that_is_replaced_by_garbage_is_made_anew_for_all() {
         assert_eq!(session.client().export(few), 0);
     }
     wait_until("the deliveries", || sandbox.queue().is_empty());
-    let store = sandbox.state().join("store-1.db");
-    std::fs::remove_file(sandbox.state().join("store-1.db-wal")).unwrap();
+    let store = sandbox.state().join("store-2.db");
+    std::fs::remove_file(sandbox.state().join("store-2.db-wal")).unwrap();
     std::fs::rename(sandbox.write("home/garbage", "garbage ".repeat(4096)), &store).unwrap();
     for (session, few) in sessions.iter().zip(all[2..].chunks(2)) {
         assert_eq!(session.client().export(few), 0);
@@ -187,7 +190,7 @@ fn a_store_that_is_replaced_by_garbage_is_made_anew_for_all() {
 }
 
 #[test]
-fn a_state_directory_that_is_deleted_during_a_session_is_made_anew() {
+fn a_state_directory_deleted_during_a_session_is_recreated() {
     let (sandbox, mut backend) = (Sandbox::new(), Backend::start());
     let session = Session::to(&sandbox, &backend.endpoint());
     let mut client = session.client();
@@ -195,10 +198,16 @@ fn a_state_directory_that_is_deleted_during_a_session_is_made_anew() {
     assert_eq!(client.export(&all[..1]), 0);
     wait_until("the delivery", || sandbox.queue().is_empty());
     backend.stop();
-    std::fs::remove_dir_all(sandbox.state()).unwrap();
+    // The collector may create a file in it at the same moment.
+    wait_until("the directory to be deleted", || {
+        let removed = std::fs::remove_dir_all(sandbox.state());
+        removed.map_or_else(|error| error.kind() == std::io::ErrorKind::NotFound, |()| true)
+    });
     assert_eq!(client.export(&all[1..]), 0);
-    assert_eq!((mode(&sandbox.state()), mode(&sandbox.state().join("store-1.db"))), (0o700, 0o600));
-    assert_eq!(sandbox.queue().len(), 1, "what was acknowledged is on disk");
+    let log = sandbox.state().join("spool").join(&session.id);
+    let segment = std::fs::read_dir(&log).unwrap().next().unwrap().unwrap().path();
+    assert_eq!([&sandbox.state(), &log, &segment].map(|path| mode(path)), [0o700, 0o700, 0o600]);
+    assert_eq!(sandbox.queue().len(), 1, "acknowledged records are on disk");
     backend.restart();
     drop(client);
     session.end();
@@ -206,7 +215,7 @@ fn a_state_directory_that_is_deleted_during_a_session_is_made_anew() {
     assert_eq!(ids_of(&backend.received()), all);
 }
 
-/// The one file that was set aside.
+/// The only damaged database that was renamed.
 fn damaged(sandbox: &Sandbox) -> PathBuf {
     let entries = std::fs::read_dir(sandbox.state()).unwrap().map(|entry| entry.unwrap().path());
     let is_database = |path: &PathBuf| {

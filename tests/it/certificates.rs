@@ -1,9 +1,10 @@
-//! TLS towards a backend: names, client certificates, and files that change.
+//! TLS to a backend: server names, client certificates, and certificate files that change.
 
 use std::path::{Path, PathBuf};
 
+use ccrun::client::Tls;
 use ccrun::forward::{Outcome, Transport};
-use ccrun::profile::{Destination, Protocol, Tls};
+use ccrun::profile::{Destination, Protocol};
 use hyper::HeaderMap;
 use rustls::version::{TLS12, TLS13};
 use tempfile::TempDir;
@@ -14,7 +15,7 @@ use crate::support::sandbox::{DEADLINE, Sandbox, wait_until};
 use crate::support::session::Session;
 use crate::transport::{BOTH, accepted, block_on, destination, held, reason_of, send, send_with};
 
-/// A backend that serves clients of an authority alone, and a directory of files for them.
+/// A backend that accepts only clients of one authority, and a directory for certificate files.
 struct Scene {
     backend: Backend,
     directory: TempDir,
@@ -63,7 +64,7 @@ impl Scene {
 }
 
 #[test]
-fn a_client_certificate_opens_the_door_with_keys_in_every_form() {
+fn a_client_certificate_works_with_every_key_format() {
     let clients = Authority::new();
     for versions in [&[&TLS12], &[&TLS13]] {
         let scene = Scene::new(Identity::demanding("localhost", &clients, versions));
@@ -73,7 +74,7 @@ fn a_client_certificate_opens_the_door_with_keys_in_every_form() {
                 assert_eq!(scene.send(tls.clone(), protocol), accepted());
                 scene.write("client.key", &client.traditional());
                 assert_eq!(scene.send(tls, protocol), accepted());
-                // Both in one file, as some tools write them.
+                // Some tools write both into one file.
                 let both = Some(scene.write("both.pem", &(client.pkcs8() + &client.certificate)));
                 assert_eq!(scene.send(Tls { cert: both.clone(), key: both, ..scene.tls() }, protocol), accepted());
             }
@@ -82,7 +83,7 @@ fn a_client_certificate_opens_the_door_with_keys_in_every_form() {
 }
 
 #[test]
-fn a_client_without_the_right_certificate_is_told_what_is_wanted() {
+fn a_client_without_the_right_certificate_gets_an_explanation() {
     let clients = Authority::new();
     let cases = [
         (None, "wants a client certificate: `tls.cert` and `tls.key` name one"),
@@ -100,13 +101,13 @@ fn a_client_without_the_right_certificate_is_told_what_is_wanted() {
 }
 
 #[test]
-fn files_that_are_not_what_they_should_be_are_told_apart() {
+fn invalid_files_are_distinguished() {
     let scene = Scene::new(Identity::of("localhost"));
     let (client, other) = (Authority::new().client(), Authority::new().client());
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIH0MF8GCSqG\n-----END ENCRYPTED PRIVATE KEY-----\n";
     let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n";
     let strange = "-----BEGIN PRIVATE KEY-----\nMAAA\n-----END PRIVATE KEY-----\n";
-    let decrypted = "is encrypted, and nobody could be asked for its passphrase: `openssl pkey -in KEY -out NEW-FILE` \
+    let decrypted = "is encrypted, and there is no way to ask for its passphrase: `openssl pkey -in KEY -out NEW-FILE` \
                      decrypts it";
     let one_line = client.pkcs8().replace('\n', " ");
     let cut_off = "-----BEGIN PRIVATE KEY MIH0\nMIH0\n-----END PRIVATE KEY-----\n";
@@ -145,7 +146,7 @@ fn files_that_are_not_what_they_should_be_are_told_apart() {
         let reason = reason_of(scene.send(tls, Protocol::HttpProtobuf));
         let plain = reason.replace(&cert.display().to_string(), "CERT").replace(&key.display().to_string(), "KEY");
         assert!(plain.starts_with(&expected), "{plain}");
-        // Not as a list of bytes either.
+        // Nor is it shown as a list of bytes.
         let is_shown = ["MIH0", "AAAA", "MIGH", "77, 73"].iter().any(|words| reason.contains(words));
         assert!(!is_shown, "{reason}");
     }
@@ -155,7 +156,7 @@ fn files_that_are_not_what_they_should_be_are_told_apart() {
 }
 
 #[test]
-fn a_name_of_its_own_is_asked_for_and_checked() {
+fn a_server_name_is_sent_and_checked() {
     let scene = Scene::new(Identity::of("otel.corp"));
     for protocol in BOTH {
         let named = |name: &str| Tls { server_name: Some(name.to_owned()), ..scene.tls() };
@@ -167,7 +168,7 @@ fn a_name_of_its_own_is_asked_for_and_checked() {
 }
 
 #[test]
-fn files_that_change_count_for_the_next_request() {
+fn changed_files_apply_to_the_next_request() {
     for protocol in BOTH {
         let clients = Authority::new();
         let scene = Scene::new(Identity::demanding("localhost", &clients, &[&TLS13]));
@@ -180,16 +181,16 @@ fn files_that_change_count_for_the_next_request() {
             assert_eq!(send().await, accepted());
             assert_eq!(scene.backend.connections(), 1);
 
-            // In the middle of a rotation the two do not belong together.
+            // During a rotation, the certificate and the key may not match.
             let next = clients.client();
             replace(&scene.path("client.pem"), &next.certificate);
             let reason = reason_of(send().await);
             assert!(reason.contains("does not belong to the certificate"), "{reason}");
             replace(&scene.path("client.key"), &next.pkcs8());
             assert_eq!(send().await, accepted());
-            assert_eq!(scene.backend.connections(), 2, "the new certificate takes a new connection");
+            assert_eq!(scene.backend.connections(), 2, "the new certificate uses a new connection");
 
-            // And written over in place.
+            // The file is also overwritten in place.
             let ca = std::fs::read_to_string(scene.path("ca.pem")).unwrap();
             scene.write("ca.pem", Identity::of("localhost").authority());
             let reason = reason_of(send().await);
@@ -201,15 +202,15 @@ fn files_that_change_count_for_the_next_request() {
 }
 
 #[test]
-fn a_session_brings_its_certificate_and_follows_its_rotation() {
-    let (clients, strangers) = (Authority::new(), Authority::new());
+fn a_session_presents_its_certificate_and_follows_its_rotation() {
+    let (clients, others) = (Authority::new(), Authority::new());
     let identity = Identity::demanding("otel.corp", &clients, &[&TLS13]);
     let sandbox = Sandbox::new();
     let file = |name: &str, text: &str| sandbox.write(format!("home/.config/ccrun/profiles/{name}"), text);
     file("ca.pem", identity.authority());
-    let stranger = strangers.client();
-    file("client.pem", &stranger.certificate);
-    file("client.key", &stranger.pkcs8());
+    let other = others.client();
+    file("client.pem", &other.certificate);
+    file("client.key", &other.pkcs8());
     let backend = Backend::start_tls(identity);
     sandbox.profile(
         "team",
@@ -234,7 +235,7 @@ fn a_session_brings_its_certificate_and_follows_its_rotation() {
     sandbox.wait_for_end();
 }
 
-/// As tools do it that care: a new file takes the place of the old one.
+/// Replaces a file atomically, as careful tools do.
 fn replace(path: &Path, text: &str) {
     let new = path.with_extension("new");
     std::fs::write(&new, text).unwrap();

@@ -1,4 +1,4 @@
-//! Credentials stay fresh as long as a session runs, and nothing that fetches them delays anything.
+//! Credentials stay fresh for as long as a session runs, and fetching them delays nothing.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use crate::support::keys::{Gate, Helper, Locked, reasons};
 use crate::support::sandbox::{Sandbox, text, wait_until};
 use crate::support::session::Session;
 
-/// Waits until something that waits gives this as a reason.
+/// Waits until undelivered data has this reason.
 #[track_caller]
 fn wait_for_reason(sandbox: &Sandbox, words: &str) {
     wait_until(&format!("the reason `{words}`"), || reasons(sandbox).iter().any(|reason| reason.contains(words)));
@@ -15,7 +15,7 @@ fn wait_for_reason(sandbox: &Sandbox, words: &str) {
 
 #[track_caller]
 fn wait_for(locked: &Locked, ids: &[String]) {
-    wait_until("everything to arrive", || ids_of(&locked.accepted()).len() >= ids.len());
+    wait_until("all records to arrive", || ids_of(&locked.accepted()).len() >= ids.len());
     assert_eq!(ids_of(&locked.accepted()), ids);
 }
 
@@ -43,20 +43,20 @@ fn a_helper_that_hangs_delays_neither_the_program_nor_an_acknowledgement() {
 }
 
 #[test]
-fn the_end_of_a_session_does_not_wait_for_a_helper_and_leaves_none_behind() {
+fn a_session_ends_without_waiting_for_a_helper_and_kills_it() {
     let (sandbox, locked) = (Sandbox::new(), Locked::start());
     let helper = Helper::new(&sandbox, "sleep 600 & wait");
     sandbox.profile("team", locked.destination(&Helper::source("")) + "[collector]\ndrain_timeout = \"100ms\"\n");
     let session = Session::start(&sandbox, &["-p", "team"]);
     session.client().export(&ids("record", 1));
-    wait_until("the helper to run", || helper.runs() == 1);
+    wait_until("the helper to start", || helper.runs() == 1);
     session.end();
     sandbox.wait_for_end();
-    wait_until("everything to be gone", || sandbox.processes().is_empty());
+    wait_until("all processes to exit", || sandbox.processes().is_empty());
 }
 
 #[test]
-fn a_refusal_means_one_refresh_and_one_retry() {
+fn a_rejection_causes_one_refresh_and_one_retry() {
     let (sandbox, locked) = (Sandbox::new(), Locked::start());
     let helper = Helper::new(&sandbox, "");
     helper.give("one");
@@ -70,7 +70,7 @@ fn a_refusal_means_one_refresh_and_one_retry() {
     helper.give("two");
     client.export(&all[1..2]);
     wait_for(&locked, &all[..2]);
-    assert_eq!(helper.runs(), 1, "nothing is asked anew that is still accepted");
+    assert_eq!(helper.runs(), 1, "a value that is still accepted is not fetched again");
     locked.accept("two");
     client.export(&all[2..]);
     wait_for(&locked, &all);
@@ -102,7 +102,7 @@ fn a_file_that_changed_is_read_again() {
 }
 
 #[test]
-fn sessions_share_the_pause_and_when_keys_work_again_everything_arrives() {
+fn sessions_share_the_back_off_and_deliver_everything_when_keys_work_again() {
     let (sandbox, locked) = (Sandbox::new(), Locked::start());
     let helper = Helper::new(&sandbox, "");
     helper.give("wrong");
@@ -114,16 +114,16 @@ fn sessions_share_the_pause_and_when_keys_work_again_everything_arrives() {
         session.client().export(std::slice::from_ref(id));
     }
     wait_until("several attempts", || locked.refused() >= 4);
-    wait_until("both to say why", || reasons(&sandbox).len() == 2);
-    // Pauses are at least half of 1, 2, 4 … seconds, so that fewer requests than this came from both together.
+    wait_until("both to report a reason", || reasons(&sandbox).len() == 2);
+    // Pauses are at least half of 1, 2, 4 … seconds, which bounds the number of requests from both sessions.
     let halves = 2.0 * begun.elapsed().as_secs_f64() + 1.0;
     let (most, seen) = (2.0 + halves.log2().ceil(), locked.refused());
-    assert!(f64::from(u32::try_from(seen).unwrap()) <= most, "{seen} requests, {most} at most");
+    assert!(f64::from(u32::try_from(seen).unwrap()) <= most, "{seen} requests, at most {most} expected");
     for reason in reasons(&sandbox) {
-        let known = ["401", "does not accept these credentials", "another session tries"];
+        let known = ["401", "does not accept these credentials", "another session is trying"];
         assert!(known.iter().any(|words| reason.contains(words)), "{reason}");
     }
-    // One run for each session, one for the first refusal, and one for each attempt.
+    // One run for each session, one for the first rejection, and one for each attempt.
     assert!(helper.runs() <= 2 + 1 + seen, "{} runs", helper.runs());
 
     helper.give("right");
@@ -137,9 +137,9 @@ fn sessions_share_the_pause_and_when_keys_work_again_everything_arrives() {
 }
 
 #[test]
-fn ten_sessions_are_not_ten_logins_at_once() {
+fn ten_sessions_do_not_log_in_ten_times_at_once() {
     let (sandbox, locked) = (Sandbox::new(), Locked::start());
-    // As a helper with a cache would: only the first that comes has to log in.
+    // Like a helper with a cache: only the first run logs in.
     let script = "mkdir ~/running || echo overlap >> ~/overlaps\n\
                   [ -e ~/cache ] || { echo login >> ~/logins; sleep 0.2; touch ~/cache; }\nrmdir ~/running";
     let helper = Helper::new(&sandbox, script);
@@ -173,11 +173,11 @@ fn a_helper_that_takes_too_long_is_killed_and_tried_again() {
     let pid = std::fs::read_to_string(sandbox.home().join("pid")).unwrap();
     sandbox.write("home/quick", "");
     wait_for(&locked, &all);
-    wait_until("the first to be gone", || !std::path::Path::new(&format!("/proc/{}", pid.trim())).exists());
+    wait_until("the first helper to exit", || !std::path::Path::new(&format!("/proc/{}", pid.trim())).exists());
 }
 
 #[test]
-fn a_helper_of_headers_gives_what_the_profile_does_not_say() {
+fn a_headers_helper_adds_to_the_profiles_headers() {
     let (sandbox, locked) = (Sandbox::new(), Locked::start());
     sandbox.program(
         "get-headers",
@@ -202,7 +202,7 @@ echo '{"Authorization": "Bearer one", "X-Other": "theirs", "X-Ours": "theirs"}'
 }
 
 #[test]
-fn a_project_that_is_not_as_trusted_any_more_runs_no_helper() {
+fn a_changed_project_runs_no_helper() {
     let (sandbox, locked) = (Sandbox::new(), Locked::start());
     let destination = locked.destination("{ command = [\"./key\"], format = \"Bearer {}\" }");
     sandbox.write("project/.ccrun.toml", &destination);
@@ -232,7 +232,7 @@ fn a_project_that_is_not_as_trusted_any_more_runs_no_helper() {
 }
 
 #[test]
-fn what_a_session_left_for_want_of_a_key_is_delivered_by_the_next_or_by_hand() {
+fn data_left_for_lack_of_a_key_is_delivered_by_the_next_session_or_a_flush() {
     let (sandbox, locked) = (Sandbox::new(), Locked::start());
     let helper = Helper::new(&sandbox, "[ -e ~/logged-in ] || { echo log in >&2; exit 1; }");
     helper.give("one");
@@ -246,14 +246,14 @@ fn what_a_session_left_for_want_of_a_key_is_delivered_by_the_next_or_by_hand() {
     sandbox.wait_for_end();
     assert!(!sandbox.run(["queue", "flush"]).status.success());
     sandbox.write("home/logged-in", "");
-    // Somebody who has mended it need not wait for the pause of those who could not.
+    // A user who has fixed the cause does not have to wait for the back-off.
     let flushed = sandbox.run(["queue", "flush"]);
     assert_eq!(text(&flushed.stdout), "everything is delivered\n", "{}", text(&flushed.stderr));
     wait_for(&locked, &all);
 }
 
 #[test]
-fn a_launch_runs_no_helper_for_a_header_and_waits_for_none_for_long() {
+fn a_launch_does_not_wait_for_the_helper_of_a_header() {
     let (sandbox, locked) = (Sandbox::new(), Locked::start());
     let helper = Helper::new(&sandbox, "sleep 600");
     let command = Helper::source("");
@@ -263,12 +263,12 @@ fn a_launch_runs_no_helper_for_a_header_and_waits_for_none_for_long() {
     assert_eq!(text(&sandbox.run(["profile", "check", "team"]).stdout), "team: ok\n");
     assert_eq!(helper.runs(), 0);
 
-    // What the program itself needs is fetched before, and its lack is said.
+    // Variables of the program are fetched before it starts, and a failure is reported.
     sandbox.profile("secret", format!("[env]\nKEY = {command}\n"));
     let output = sandbox.run(["-p", "secret", "sh", "-c", "echo ${KEY-none}"]);
     assert_eq!(text(&output.stdout), "none\n");
     let said = text(&output.stderr);
-    assert!(said.contains("there is no value for `env.KEY`: the command `get-key` took longer than 2 s"), "{said}");
+    assert!(said.contains("`env.KEY` has no value: the command `get-key` took longer than 2 s"), "{said}");
     sandbox.wait_for_end();
-    wait_until("everything to be gone", || sandbox.processes().is_empty());
+    wait_until("all processes to exit", || sandbox.processes().is_empty());
 }

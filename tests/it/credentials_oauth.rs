@@ -1,12 +1,12 @@
-//! Tokens by the client credentials of `OAuth2`.
+//! Tokens from the client credentials grant of `OAuth2`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use ccrun::credential::{ClientCredentials, Fetched, Source, fetch};
-use ccrun::helper::Ground;
+use ccrun::secret::command::FetchContext;
+use ccrun::secret::{ClientCredentials, Fetched, Source, fetch};
 
 use crate::support::backend::{Backend, Identity, Reply};
 use crate::support::emitter::{ids, ids_of};
@@ -15,7 +15,7 @@ use crate::support::keys::{Locked, reasons};
 use crate::support::sandbox::{DEADLINE, Sandbox, text, wait_until};
 use crate::support::session::Session;
 
-/// A profile whose backend wants a token of the issuer's, in a sandbox that has the client's secret.
+/// A profile whose backend requires a token of the issuer, in a sandbox with the client's secret.
 fn sandbox(locked: &Locked, issuer: &Issuer, secret: &str) -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.set("CLIENT_SECRET", secret);
@@ -25,21 +25,22 @@ fn sandbox(locked: &Locked, issuer: &Issuer, secret: &str) -> Sandbox {
 
 #[track_caller]
 fn wait_for(locked: &Locked, ids: &[String]) {
-    wait_until("everything to arrive", || ids_of(&locked.accepted()).len() >= ids.len());
+    wait_until("all records to arrive", || ids_of(&locked.accepted()).len() >= ids.len());
     assert_eq!(ids_of(&locked.accepted()), ids);
 }
 
-/// Asks for a token with a patience that a test has.
+/// Requests a token, with a time limit that suits a test.
 fn ask(token_url: String, patience: Duration) -> Result<Fetched, String> {
     let client_secret = vec![Source::Literal(CLIENT.1.to_owned())];
     let (client_id, scopes) = (CLIENT.0.to_owned(), Vec::new());
     let source = Source::Oauth2(ClientCredentials { token_url, client_id, client_secret, scopes });
     let variables = BTreeMap::new();
-    fetch(&[source], Ground { patience, ..Ground::new(Path::new("/"), &variables) })
+    let context = FetchContext { patience, ..FetchContext::new(Path::new("/"), &variables) };
+    fetch(&[source], context).map_err(|error| error.to_string())
 }
 
 #[test]
-fn data_arrives_with_a_token_and_a_refusal_means_one_more() {
+fn data_arrives_with_a_token_and_a_rejection_fetches_another() {
     let (locked, issuer) = (Locked::start(), Issuer::start("one"));
     let sandbox = sandbox(&locked, &issuer, CLIENT.1);
     locked.accept("one");
@@ -65,7 +66,7 @@ fn data_arrives_with_a_token_and_a_refusal_means_one_more() {
 }
 
 #[test]
-fn a_client_is_known_by_the_body_where_the_issuer_wants_that() {
+fn a_client_authenticates_in_the_body_if_the_issuer_requires_it() {
     let (locked, issuer) = (Locked::start(), Issuer::start("one").by_body());
     let sandbox = sandbox(&locked, &issuer, CLIENT.1);
     locked.accept("one");
@@ -78,26 +79,26 @@ fn a_client_is_known_by_the_body_where_the_issuer_wants_that() {
 }
 
 #[test]
-fn with_the_wrong_secret_data_waits_and_says_why() {
+fn with_the_wrong_secret_data_stays_queued_with_the_reason() {
     let (locked, issuer) = (Locked::start(), Issuer::start("one"));
     let wrong = "wrong-secret-93ab";
     let sandbox = sandbox(&locked, &issuer, wrong);
     let session = Session::start(&sandbox, &["-p", "team"]);
     session.client().export(&ids("record", 1));
     let words = format!(
-        "there is no value for the header `authorization`: the token from {}/token is not to be had: \
+        "the header `authorization` has no value: the token from {}/token is unavailable: \
          401 unauthorized: invalid_client: who is that?",
         issuer.backend.endpoint()
     );
     wait_until("the reason", || reasons(&sandbox).iter().any(|reason| reason.starts_with(&words)));
     let said = reasons(&sandbox).concat();
-    assert!(!said.contains("in the body") && !said.contains(wrong), "the same twice is said once: {said}");
+    assert!(!said.contains("in the body") && !said.contains(wrong), "the reason is reported once: {said}");
     assert_eq!(locked.backend.connections(), 0);
-    assert!(issuer.requests() >= 2, "it is asked both ways");
+    assert!(issuer.requests() >= 2, "both ways to authenticate are tried");
 }
 
 #[test]
-fn ten_sessions_ask_one_after_the_other() {
+fn ten_sessions_request_tokens_one_after_the_other() {
     let (locked, issuer) = (Locked::start(), Issuer::start("one").held());
     let sandbox = sandbox(&locked, &issuer, CLIENT.1);
     locked.accept("one");
@@ -108,7 +109,7 @@ fn ten_sessions_ask_one_after_the_other() {
     }
     for number in 1..=sessions.len() {
         let received = issuer.backend.wait_for(|received| received.len() >= number, DEADLINE);
-        assert_eq!(received.len(), number, "nobody asks before the one before has its answer");
+        assert_eq!(received.len(), number, "each request waits for the answer to the previous one");
         issuer.backend.release(1);
     }
     wait_for(&locked, &all);
@@ -116,14 +117,14 @@ fn ten_sessions_ask_one_after_the_other() {
 }
 
 #[test]
-fn a_token_is_good_for_as_long_as_its_issuer_says() {
+fn a_token_is_used_for_the_lifetime_that_its_issuer_states() {
     let issuer = Issuer::start("one");
     let fetched = ask(format!("{}/token?tenant=a", issuer.backend.endpoint()), DEADLINE).unwrap();
-    assert_eq!((fetched.value.0.as_str(), fetched.fresh_for), ("Bearer one", Some(Duration::from_hours(1))));
+    assert_eq!((fetched.value.expose(), fetched.fresh_for), ("Bearer one", Some(Duration::from_hours(1))));
 }
 
 #[test]
-fn why_there_is_no_token() {
+fn each_reason_for_a_missing_token_is_reported() {
     let target = Backend::start();
     let cases = [
         (Reply::http(302, "").header("location", &target.endpoint()), "302 found, and redirects are not followed"),
@@ -140,7 +141,7 @@ fn why_there_is_no_token() {
         let host = format!("127.0.0.1:{}", backend.port());
         assert_eq!(
             said,
-            format!("the token from http://{host}/token is not to be had: {}", reason.replace("HOST", &host))
+            format!("the token from http://{host}/token is unavailable: {}", reason.replace("HOST", &host))
         );
         assert_eq!(backend.received().len(), 1);
     }
@@ -148,17 +149,17 @@ fn why_there_is_no_token() {
 }
 
 #[test]
-fn an_issuer_is_who_the_system_says() {
+fn an_issuer_is_verified_with_the_systems_authorities() {
     let backend = Backend::start_tls(Identity::of("localhost"));
     let said = ask(format!("{}/token", backend.endpoint()), DEADLINE).unwrap_err();
     let host = format!("localhost:{}", backend.port());
-    let reason = format!("is not to be had: the certificate of {host} is from an authority that is not trusted here");
+    let reason = format!("is unavailable: the certificate of {host} is from an authority that is not trusted here");
     assert!(said.starts_with(&format!("the token from https://{host}/token {reason}")), "{said}");
     assert_eq!(backend.received().len(), 0);
 }
 
 #[test]
-fn a_variable_may_be_a_token_and_is_not_waited_for_for_long() {
+fn a_variable_can_be_a_token_and_delays_the_start_only_briefly() {
     let issuer = Issuer::start("one");
     let sandbox = Sandbox::new();
     sandbox.profile("gateway", format!("[env]\nKEY = {}\n", issuer.source(&format!("\"{}\"", CLIENT.1))));
@@ -169,8 +170,5 @@ fn a_variable_may_be_a_token_and_is_not_waited_for_for_long() {
     let output = sandbox.run(show);
     assert_eq!(text(&output.stdout), "none\n");
     let said = text(&output.stderr);
-    assert!(
-        said.contains("there is no value for `env.KEY`: ") && (said.contains(" 2 s") || said.contains(" 2s")),
-        "{said}"
-    );
+    assert!(said.contains("`env.KEY` has no value: ") && (said.contains(" 2 s") || said.contains(" 2s")), "{said}");
 }

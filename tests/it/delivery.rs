@@ -1,4 +1,4 @@
-//! What a destination gets: stamped, over its protocol, with its headers, whatever becomes of the others.
+//! What a destination receives: stamped records in its protocol, with its headers, independent of other destinations.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::support::emitter::{ids, ids_of};
 use crate::support::sandbox::{DEADLINE, Sandbox, cmdline, environ, text, wait_until};
 use crate::support::session::Session;
 
-/// The string attributes of the resource of the first record.
+/// The string attributes of the first record's resource.
 fn resource(received: &Received) -> BTreeMap<String, String> {
     let Some(Export::Logs(request)) = &received.export else { panic!("{received:?}") };
     let attributes = &request.resource_logs[0].resource.as_ref().unwrap().attributes;
@@ -22,7 +22,7 @@ fn resource(received: &Received) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn it_arrives_stamped_over_either_protocol_with_its_headers() {
+fn records_arrive_stamped_with_headers_over_either_protocol() {
     for (protocol, expected) in [("http/protobuf", Protocol::HttpProtobuf), ("grpc", Protocol::Grpc)] {
         let (sandbox, backend) = (Sandbox::new(), Backend::start());
         let attribute = "a b, c=d % \\\"é\\\" 😀";
@@ -61,7 +61,7 @@ fn it_arrives_stamped_over_either_protocol_with_its_headers() {
 }
 
 #[test]
-fn a_destination_that_is_down_holds_up_no_other() {
+fn a_destination_that_is_down_does_not_delay_others() {
     let (sandbox, backend, mut down) = (Sandbox::new(), Backend::start(), Backend::start());
     down.stop();
     let destination = |name: &str, backend: &Backend| {
@@ -76,7 +76,7 @@ fn a_destination_that_is_down_holds_up_no_other() {
     client.export(&all[1..]);
     let received = backend.wait_for(|received| received.len() == 2, DEADLINE);
     assert_eq!(ids_of(&received), all);
-    // And that the other has everything is noted after it has.
+    // The queue shows that the other destination has everything only a moment after it has.
     let is_noted = |queue: &[serde_json::Value]| queue.len() == 1 && queue[0]["last_error"].is_string();
     wait_until("the reason", || is_noted(&sandbox.queue()));
     let queue = sandbox.queue();
@@ -87,13 +87,13 @@ fn a_destination_that_is_down_holds_up_no_other() {
     drop(client);
     session.end();
     let received = down.wait_for(|received| ids_of(received).len() == 2, DEADLINE);
-    assert_eq!(ids_of(&received), all, "the end of a session tries once more what waits");
+    assert_eq!(ids_of(&received), all, "the end of the session retries undelivered data");
     sandbox.wait_for_end();
     assert!(sandbox.queue().is_empty());
 }
 
 #[test]
-fn a_destination_gets_its_signals_alone() {
+fn a_destination_gets_only_its_signals() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     sandbox.profile(
         "metrics",
@@ -101,14 +101,14 @@ fn a_destination_gets_its_signals_alone() {
     );
     let session = Session::start(&sandbox, &["-p", "metrics"]);
     session.client().export(&ids("record", 1));
-    assert!(sandbox.queue().is_empty(), "log records wait for nobody");
+    assert!(sandbox.queue().is_empty(), "no log records are queued");
     session.end();
     sandbox.wait_for_end();
     assert!(backend.received().is_empty());
 }
 
 #[test]
-fn what_is_refused_for_good_is_set_aside_with_the_backends_message() {
+fn permanently_rejected_data_is_kept_with_the_backends_message() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     backend.reply(Reply::http(400, "no such \u{1b}[31mfield"));
     let session = Session::to(&sandbox, &backend.endpoint());
@@ -129,7 +129,7 @@ fn what_is_refused_for_good_is_set_aside_with_the_backends_message() {
 }
 
 #[test]
-fn a_backend_is_trusted_by_its_own_authority_and_by_no_other() {
+fn only_a_backend_signed_by_the_configured_authority_is_trusted() {
     let identity = Identity::of("localhost");
     let authority = identity.authority().to_owned();
     let (sandbox, backend) = (Sandbox::new(), Backend::start_tls(identity));
@@ -153,10 +153,10 @@ fn a_backend_is_trusted_by_its_own_authority_and_by_no_other() {
 }
 
 #[test]
-fn no_secret_and_no_token_is_where_it_does_not_belong() {
+fn secrets_and_tokens_do_not_leak() {
     let secret = "sk-destination-secret-0123456789";
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
-    // Refused, so that the batch stays in the store, and echoed, as some backends do.
+    // The backend rejects the batch, so that it stays in the store, and echoes the key, as some backends do.
     backend.reply_always(Reply::http(401, format!("bad key {secret}")));
     sandbox.profile(
         "team",
@@ -176,7 +176,7 @@ fn no_secret_and_no_token_is_where_it_does_not_belong() {
     assert!(!contains(&program, secret), "the program's environment");
     for pid in sandbox.collectors() {
         for bytes in [environ(pid), cmdline(pid)] {
-            assert!(!contains(&bytes, secret) && !contains(&bytes, token), "what others see of the collector");
+            assert!(!contains(&bytes, secret) && !contains(&bytes, token), "the collector's command line");
         }
     }
     for path in files(&sandbox.state()) {

@@ -1,4 +1,4 @@
-//! `ccrun doctor --live`: the whole way, tried.
+//! `ccrun doctor --live`: a real test of the complete path.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::support::backend::{Backend, Reply};
 use crate::support::sandbox::Sandbox;
 use crate::support::telemetry::everything;
 
-/// What was found of the whole way. Nothing is left of it afterwards.
+/// The findings about the complete path. Checks that the test session leaves nothing behind.
 pub(crate) fn look(sandbox: &Sandbox, options: &[&str]) -> Vec<Value> {
     let options = [&["--live", "--timeout", "1m"], options].concat();
     let found = examine(sandbox, &options);
@@ -21,7 +21,7 @@ pub(crate) fn look(sandbox: &Sandbox, options: &[&str]) -> Vec<Value> {
 pub(crate) fn says(found: &[Value], at: usize, level: &str, words: &[&str]) {
     let text = found[at].to_string();
     let is_said = found[at]["level"] == level && words.iter().all(|words| text.contains(words));
-    assert!(is_said, "`{level}`, {words:?} is not said: {found:#?}");
+    assert!(is_said, "no `{level}` finding with {words:?}: {found:#?}");
 }
 
 fn profile(sandbox: &Sandbox, backend: &Backend, more: &str) {
@@ -30,13 +30,13 @@ fn profile(sandbox: &Sandbox, backend: &Backend, more: &str) {
 }
 
 #[test]
-fn a_healthy_way_is_acknowledged_by_its_end() {
+fn a_healthy_path_is_acknowledged_by_the_destination() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     profile(&sandbox, &backend, "");
     let found = look(&sandbox, &["-p", "p"]);
     assert_eq!(found.len(), 2, "{found:#?}");
-    says(&found, 0, "ok", &["a session of a program of ours handed over 2 records", "nobody can be asked"]);
-    says(&found, 1, "ok", &["`d` has acknowledged 2 records"]);
+    says(&found, 0, "ok", &["a session of a test program sent 2 records", "there is no terminal to confirm"]);
+    says(&found, 1, "ok", &["`d` acknowledged 2 records"]);
     let through_a_session =
         everything(&backend.received()).into_iter().filter(|item| item.resource.contains_key("ccrun.session"));
     assert!(through_a_session.count() >= 2);
@@ -44,22 +44,22 @@ fn a_healthy_way_is_acknowledged_by_its_end() {
 }
 
 #[test]
-fn what_waits_is_said_with_its_reason() {
+fn waiting_data_is_reported_with_the_reason() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     profile(&sandbox, &backend, "");
     backend.reply_always(Reply::http(401, "that key has ended"));
     let found = look(&sandbox, &["-p", "p"]);
-    says(&found, 0, "ok", &["handed over 2 records"]);
+    says(&found, 0, "ok", &["sent 2 records"]);
     says(
         &found,
         1,
         "failed",
-        &["`d` has acknowledged 0 of 2 records; the rest waits: 401 unauthorized: that key has ended"],
+        &["`d` acknowledged 0 of 2 records; the rest waits: 401 unauthorized: that key has ended"],
     );
 }
 
 #[test]
-fn what_is_refused_is_said_with_its_reason() {
+fn rejected_data_is_reported_with_the_reason() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     profile(&sandbox, &backend, "");
     backend.reply_always(Reply::http(400, "no stream of that name"));
@@ -68,7 +68,7 @@ fn what_is_refused_is_said_with_its_reason() {
         &found,
         1,
         "failed",
-        &["refused the rest for good: 400 bad request: no stream of that name", "`ccrun queue retry`"],
+        &["permanently rejected the rest: 400 bad request: no stream of that name", "`ccrun queue retry`"],
     );
 }
 
@@ -76,32 +76,32 @@ fn what_is_refused_is_said_with_its_reason() {
 fn a_profile_without_a_destination_records_here() {
     let sandbox = Sandbox::new();
     let found = look(&sandbox, &[]);
-    says(&found, 0, "ok", &["handed over 2 records"]);
-    says(&found, 1, "ok", &["recorded on this machine", "sends them nowhere"]);
+    says(&found, 0, "ok", &["sent 2 records"]);
+    says(&found, 1, "ok", &["recorded on this machine", "has no destination"]);
 }
 
 #[test]
-fn a_session_that_cannot_begin_is_said_with_its_reason() {
+fn a_session_that_cannot_start_is_reported_with_the_reason() {
     let sandbox = Sandbox::new();
     sandbox.write("home/.local/state/ccrun", "a file");
     let found = look(&sandbox, &[]);
-    says(&found, 0, "failed", &["begins no session", "telemetry is off for this session"]);
+    says(&found, 0, "failed", &["starts no session", "telemetry is off for this session"]);
 }
 
 #[test]
-fn a_session_that_takes_no_such_records_says_so() {
+fn a_session_that_rejects_test_records_is_reported() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     profile(&sandbox, &backend, "accept = [\"claude-code*\"]\n");
     let found = look(&sandbox, &["-p", "p"]);
-    says(&found, 0, "failed", &["the session's collector takes nothing", "`accept`"]);
+    says(&found, 0, "failed", &["the session's collector rejects everything", "`accept`"]);
 }
 
 #[test]
-fn a_profile_that_is_wrong_or_direct_is_not_tried() {
+fn an_invalid_or_direct_profile_is_not_tested() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     profile(&sandbox, &backend, "mode = \"direct\"\n");
-    says(&look(&sandbox, &["-p", "p"]), 0, "ok", &["not tried: the profile is for the direct mode"]);
+    says(&look(&sandbox, &["-p", "p"]), 0, "ok", &["not tested: in direct mode"]);
     profile(&sandbox, &backend, "");
-    says(&look(&sandbox, &["-p", "p", "--direct"]), 0, "ok", &["not tried: the profile is for the direct mode"]);
-    says(&look(&sandbox, &["-p", "nobody"]), 0, "failed", &["the profile is not valid"]);
+    says(&look(&sandbox, &["-p", "p", "--direct"]), 0, "ok", &["not tested: in direct mode"]);
+    says(&look(&sandbox, &["-p", "missing"]), 0, "failed", &["the profile is invalid"]);
 }

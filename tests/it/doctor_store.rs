@@ -1,4 +1,4 @@
-//! What `ccrun doctor` says of what waits on this machine.
+//! What `ccrun doctor` reports about undelivered data.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -11,7 +11,7 @@ use crate::support::emitter::ids;
 use crate::support::sandbox::{Sandbox, wait_until};
 use crate::support::session::Session;
 
-/// What was found of the store, of this profile.
+/// The findings about the store with this profile.
 fn look(sandbox: &Sandbox, profile: &str) -> Vec<Value> {
     let found = examine(sandbox, &["-p", profile, "--timeout", "1m"]);
     found.into_iter().filter(|found| found["group"] == "store").collect()
@@ -23,7 +23,7 @@ fn says(found: &[Value], id: &str, level: &str, cause: &str, fix: &str) {
         let has = |key: &str, words: &str| one[key].as_str().unwrap_or_default().contains(words);
         one["id"] == id && one["level"] == level && has("summary", cause) && has("fix", fix)
     };
-    assert!(found.iter().any(|one| is_it(&one)), "`{id}`, `{level}`, `{cause}`, `{fix}` is not said: {found:#?}");
+    assert!(found.iter().any(|one| is_it(&one)), "no finding `{id}`, `{level}`, `{cause}`, `{fix}`: {found:#?}");
 }
 
 #[track_caller]
@@ -31,11 +31,11 @@ fn is_well(found: &[Value]) {
     assert!(found.iter().all(|one| one["level"] == "ok"), "{found:#?}");
 }
 
-/// A session of one record to a backend, until something is said of it, or it is delivered.
+/// Runs a session that exports one record, until it is delivered or has a reason for not being delivered.
 fn session(sandbox: &Sandbox, backend: &Backend) {
     let session = Session::to(sandbox, &backend.endpoint());
     session.client().export(&ids("record", 1));
-    wait_until("the backend to be asked", || !backend.received().is_empty());
+    wait_until("the backend to receive a request", || !backend.received().is_empty());
     session.end_saying();
     sandbox.wait_for_end();
 }
@@ -45,25 +45,25 @@ fn to(backend: &Backend) -> String {
 }
 
 #[test]
-fn an_empty_machine_is_well_and_stays_empty() {
+fn an_empty_machine_is_ok_and_stays_empty() {
     let sandbox = Sandbox::new();
     let found = look(&sandbox, "local");
     is_well(&found);
-    says(&found, "store.database", "ok", "nothing was recorded yet", "");
+    says(&found, "store.database", "ok", "nothing has been recorded yet", "");
     assert!(!sandbox.state().exists());
 }
 
 #[test]
-fn what_was_delivered_is_well() {
+fn delivered_data_is_ok() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     session(&sandbox, &backend);
     let found = look(&sandbox, "local");
     is_well(&found);
-    says(&found, "store.waiting", "ok", "nothing waits to be delivered", "");
+    says(&found, "store.waiting", "ok", "nothing waits for delivery", "");
 }
 
 #[test]
-fn what_is_held_is_said_with_the_backends_reason() {
+fn held_data_is_reported_with_the_backends_reason() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     backend.reply_always(Reply::http(404, "no such page"));
     sandbox.profile(
@@ -80,42 +80,46 @@ fn what_is_held_is_said_with_the_backends_reason() {
     sandbox.wait_for_end();
     let found = look(&sandbox, "local");
     says(&found, "store.waiting", "warning", "for `d` 1 batch (", "`ccrun queue flush`");
-    says(&found, "store.waiting", "warning", "of 1 session waits since 20", "mend that");
-    says(&found, "store.waiting", "warning", ": 404 not found: no such page", "mend that");
+    says(&found, "store.waiting", "warning", "of 1 session waits since 20", "fix the cause");
+    says(&found, "store.waiting", "warning", ": 404 not found: no such page", "fix the cause");
 
-    // The destination is another now: nobody delivers to it what was meant for the old one.
+    // After a change of the destination, data for the old one is not delivered to the new one.
     sandbox.profile("mine", "[destination.d]\nendpoint = \"http://127.0.0.1:9\"\n");
     let found = look(&sandbox, "local");
     says(
         &found,
         "store.orphaned",
         "warning",
-        "nobody delivers it: its profile has changed",
+        "orphaned: its profile was changed",
         "`ccrun queue flush -p PROFILE --to",
     );
 }
 
 #[test]
-fn what_was_refused_for_good_is_said_with_the_backends_reason() {
+fn permanently_rejected_data_is_reported_with_the_backends_reason() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     backend.reply_always(Reply::http(400, "no field of that name"));
     session(&sandbox, &backend);
     let found = look(&sandbox, "local");
-    says(&found, "store.refused", "warning", "`otlp` refused for good what 1 batch", "`ccrun queue retry`");
+    says(&found, "store.refused", "warning", "`otlp` permanently rejected what 1 batch", "`ccrun queue retry`");
     says(&found, "store.refused", "warning", ": 400 bad request: no field of that name", "");
 }
 
 #[test]
-fn what_was_rejected_of_sessions_is_said() {
+fn rejected_records_are_reported() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     backend.reply_always(Reply::partial(1, "the quota of the day is used up"));
-    session(&sandbox, &backend);
+    // A request without any accepted record would be kept as a dead letter instead.
+    let session = Session::to(&sandbox, &backend.endpoint());
+    session.client().export(&ids("record", 2));
+    session.end_saying();
+    sandbox.wait_for_end();
     let found = look(&sandbox, "local");
     says(
         &found,
         "store.rejected",
         "warning",
-        "rejected 1 records of sessions since yesterday, for good: the quota",
+        "permanently rejected 1 records of sessions since yesterday: the quota",
         "`ccrun sessions ",
     );
 }
@@ -144,34 +148,34 @@ fn a_session_whose_collector_was_killed_is_named() {
 }
 
 #[test]
-fn a_store_that_is_none_is_said_before_and_after_it_is_set_aside() {
+fn an_invalid_store_is_reported_before_and_after_it_is_renamed() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
-    sandbox.write("home/.local/state/ccrun/store-1.db", "a page of something else\n".repeat(1000));
+    sandbox.write("home/.local/state/ccrun/store-2.db", "a page of something else\n".repeat(1000));
     let found = look(&sandbox, "local");
-    says(&found, "store.database", "failed", "is no database any more", "`sqlite3 FILE .recover`");
+    says(&found, "store.database", "failed", "is damaged", "`ccrun queue flush`");
     session(&sandbox, &backend);
     let found = look(&sandbox, "local");
-    says(&found, "store.database", "ok", "can be read", "");
-    says(&found, "store.aside", "warning", "set aside as `~/.local/state/ccrun/store-1.damaged-", "remove it");
+    says(&found, "store.database", "ok", "is readable", "");
+    says(&found, "store.aside", "warning", "the damaged file is `~/.local/state/ccrun/store-2.damaged-", "remove `");
 }
 
 #[test]
-fn a_place_that_is_none_is_said() {
+fn an_invalid_state_directory_is_reported() {
     let sandbox = Sandbox::new();
     sandbox.write("home/.local/state/ccrun", "a file");
     says(
         &look(&sandbox, "local"),
         "store.place",
         "failed",
-        "`~/.local/state/ccrun` is no directory",
+        "`~/.local/state/ccrun` is not a directory",
         "CCRUN_STATE_DIR",
     );
 }
 
 #[test]
-fn a_place_that_nobody_may_write_to_is_said() {
+fn an_unwritable_state_directory_is_reported() {
     if nix::unistd::geteuid().is_root() {
-        // Root may write anywhere; there the read-only file systems are left.
+        // Root can write anywhere except on read-only file systems.
         let mut sandbox = Sandbox::new();
         sandbox.set("CCRUN_STATE_DIR", "/proc/ccrun");
         let found = look(&sandbox, "local");
@@ -185,7 +189,7 @@ fn a_place_that_nobody_may_write_to_is_said() {
         &look(&sandbox, "local"),
         "store.place",
         "failed",
-        "you may not write in `~/.local/state/ccrun`",
+        "you have no write permission for `~/.local/state/ccrun`",
         "CCRUN_STATE_DIR",
     );
     std::fs::set_permissions(sandbox.state(), std::fs::Permissions::from_mode(0o700)).unwrap();

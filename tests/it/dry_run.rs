@@ -1,9 +1,9 @@
-//! What would be, and what was chosen: `--dry-run` and `-v`.
+//! `--dry-run` and `-v`: what a launch would do, and why.
 
 use crate::support::sandbox::{Sandbox, text};
 
 #[test]
-fn a_dry_run_says_what_would_be_and_starts_nothing() {
+fn a_dry_run_prints_the_launch_and_starts_nothing() {
     let mut sandbox = Sandbox::new();
     sandbox.set("KEY", "sk-secret").set("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "https://elsewhere");
     let program = sandbox.program("claude", "#!/bin/sh\ntouch started\n");
@@ -22,35 +22,35 @@ fn a_dry_run_says_what_would_be_and_starts_nothing() {
         &format!("program {}", program.display()),
         "argument --settings\nargument <settings>\nargument -p\nargument say\\nhi",
         "profile team\ndestination d https://h",
-        "settings: the variables of telemetry, apiKeyHelper, model",
+        "settings: telemetry variables, apiKeyHelper, model",
         "A=b",
         "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:<port>/<token>",
-        "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT is taken out",
-        "KEY is taken out",
+        "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT is removed",
+        "KEY is removed",
     ] {
-        assert!(shown.contains(&format!("{line}\n")), "{line} is not in {shown}");
+        assert!(shown.contains(&format!("{line}\n")), "{line} is missing from {shown}");
     }
     assert!(!shown.contains("sk-") && shown.contains("TOKEN=<the variable KEY, else the file /etc/key>"), "{shown}");
     assert!(!sandbox.state().exists() && sandbox.collectors().is_empty());
     for name in ["started", "helped"] {
         assert!(!sandbox.project().join(name).exists(), "{name}");
     }
-    let output = sandbox.run(["--dry-run", "-p", "nobody", "claude"]);
+    let output = sandbox.run(["--dry-run", "-p", "missing", "claude"]);
     assert!(text(&output.stdout).contains("no session\n") && text(&output.stderr).contains("telemetry would be off"));
-    assert_eq!(sandbox.run(["--dry-run", "--require", "-p", "nobody", "claude"]).status.code(), Some(2));
+    assert_eq!(sandbox.run(["--dry-run", "--require", "-p", "missing", "claude"]).status.code(), Some(2));
     assert_eq!(sandbox.run(["--dry-run", "no-such-program"]).status.code(), Some(127));
 }
 
 #[test]
-fn asked_to_be_verbose_it_says_what_it_chose() {
+fn verbose_prints_the_choices() {
     let sandbox = Sandbox::new();
     let program = sandbox.program("claude", "#!/bin/sh\necho \"$CCRUN_SESSION\" \"$2\"\n");
     let output = sandbox.run(["-v", "claude"]);
     let stdout = text(&output.stdout);
     let (session, settings) = stdout.trim().split_once(' ').unwrap();
     let expected = format!(
-        "ccrun: the program is `{}`\nccrun: the profile is `local`, the session {session}\n\
-         ccrun: Claude Code's settings file is `{settings}`\n",
+        "ccrun: program: `{}`\nccrun: profile: `local`, session: {session}\n\
+         ccrun: settings file: `{settings}`\n",
         program.display()
     );
     assert_eq!(text(&output.stderr), expected);

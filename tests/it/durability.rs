@@ -1,4 +1,4 @@
-//! What was acknowledged is delivered, whatever is killed, and only to whom it was meant for.
+//! Acknowledged data is delivered in spite of kills, and only to its own destination.
 
 use nix::sys::signal::Signal;
 
@@ -13,11 +13,11 @@ fn a_killed_worker_is_replaced_on_the_same_port() {
 }
 
 #[test]
-fn a_worker_told_to_end_is_replaced_on_the_same_port() {
+fn a_terminated_worker_is_replaced_on_the_same_port() {
     replaced_after(Signal::SIGTERM);
 }
 
-/// The client notices that a worker has gone by the one connection that ends with it.
+/// A client notices the loss of a worker only by the end of one connection.
 fn replaced_after(signal: Signal) {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     let mut session = Session::to(&sandbox, &backend.endpoint());
@@ -26,9 +26,9 @@ fn replaced_after(signal: Signal) {
     assert_eq!(client.export(&all[..1]), 0);
     let first = session.worker();
     session.end_worker(signal);
-    assert_eq!(client.export(&all[1..2]), 1, "the old connection ended, and the next was accepted at once");
+    assert_eq!(client.export(&all[1..2]), 1, "one connection ends, and the next is accepted at once");
     assert_ne!(session.worker(), first);
-    // A new client finds the same endpoint, compressed and in chunks as it may be.
+    // A new client finds the same endpoint, also with compression and chunks.
     assert_eq!(session.client().gzip().chunked().export(&all[2..3]), 0);
     assert_eq!(client.export(&all[3..]), 0);
     drop(client);
@@ -39,15 +39,15 @@ fn replaced_after(signal: Signal) {
 }
 
 #[test]
-fn a_worker_without_its_keeper_goes_on_to_the_end() {
+fn a_worker_without_its_keeper_runs_to_the_end() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     let mut session = Session::to(&sandbox, &backend.endpoint());
     let mut client = session.client();
     let all = ids("record", 3);
     client.export(&all[..1]);
     session.kill_keeper();
-    assert_eq!(client.export(&all[1..2]), 0, "the connection is the worker's");
-    assert_eq!(session.client().export(&all[2..]), 0, "and so is the port");
+    assert_eq!(client.export(&all[1..2]), 0, "the worker holds the connection");
+    assert_eq!(session.client().export(&all[2..]), 0, "the worker holds the port");
     drop(client);
     session.end();
     sandbox.wait_for_end();
@@ -93,11 +93,12 @@ fn a_crash_loop_ends_after_five_tries() {
         session.client().export(std::slice::from_ref(id));
         session.end_worker(Signal::SIGKILL);
     }
-    let keeper = session.keeper;
-    wait_until("the keeper to give up", || !keeper.lives());
-    assert_eq!(sandbox.collectors(), [0; 0]);
-    // The program never hears of it.
+    let log = sandbox.state().join("logs").join(format!("{}.log", session.id));
+    wait_until("the keeper to give up", || std::fs::read_to_string(&log).is_ok_and(|log| log.contains("giving up")));
+    // It keeps the port while the program lives, which does not notice.
+    assert!(session.keeper.lives());
     session.end();
+    sandbox.wait_for_end();
     backend.restart();
     assert!(flush(&sandbox).0);
     assert_delivered(&backend, &all);
@@ -112,7 +113,7 @@ fn the_next_session_delivers_what_a_killed_one_left() {
     first.client().export(&ids("first", 3));
     first.kill_both();
     backend.restart();
-    // Its own profile sends nothing anywhere, which is no matter of the first one's data.
+    // The second session's profile has no destination, which does not matter for the first one's data.
     let second = Session::start(&sandbox, &["-p", "local"]);
     backend.wait_for(|received| ids_of(received) == ids("first", 3), DEADLINE);
     second.end();
@@ -134,11 +135,11 @@ fn two_flushes_at_once_deliver_each_batch_once() {
         }
         session.kill_both();
     }
-    // One of them is held up with what it has taken; the other delivers the rest, if there is any, and ends.
+    // One flush is held up with the batches that it has taken. The other delivers the rest, if any, and exits.
     backend.reply(Reply::accept().held());
     backend.restart();
     let mut flushes: Vec<_> = (0..2).map(|_| sandbox.ccrun(["queue", "flush"]).spawn().unwrap()).collect();
-    wait_until("one flush to end", || flushes.iter_mut().any(|flush| flush.try_wait().unwrap().is_some()));
+    wait_until("one flush to exit", || flushes.iter_mut().any(|flush| flush.try_wait().unwrap().is_some()));
     backend.release(1);
     for flush in flushes {
         let output = flush.wait_with_output().unwrap();
@@ -149,15 +150,15 @@ fn two_flushes_at_once_deliver_each_batch_once() {
 }
 
 #[test]
-fn a_flush_leaves_a_living_session_its_own() {
+fn a_flush_leaves_a_running_sessions_data_alone() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     backend.reply(Reply::http(503, "busy").header("retry-after", "900"));
     let session = Session::to(&sandbox, &backend.endpoint());
     session.client().export(&ids("record", 1));
     wait_until("the first attempt", || sandbox.queue().iter().any(|entry| !entry["last_error"].is_null()));
-    let waiting = "1 batch is left to sessions that run\n";
+    let waiting = "1 batch is left to running sessions\n";
     assert_eq!(flush(&sandbox), (true, waiting.to_owned()));
-    assert_eq!(backend.received().len(), 1, "the attempt was the session's own");
+    assert_eq!(backend.received().len(), 1, "only the session itself tried to deliver");
     assert_eq!(sandbox.queue()[0]["state"], "running");
     session.end();
     backend.wait_for(|received| received.len() == 2, DEADLINE);
@@ -166,7 +167,7 @@ fn a_flush_leaves_a_living_session_its_own() {
 }
 
 #[test]
-fn what_was_meant_for_one_destination_goes_to_no_other() {
+fn data_for_one_destination_goes_to_no_other() {
     let (sandbox, mut backend, other) = (Sandbox::new(), Backend::start(), Backend::start());
     backend.stop();
     let profile = |endpoint: &str, key: &str| {
@@ -185,7 +186,7 @@ fn what_was_meant_for_one_destination_goes_to_no_other() {
     assert_kept(&sandbox);
     std::fs::remove_file(&path).unwrap();
     assert_kept(&sandbox);
-    // A session that comes by does as a flush does.
+    // Another session delivers what a flush would.
     let passing = Session::start(&sandbox, &["-p", "local"]);
     passing.end();
     sandbox.wait_for_end();
@@ -201,7 +202,7 @@ fn what_was_meant_for_one_destination_goes_to_no_other() {
 }
 
 #[test]
-fn what_an_overlay_sent_elsewhere_is_kept_for_that_overlay() {
+fn data_redirected_by_an_overlay_is_kept_for_that_overlay() {
     let (sandbox, mut backend, other) = (Sandbox::new(), Backend::start(), Backend::start());
     backend.stop();
     let destination = |endpoint: &str| format!("[destination.own]\nendpoint = \"{endpoint}\"\nbatch = \"1ms\"\n");
@@ -211,7 +212,7 @@ fn what_an_overlay_sent_elsewhere_is_kept_for_that_overlay() {
     session.client().export(&ids("record", 3));
     session.kill_both();
     backend.restart();
-    // The profile alone has a destination of that name, too.
+    // The profile itself also has a destination of that name.
     std::fs::rename(&overlay, overlay.with_extension("gone")).unwrap();
     assert_kept(&sandbox);
     sandbox.profile("over", destination(&other.endpoint()));
@@ -223,7 +224,7 @@ fn what_an_overlay_sent_elsewhere_is_kept_for_that_overlay() {
 }
 
 #[test]
-fn what_a_projects_file_sent_elsewhere_is_kept_until_that_is_trusted_again() {
+fn data_redirected_by_a_project_file_is_kept_until_it_is_trusted_again() {
     let (sandbox, mut backend, other) = (Sandbox::new(), Backend::start(), Backend::start());
     backend.stop();
     let destination = |endpoint: &str| format!("[destination.own]\nendpoint = \"{endpoint}\"\nbatch = \"1ms\"\n");
@@ -237,7 +238,7 @@ fn what_a_projects_file_sent_elsewhere_is_kept_until_that_is_trusted_again() {
     backend.restart();
     assert!(sandbox.run(["untrust"]).status.success());
     assert_kept(&sandbox);
-    // Another project's session comes by, and that project's file is trusted.
+    // A session of another project runs, whose project file is trusted.
     sandbox.write("another/.ccrun.toml", destination(&other.endpoint()));
     let another = sandbox.project().with_file_name("another");
     let elsewhere = |arguments: &[&str]| sandbox.ccrun(arguments).current_dir(&another).output().unwrap();
@@ -251,7 +252,7 @@ fn what_a_projects_file_sent_elsewhere_is_kept_until_that_is_trusted_again() {
     assert_eq!((ids_of(&backend.received()), other.received().len()), (ids("record", 3), 0));
 }
 
-/// A flush does not deliver what waits, and says so.
+/// Checks that a flush does not deliver the data, and reports it.
 #[track_caller]
 fn assert_kept(sandbox: &Sandbox) {
     let output = sandbox.run(["queue", "flush"]);
@@ -263,15 +264,15 @@ fn assert_kept(sandbox: &Sandbox) {
     assert_eq!(queue[0]["state"], "orphaned");
 }
 
-/// What `queue flush` says, and whether it was content.
+/// Whether `queue flush` succeeded, and its output.
 fn flush(sandbox: &Sandbox) -> (bool, String) {
     let output = sandbox.run(["queue", "flush"]);
     assert_eq!(text(&output.stderr), "");
     (output.status.success(), text(&output.stdout))
 }
 
-/// All of it arrived, and nothing else. More than once is all right where a worker dies between the backend's answer
-/// and its own note of it.
+/// Checks that exactly these records arrived. Duplicates are allowed if a worker dies after the backend's answer and
+/// before it has recorded it.
 #[track_caller]
 fn assert_delivered(backend: &Backend, ids: &[String]) {
     let mut delivered = ids_of(&backend.received());
@@ -279,7 +280,7 @@ fn assert_delivered(backend: &Backend, ids: &[String]) {
     assert_eq!(delivered, ids);
 }
 
-/// No delivery waits, no lock says that a session would want any, and no process is there.
+/// Checks that no delivery, no lock and no process is left.
 #[track_caller]
 fn assert_nothing_left(sandbox: &Sandbox) {
     assert_eq!(sandbox.collectors(), [0; 0]);
@@ -295,14 +296,35 @@ fn sorted(mut ids: Vec<String>) -> Vec<String> {
 }
 
 #[test]
-fn a_session_that_is_about_to_begin_keeps_its_settings() {
+fn a_starting_session_keeps_its_settings() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     Session::to(&sandbox, &backend.endpoint()).end();
     sandbox.wait_for_end();
-    // Its lock is made and not taken yet, and nobody has written it down.
+    // Its lock is created but not yet locked, and the store does not list it yet.
     let settings = r#"{"env":{"OTEL_EXPORTER_OTLP_ENDPOINT":"http://127.0.0.1:1/t"}}"#;
     let path = sandbox.write("home/.local/state/ccrun/settings/begins.json", settings);
     sandbox.write("home/.local/state/ccrun/locks/begins", "");
     assert!(flush(&sandbox).0);
     assert_eq!(std::fs::read_to_string(path).unwrap(), settings);
+}
+
+#[test]
+fn a_key_left_empty_by_a_power_cut_is_replaced_and_reported() {
+    let (sandbox, backend) = (Sandbox::new(), Backend::start());
+    let all = ids("record", 2);
+    for (number, id) in all.iter().enumerate() {
+        let session = Session::to(&sandbox, &backend.endpoint());
+        session.client().export(std::slice::from_ref(id));
+        session.end();
+        sandbox.wait_for_end();
+        if number == 0 {
+            std::fs::write(sandbox.state().join("key"), "").unwrap();
+        }
+    }
+    assert_eq!(ids_of(&backend.received()), all);
+    let output = sandbox.run(["true"]);
+    let said = text(&output.stderr);
+    assert!(output.status.success() && said.contains("key was damaged") && said.contains("`[redact]`"), "{said}");
+    assert!(said.contains("`ccrun queue flush --to NAME`"), "{said}");
+    assert_eq!(text(&sandbox.run(["true"]).stderr), "");
 }

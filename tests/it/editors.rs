@@ -1,8 +1,8 @@
-//! Editors: what a desktop's VS Code hands on of an environment, and what becomes of the sessions that it belongs to.
+//! Editors: which variables a desktop's VS Code passes on, and when the sessions end that they belong to.
 
 use std::io::ErrorKind;
 
-use ccrun::process::Process;
+use ccrun::system::process::Process;
 
 use crate::support::backend::Backend;
 use crate::support::claude::{finish, pid};
@@ -10,7 +10,7 @@ use crate::support::code::{Code, Window};
 use crate::support::emitter::{Emitter, ids, ids_of};
 use crate::support::sandbox::{DEADLINE, Sandbox, text, wait_until};
 
-/// A profile that sends to a backend at once, with the content by which these tests know what arrives.
+/// A profile that sends to a backend at once, including content, by which the tests identify the records.
 fn profile(sandbox: &Sandbox, name: &str, backend: &Backend) {
     let destination = format!("[destination.d]\nendpoint = \"{}\"\nbatch = \"1ms\"\n", backend.endpoint());
     let kinds = ["user_prompts", "assistant_responses", "tool_details", "tool_content", "raw_api_bodies"];
@@ -27,13 +27,13 @@ fn profiles(sandbox: &Sandbox) -> [Backend; 2] {
     backends
 }
 
-/// Waits until a backend has these records and no others.
+/// Waits until a backend has exactly these records.
 fn arrived(backend: &Backend, prefix: &str, count: usize) {
     backend.wait_for(|received| ids_of(received).len() >= count, DEADLINE);
     assert_eq!(ids_of(&backend.received()), ids(prefix, count));
 }
 
-/// The ids of the sessions whose collectors run.
+/// The ids of the sessions with running collectors.
 fn running(sandbox: &Sandbox) -> Vec<String> {
     let locks = std::fs::read_dir(sandbox.state().join("locks")).into_iter().flatten();
     let mut ids: Vec<_> = locks.map(|lock| lock.unwrap().file_name().into_string().unwrap()).collect();
@@ -44,23 +44,23 @@ fn running(sandbox: &Sandbox) -> Vec<String> {
 fn wait_for_sessions(sandbox: &Sandbox, windows: &[&Window<'_>]) {
     let mut expected: Vec<_> = windows.iter().map(|window| window.session().to_owned()).collect();
     expected.sort();
-    wait_until("these sessions alone", || running(sandbox) == expected);
+    wait_until("exactly these sessions to run", || running(sandbox) == expected);
 }
 
-const RUNNING: &str = "ccrun: `code` is running already: what is open there keeps the environment that it was opened \
-                       with, and only a window that opens anew has this session's; `ccrun wire code` gives every \
-                       window sessions of its own\n";
+const RUNNING: &str = "ccrun: `code` is already running: open windows keep the environment that they were opened \
+                       with, and only a new window has this session's; `ccrun wire code` gives every \
+                       window its own sessions\n";
 
 #[test]
-fn a_new_window_is_in_the_second_session_and_an_open_folder_stays_in_its_own() {
+fn a_new_window_joins_the_new_session_and_an_open_folder_keeps_its_own() {
     let sandbox = Sandbox::new();
     let [first, second] = profiles(&sandbox);
     let code = Code::new(&sandbox, "code");
-    assert_eq!(code.open(&["-p", "one"], "a"), "", "nothing runs yet, and `code` says nothing and returns");
+    assert_eq!(code.open(&["-p", "one"], "a"), "", "the first launch prints nothing");
     assert_eq!(code.open(&["-p", "two"], "b"), RUNNING);
     let [a, b] = ["a", "b"].map(|folder| code.window(folder));
     assert_ne!(a.session(), b.session());
-    // It is focused only, and nobody is in the third session.
+    // The window is only focused, and the third session has no process.
     assert_eq!(code.open(&["-p", "two"], "a"), RUNNING);
     assert_eq!(code.window("a").session(), a.session());
     a.client().export(&ids("a", 2));
@@ -69,7 +69,7 @@ fn a_new_window_is_in_the_second_session_and_an_open_folder_stays_in_its_own() {
     arrived(&second, "b", 3);
     wait_for_sessions(&sandbox, &[&a, &b]);
 
-    // A window that is closed ends the session that it alone was in. The first launch's environment is the editor's own.
+    // Closing a window ends the session that only this window used. The first session belongs to the editor itself.
     code.ask("--close", "b");
     wait_for_sessions(&sandbox, &[&a]);
     a.client().export(&ids("a", 2));
@@ -81,7 +81,7 @@ fn a_new_window_is_in_the_second_session_and_an_open_folder_stays_in_its_own() {
 }
 
 #[test]
-fn a_reload_is_no_end() {
+fn a_reload_does_not_end_the_session() {
     let sandbox = Sandbox::new();
     let [_first, second] = profiles(&sandbox);
     let code = Code::new(&sandbox, "code");
@@ -94,9 +94,9 @@ fn a_reload_is_no_end() {
     let after = code.window("b");
     assert!(!process.lives() && after.pid != before.pid);
     assert_eq!((after.session(), after.endpoint()), (before.session(), before.endpoint()));
-    // A session that lost its window later has been looked for twice by the time that it ends.
+    // By the time a session ends that lost its window later, the collector has checked this one twice.
     code.ask("--close", "c");
-    wait_until("the other session's end", || !running(&sandbox).contains(&other.session().to_owned()));
+    wait_until("the other session to end", || !running(&sandbox).contains(&other.session().to_owned()));
     after.client().export(&ids("record", 1));
     arrived(&second, "record", 1);
     for folder in ["a", "b"] {
@@ -106,14 +106,14 @@ fn a_reload_is_no_end() {
 }
 
 #[test]
-fn what_a_plain_launch_inherits_belongs_to_the_session_that_its_token_names_or_is_refused() {
+fn telemetry_of_a_plain_launch_belongs_to_the_session_of_its_token_or_is_rejected() {
     let sandbox = Sandbox::new();
     let [first, second] = profiles(&sandbox);
     let code = Code::new(&sandbox, "code");
     code.open(&["-p", "one"], "a");
     code.open_plainly("plain");
     let [a, plain] = ["a", "plain"].map(|folder| code.window(folder));
-    assert_eq!(plain.session(), a.session(), "what the first launch has set and this one has not");
+    assert_eq!(plain.session(), a.session(), "this launch does not override the first one's variable");
     plain.client().export(&ids("record", 1));
     arrived(&first, "record", 1);
     for folder in ["a", "plain"] {
@@ -123,7 +123,7 @@ fn what_a_plain_launch_inherits_belongs_to_the_session_that_its_token_names_or_i
     let error = plain.client().send(&ids("late", 1)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
 
-    // The port may be another session's by now: the token is not.
+    // Another session may have the port by now, but not the token.
     code.open(&["-p", "two"], "b");
     let b = code.window("b");
     let (host, _) = b.endpoint().rsplit_once('/').unwrap();
@@ -138,7 +138,7 @@ fn what_a_plain_launch_inherits_belongs_to_the_session_that_its_token_names_or_i
 }
 
 #[test]
-fn ccrun_in_a_stale_environment_begins_anew() {
+fn ccrun_in_a_stale_environment_starts_a_new_session() {
     let sandbox = Sandbox::new();
     let [first, second] = profiles(&sandbox);
     let code = Code::new(&sandbox, "code");
@@ -152,15 +152,15 @@ fn ccrun_in_a_stale_environment_begins_anew() {
         assert_eq!((text(&output.stderr).as_str(), output.status.code()), ("", Some(0)));
         text(&output.stdout)
     };
-    // Our own endpoint of yesterday is no setup of the user's: the default is what it was.
+    // An endpoint from an old `ccrun` session is not a setup of the user's, so the default profile applies.
     let environment = run(&[]);
     let value = |name: &str| environment.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
     let (session, endpoint) = (value("CCRUN_SESSION").unwrap(), value("OTEL_EXPORTER_OTLP_ENDPOINT").unwrap());
     assert!(session != a.session() && endpoint != a.endpoint());
-    assert_eq!(value("OTEL_RESOURCE_ATTRIBUTES"), Some(""), "nor is what its profile called itself");
+    assert_eq!(value("OTEL_RESOURCE_ATTRIBUTES"), Some(""), "the old service name does not apply");
     assert!(run(&["-p", "two"]).contains("\nOTEL_RESOURCE_ATTRIBUTES=of.two=1\n"));
     sandbox.wait_for_end();
-    let store = rusqlite::Connection::open(sandbox.state().join("store-1.db")).unwrap();
+    let store = rusqlite::Connection::open(sandbox.state().join("store-2.db")).unwrap();
     let found: (String, String) = store
         .query_row("SELECT profile, parent FROM session WHERE id = ?1", [session], |row| Ok((row.get(0)?, row.get(1)?)))
         .unwrap();
@@ -169,7 +169,7 @@ fn ccrun_in_a_stale_environment_begins_anew() {
 }
 
 #[test]
-fn an_editor_that_waits_is_waited_for() {
+fn a_waiting_editor_is_awaited() {
     let sandbox = Sandbox::new();
     let [first, _second] = profiles(&sandbox);
     let code = Code::new(&sandbox, "code");
@@ -200,11 +200,11 @@ fn two_editors_at_once_keep_their_sessions_apart() {
     let code = Code::new(&sandbox, "code");
     let codium = Code::new(&sandbox, "codium").with_data("codium-data");
     assert_eq!(code.open(&["-p", "one"], "a"), "");
-    assert_eq!(codium.open(&["-p", "two"], "a"), "", "an instance on other user data is another one");
+    assert_eq!(codium.open(&["-p", "two"], "a"), "", "another user data directory means another instance");
     let [one, two] = [code.window("a"), codium.window("a")];
     one.client().export(&ids("one", 2));
     two.client().export(&ids("two", 2));
-    // What else runs in their terminals is not Claude Code's, and nobody's business.
+    // Other programs in the editors' terminals also export, but their telemetry is not Claude Code's and is rejected.
     Emitter::new(one.endpoint()).export(&ids("server", 1));
     arrived(&first, "one", 2);
     arrived(&second, "two", 2);
@@ -218,7 +218,7 @@ fn two_editors_at_once_keep_their_sessions_apart() {
 }
 
 #[test]
-fn what_a_window_does_not_have_is_said_in_one_line() {
+fn a_window_without_the_session_is_noted_in_one_line() {
     let mut sandbox = Sandbox::new();
     sandbox.program("code", "#!/bin/sh\n");
     let said = |sandbox: &Sandbox, words: &[&str]| text(&sandbox.ccrun(["code"]).args(words).output().unwrap().stderr);
@@ -227,17 +227,17 @@ fn what_a_window_does_not_have_is_said_in_one_line() {
     assert!(remote.starts_with("ccrun: the window is on `ssh-remote+box\\u{1b}[31m`, ") && remote.lines().count() == 1);
     let container = said(&sandbox, &["--folder-uri", "vscode-remote://dev-container%2B7b22/w"]);
     assert!(container.contains("`dev-container+7b22`"), "{container}");
-    // The lock of an instance that was killed.
+    // The lock of a killed instance.
     sandbox.write("home/.config/Code/code.lock", "2147483647");
     assert_eq!(said(&sandbox, &["."]), "");
     sandbox.set("VSCODE_IPC_HOOK_CLI", "/nonexistent.sock");
-    assert!(said(&sandbox, &["."]).contains("the editor's server that this terminal belongs to"));
+    assert!(said(&sandbox, &["."]).contains("the editor's server of this terminal"));
     assert_eq!(said(&sandbox, &["--version"]), "");
     sandbox.wait_for_end();
 }
 
 #[test]
-fn where_every_window_has_sessions_of_its_own_there_is_nothing_to_say() {
+fn no_note_is_printed_for_a_wired_editor() {
     let sandbox = Sandbox::new();
     let _backends = profiles(&sandbox);
     let code = Code::new(&sandbox, "code");
@@ -252,9 +252,10 @@ fn where_every_window_has_sessions_of_its_own_there_is_nothing_to_say() {
     sandbox.wait_for_end();
 }
 
-/// The wrapper in a window: a session of its own, inside of the editor's or without one, and the window's project's.
+/// The wrapper in a window starts a separate session, inside or outside an editor's session, with the profile of the
+/// window's project.
 #[test]
-fn an_extensions_claude_has_a_session_of_its_own_in_every_window() {
+fn an_extensions_claude_has_its_own_session_in_every_window() {
     let sandbox = Sandbox::new();
     let [first, second] = profiles(&sandbox);
     let code = Code::new(&sandbox, "code");

@@ -1,4 +1,4 @@
-//! `ccrun env`: what a program would be given, for people, programs and shells.
+//! `ccrun env`: the variables that a program would get, for people, programs and shells.
 
 use std::collections::BTreeMap;
 use std::process::Output;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::sandbox::{Sandbox, text};
 
-/// What each shell has to give back as it is.
+/// Values that must survive evaluation by every shell.
 const NASTY: [(&str, &str); 11] = [
     ("A_QUOTE", "it's \"quoted\""),
     ("B_QUOTES", "''a'''"),
@@ -34,7 +34,7 @@ fn variables(sandbox: &Sandbox, arguments: &[&str]) -> BTreeMap<String, Value> {
     entries.into_iter().map(|entry| (entry["name"].as_str().unwrap().to_owned(), entry)).collect()
 }
 
-/// A profile without a destination that sets all of these.
+/// A profile without a destination that sets these variables.
 fn gateway(sandbox: &Sandbox, values: &[(&str, &str)]) {
     let line = |(name, value): &(&str, &str)| {
         let escaped: Vec<_> = value.replace("${", "$${").chars().map(|c| format!("\\U{:08x}", u32::from(c))).collect();
@@ -44,7 +44,7 @@ fn gateway(sandbox: &Sandbox, values: &[(&str, &str)]) {
 }
 
 #[test]
-fn it_shows_what_a_launch_would_give_and_starts_nothing() {
+fn env_shows_the_environment_of_a_launch_without_starting_anything() {
     let sandbox = Sandbox::new();
     sandbox.profile("team", "extends = \"otlp\"\n[content]\nuser_prompts = true\n[env]\nA = \"b\"\n");
     let endpoint = ["--var", "endpoint=https://h"];
@@ -57,11 +57,11 @@ fn it_shows_what_a_launch_would_give_and_starts_nothing() {
         "A=b",
         "C=d",
     ] {
-        assert!(shown.lines().any(|shown| shown == line), "{line} is not in {shown}");
+        assert!(shown.lines().any(|shown| shown == line), "{line} is missing from {shown}");
     }
     assert!(!sandbox.state().exists());
     assert!(sandbox.collectors().is_empty());
-    // A launch gives the same names, and the same values where they are known before.
+    // A launch sets the same names, and the same values where they do not depend on the session.
     let launched =
         sandbox.run(["-p", "team", "-e", "C=d", "-r", "x=y z"].iter().chain(&endpoint).chain(&["--", "env"]));
     let launched = out(&launched, 0);
@@ -73,12 +73,12 @@ fn it_shows_what_a_launch_would_give_and_starts_nothing() {
             .unwrap_or_else(|| panic!("{name}"));
         assert!(value.contains('<') || given == value, "{line}: {given}");
     }
-    assert_eq!(sandbox.run(["env", "-p", "nobody"]).status.code(), Some(2));
+    assert_eq!(sandbox.run(["env", "-p", "missing"]).status.code(), Some(2));
 }
 
-/// A shell is to have the value itself, and so is whoever asks for it.
+/// Commands run only for shell formats and with `--reveal`.
 #[test]
-fn commands_of_a_profile_run_for_those_alone_who_are_to_have_their_values() {
+fn commands_run_only_for_formats_that_print_their_values() {
     let sandbox = Sandbox::new();
     let command = "[\"sh\", \"-c\", \"echo x >> $HOME/ran; echo platform\"]";
     sandbox.profile("team", format!("[vars]\nteam = {{ command = {command} }}\n[env]\nTEAM = \"${{team}}\"\n"));
@@ -108,9 +108,12 @@ fn secrets_are_masked_unless_revealed_and_never_revealed_to_claude() {
     assert!(out(&output, 1).is_empty());
     assert!(text(&output.stderr).contains("`KEY` is <the variable TOKEN"), "{output:?}");
     let shown = out(&sandbox.run(["env", "-p", "team", "--explain", "--reveal"]), 0);
-    assert!(shown.contains("KEY=sk-secret\n") && shown.contains("    over the environment: sk-inherited\n"), "{shown}");
+    assert!(
+        shown.contains("KEY=sk-secret\n") && shown.contains("    overrides the environment: sk-inherited\n"),
+        "{shown}"
+    );
     let shown = out(&sandbox.run(["env", "-p", "team", "--format", "shell", "--reveal"]), 0);
-    assert!(shown.contains("export KEY='sk-secret';\n"), "{shown}");
+    assert!(shown.contains("export KEY=sk-secret;\n"), "{shown}");
     sandbox.set("CLAUDECODE", "1");
     let output = sandbox.run(["env", "-p", "team", "--reveal"]);
     assert!(out(&output, 1).is_empty() && text(&output.stderr).lines().count() == 1, "{output:?}");
@@ -130,18 +133,21 @@ fn each_variable_is_explained() {
     let shown = out(&output, 0);
     let (team, user) = (team.display(), user.display());
     for part in [
-        format!("OTEL_LOG_USER_PROMPTS=1\n    from {team}:2:16 (content.user_prompts)\n    over {user}: 0\n"),
-        "OTEL_LOG_TOOL_DETAILS=0\n    from default\n    over the environment: 1\n".to_owned(),
+        format!("OTEL_LOG_USER_PROMPTS=1\n    from {team}:2:16 (content.user_prompts)\n    overrides {user}: 0\n"),
+        "OTEL_LOG_TOOL_DETAILS=0\n    from default\n    overrides the environment: 1\n".to_owned(),
         format!(
-            "ANTHROPIC_MODEL=opus\n    from {team}:4:19 (env.ANTHROPIC_MODEL)\n    but Claude Code has it from {user}: …\n"
+            "ANTHROPIC_MODEL=opus\n    from {team}:4:19 (env.ANTHROPIC_MODEL)\n    but Claude Code takes it from {user}: …\n"
         ),
-        "OTEL_SDK_DISABLED is taken out\n    from ccrun\n    over the environment: …\n".to_owned(),
+        "OTEL_SDK_DISABLED is removed\n    from ccrun\n    overrides the environment: …\n".to_owned(),
         "OTEL_RESOURCE_ATTRIBUTES=a=b\n    from --resource:2:7 (resource.a)\n".to_owned(),
     ] {
-        assert!(shown.contains(&part), "{part} is not in {shown}");
+        assert!(shown.contains(&part), "{part} is missing from {shown}");
     }
     let notes = text(&output.stderr);
-    assert!(notes.lines().count() == 2 && notes.contains("no JSON (line 1") && notes.contains("is a link"), "{notes}");
+    assert!(
+        notes.lines().count() == 2 && notes.contains("not valid JSON (line 1") && notes.contains("is a link"),
+        "{notes}"
+    );
     let all = variables(&sandbox, &["-p", "team", "--explain"]);
     assert_eq!(all["OTEL_LOG_USER_PROMPTS"]["overrides"][0]["value"], "0");
     assert_eq!(all["ANTHROPIC_MODEL"]["overruled_by"]["place"], user.to_string());
@@ -149,7 +155,7 @@ fn each_variable_is_explained() {
 }
 
 #[test]
-fn what_is_foreign_does_not_act_on_a_terminal() {
+fn foreign_text_is_escaped_for_the_terminal() {
     let sandbox = Sandbox::new();
     gateway(&sandbox, &NASTY);
     for format in ["table", "json"] {
@@ -162,11 +168,11 @@ fn what_is_foreign_does_not_act_on_a_terminal() {
     }
 }
 
-/// Has a shell take the variables in, and looks at what a program that it starts is given.
-#[expect(clippy::print_stderr, reason = "whoever runs the tests has to see what was skipped")]
+/// Lets a shell evaluate the output, and checks the variables of a program that it starts.
+#[expect(clippy::print_stderr, reason = "the output of the tests must show what was skipped")]
 fn read_back(sandbox: &Sandbox, shell: &str, script: &str) {
     if sandbox.command("sh").args(["-c", &format!("command -v {shell}")]).output().unwrap().stdout.is_empty() {
-        eprintln!("skipped for {shell}: it is not installed");
+        eprintln!("skipped: {shell} is not installed");
         return;
     }
     let output = sandbox.command(shell).args(["-c", &format!("{script}\nenv -0")]).output().unwrap();
@@ -183,7 +189,7 @@ fn read_back(sandbox: &Sandbox, shell: &str, script: &str) {
 }
 
 #[test]
-fn shells_evaluate_to_what_the_values_are() {
+fn shells_evaluate_to_the_original_values() {
     let mut sandbox = Sandbox::new();
     sandbox.set("OTEL_EXPORTER_OTLP_ENDPOINT", "https://elsewhere");
     gateway(&sandbox, &NASTY);
@@ -198,7 +204,7 @@ fn shells_evaluate_to_what_the_values_are() {
 }
 
 #[test]
-fn what_a_form_cannot_say_is_an_error() {
+fn what_a_format_cannot_express_is_an_error() {
     let sandbox = Sandbox::new();
     for format in ["shell", "fish", "dotenv"] {
         let output = sandbox.run(["env", "-e", "A;touch pwned=1", "--format", format]);
@@ -206,10 +212,10 @@ fn what_a_form_cannot_say_is_an_error() {
         out(&sandbox.run(["env", "--format", format, "--explain"]), 1);
     }
     let output = sandbox.run(["env", "-e", "A=${HOME}", "--format", "dotenv"]);
-    // `${…}` is a variable of the profile's.
+    // `${…}` would refer to a variable of the profile.
     assert_eq!(output.status.code(), Some(2));
     let output = sandbox.run(["env", "-e", "A=$${HOME}", "--format", "dotenv"]);
-    assert!(out(&output, 1).is_empty() && text(&output.stderr).contains("`A` holds a `${`"), "{output:?}");
+    assert!(out(&output, 1).is_empty() && text(&output.stderr).contains("`A` contains `${`"), "{output:?}");
     let shown = out(&sandbox.run(["env", "-e", "A=it's", "-e", "B=x y\nz", "--format", "dotenv"]), 0);
     assert!(shown.starts_with("A=\"it's\"\nB='x y\nz'\nCLAUDE_CODE_ENABLE_TELEMETRY=0\n"), "{shown}");
 }

@@ -1,4 +1,4 @@
-//! Telemetry that was set up before `ccrun` was: it goes on.
+//! Telemetry that was configured before `ccrun` was installed keeps working.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::support::session::Session;
 
 const NOTICE: &str = "as the profile `inherited`";
 
-/// A sandbox in which somebody followed a guide.
+/// A sandbox in which telemetry is configured manually.
 fn set_up(backend: &Backend) -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.set("CLAUDE_CODE_ENABLE_TELEMETRY", "1").set("OTEL_LOGS_EXPORTER", "otlp");
@@ -20,7 +20,7 @@ fn set_up(backend: &Backend) -> Sandbox {
 }
 
 #[test]
-fn what_was_set_up_goes_on_and_one_line_says_so_once() {
+fn existing_telemetry_keeps_working_and_is_noted_once() {
     let backend = Backend::start();
     let sandbox = set_up(&backend);
     let said = text(&sandbox.run(["true"]).stderr);
@@ -31,20 +31,21 @@ fn what_was_set_up_goes_on_and_one_line_says_so_once() {
     assert_eq!((received[0].header("authorization"), received[0].header("x-tenant")), ("Bearer%20sk-1", "t"));
     assert_eq!(received[0].path, "/v1/logs");
     let environment = text(&std::fs::read(format!("/proc/{}/environ", session.pid())).unwrap());
-    assert!(!environment.contains("sk-1"), "the headers are the collector's alone");
-    // Nothing more is said.
+    assert!(!environment.contains("sk-1"), "only the collector has the headers");
+    // The note is not repeated.
     session.end();
     let shown = text(&sandbox.run(["profile", "show"]).stdout);
     assert!(shown.contains("OTEL_EXPORTER_OTLP_HEADERS in the environment") && !shown.contains("sk-1"), "{shown}");
     let list = text(&sandbox.run(["profile", "list"]).stdout);
     assert!(
-        list.lines().any(|line| line.contains("*  inherited") && line.contains("found") && line.contains(" before")),
+        list.lines()
+            .any(|line| line.contains("*  inherited") && line.contains("found") && line.contains("already configured")),
         "{list}"
     );
 }
 
 #[test]
-fn users_settings_win_and_a_repositorys_are_never_heard() {
+fn user_settings_win_and_a_repositorys_are_ignored() {
     let (backend, elsewhere) = (Backend::start(), Backend::start());
     let sandbox = set_up(&elsewhere);
     let settings = |backend: &Backend| json!({"env": {"OTEL_EXPORTER_OTLP_ENDPOINT": backend.endpoint()}}).to_string();
@@ -61,7 +62,7 @@ fn users_settings_win_and_a_repositorys_are_never_heard() {
 }
 
 #[test]
-fn any_choice_comes_first_and_a_session_of_ours_is_no_setup() {
+fn any_chosen_profile_takes_precedence_and_ccruns_own_variables_do_not_count() {
     let backend = Backend::start();
     let mut sandbox = set_up(&backend);
     let chosen = |sandbox: &Sandbox, options: &[&str]| {
@@ -81,7 +82,7 @@ fn any_choice_comes_first_and_a_session_of_ours_is_no_setup() {
 }
 
 #[test]
-fn a_dead_session_is_delivered_by_whoever_has_the_same_setup() {
+fn a_dead_sessions_data_is_delivered_by_a_session_with_the_same_settings() {
     let mut backend = Backend::start();
     let mut sandbox = set_up(&backend);
     sandbox.run(["true"]);
@@ -93,7 +94,7 @@ fn a_dead_session_is_delivered_by_whoever_has_the_same_setup() {
     backend.restart();
     sandbox.set("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=another");
     sandbox.run(["queue", "flush"]);
-    assert!(backend.received().is_empty(), "another key is another account");
+    assert!(backend.received().is_empty(), "data is not delivered with another account's key");
     assert_eq!(sandbox.queue()[0]["state"], "orphaned");
     sandbox.set("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Bearer%20sk-1,x-tenant=t");
     sandbox.run(["queue", "flush"]);
@@ -101,12 +102,12 @@ fn a_dead_session_is_delivered_by_whoever_has_the_same_setup() {
 }
 
 #[test]
-fn it_can_be_kept_as_a_file_of_ones_own() {
+fn existing_telemetry_can_be_saved_as_a_profile() {
     let backend = Backend::start();
     let mut sandbox = set_up(&backend);
     let output = sandbox.run(["profile", "new", "mine", "--from-env"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("the file holds the headers"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("the file contains the headers"), "{}", text(&output.stderr));
     let path = sandbox.home().join(".config/ccrun/profiles/mine.toml");
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
@@ -117,13 +118,13 @@ fn it_can_be_kept_as_a_file_of_ones_own() {
     assert_eq!(received[0].header("authorization"), "Bearer%20sk-1");
     session.end();
     let output = sandbox.run(["profile", "new", "none", "--from-env"]);
-    assert!(output.status.code() == Some(1) && text(&output.stderr).contains("no telemetry is set up"));
+    assert!(output.status.code() == Some(1) && text(&output.stderr).contains("no telemetry is configured"));
     sandbox.set("CLAUDECODE", "1");
     assert_eq!(sandbox.run(["profile", "new", "other"]).status.code(), Some(1));
 }
 
 #[test]
-fn exporters_that_no_profile_can_say_are_explained() {
+fn exporters_that_a_profile_cannot_express_are_explained() {
     let mut sandbox = Sandbox::new();
     sandbox.set("CLAUDE_CODE_ENABLE_TELEMETRY", "1").set("OTEL_METRICS_EXPORTER", "prometheus,console");
     let said = text(&sandbox.run(["true"]).stderr);

@@ -1,4 +1,4 @@
-//! `install.sh` and `scripts/release.sh`, with a `cargo` that takes the program that the tests have built anyway.
+//! `install.sh` and `scripts/release.sh`, with a fake `cargo` that returns the binary under test.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -13,7 +13,7 @@ use crate::support::session::Session;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/install.sh");
 
-/// Builds whatever it is asked for, and so at once.
+/// A sandbox with a fake cargo, which builds instantly.
 fn sandbox() -> Sandbox {
     let mut sandbox = Sandbox::new();
     let target = sandbox.home().join("target");
@@ -28,26 +28,31 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// Runs the installer; gives its exit code and what it said on either stream.
+/// Runs the installer, and returns its exit code and its output on both streams.
 fn run(sandbox: &Sandbox, arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = sandbox.command("sh").arg(SCRIPT).args(arguments).output().unwrap();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
-/// All files below the home directory but those of the build.
+/// All files below the home directory, except those of the build.
 fn files(sandbox: &Sandbox) -> BTreeSet<String> {
     let listed = sandbox.command("find").args([".", "-type", "f"]).current_dir(sandbox.home()).output().unwrap();
     text(&listed.stdout).lines().filter(|path| !path.starts_with("./target/")).map(str::to_owned).collect()
 }
 
 #[test]
-fn it_installs_updates_and_goes_again() {
+fn it_installs_updates_and_uninstalls() {
     let sandbox = sandbox();
     let installed = sandbox.home().join(".local/bin/ccrun");
     let run = |arguments: &[&str]| run(&sandbox, arguments);
     let (code, said, _) = run(&[]);
     assert!(code == Some(0) && said.contains(&format!("installed {}", installed.display())), "{said}");
     assert!(said.contains("is not on your PATH"), "{said}");
+    // Running the suggested line adds the directory.
+    let line = said.lines().map(str::trim).find(|line| line.starts_with("export PATH=")).unwrap().to_owned();
+    assert_eq!(line, "export PATH=\"$HOME/.local/bin:$PATH\"");
+    let found = sandbox.command("sh").args(["-c", &format!("{line}\ncommand -v ccrun")]).output().unwrap();
+    assert_eq!(text(&found.stdout).trim(), installed.display().to_string());
     assert_eq!(std::fs::metadata(&installed).unwrap().mode() & 0o777, 0o755);
     let (code, said, _) = run(&[]);
     assert!(code == Some(0) && said.contains("already up to date"), "{said}");
@@ -64,7 +69,7 @@ fn it_installs_updates_and_goes_again() {
 }
 
 #[test]
-fn it_goes_where_it_is_told_and_says_what_is_in_the_way() {
+fn it_installs_into_a_given_directory_and_reports_conflicts() {
     let sandbox = sandbox();
     let prefix = sandbox.home().join("elsewhere");
     let install =
@@ -78,7 +83,7 @@ fn it_goes_where_it_is_told_and_says_what_is_in_the_way() {
 }
 
 #[test]
-fn man_pages_and_completions_come_along_and_nothing_happens_in_a_dry_run() {
+fn man_pages_and_completions_are_installed_and_a_dry_run_changes_nothing() {
     let sandbox = sandbox();
     let (code, said, _) = run(&sandbox, &["--dry-run", "--with-alias"]);
     assert!(code == Some(0) && said.contains("would install"), "{said}");
@@ -97,7 +102,7 @@ fn man_pages_and_completions_come_along_and_nothing_happens_in_a_dry_run() {
         assert!(files.contains(&format!("./.local/{file}")), "{file}: {files:?}");
     }
     let page = std::fs::read_to_string(sandbox.home().join(".local/share/man/man1/ccrun.1")).unwrap();
-    assert!(page.contains("Launches Claude Code"), "{page}");
+    assert!(page.contains("Launch Claude Code"), "{page}");
     assert!(!files.iter().any(|file| file.ends_with("ccrun-collector.1") || file.ends_with("rc")), "{files:?}");
     let (code, said, _) = run(&sandbox, &["--uninstall", "--dry-run"]);
     assert!(code == Some(0) && said.contains("would remove"), "{said}");
@@ -105,7 +110,7 @@ fn man_pages_and_completions_come_along_and_nothing_happens_in_a_dry_run() {
 }
 
 #[test]
-fn the_alias_comes_where_it_is_asked_for_and_goes_again() {
+fn the_alias_is_added_on_request_and_removed_again() {
     let mut sandbox = sandbox();
     for (shell, rc) in [("bash", ".bashrc"), ("zsh", ".zshrc"), ("fish", ".config/fish/config.fish")] {
         sandbox.set("SHELL", format!("/bin/{shell}"));
@@ -134,7 +139,7 @@ fn the_alias_comes_where_it_is_asked_for_and_goes_again() {
 }
 
 #[test]
-fn what_is_wired_keeps_it_and_purging_removes_everything() {
+fn wired_settings_block_uninstalling_and_purging_removes_everything() {
     let sandbox = sandbox();
     assert_eq!(run(&sandbox, &[]).0, Some(0));
     sandbox.profile("team", "");
@@ -152,7 +157,53 @@ fn what_is_wired_keeps_it_and_purging_removes_everything() {
 }
 
 #[test]
-fn an_archive_is_installed_if_it_is_what_its_checksum_says() {
+fn purging_removes_only_ccruns_own_files() {
+    let mut sandbox = sandbox();
+    assert_eq!(run(&sandbox, &[]).0, Some(0));
+    let (state, backend) = (sandbox.home().join("mine"), Backend::start());
+    sandbox.set("CCRUN_STATE_DIR", state.to_str().unwrap());
+    let endpoint = format!("endpoint={}", backend.endpoint());
+    let program = sandbox.program("claude", "#!/bin/sh\n");
+    assert!(sandbox.run(["-p", "otlp", "--var", &endpoint, "claude"]).status.success());
+    std::fs::remove_file(program).unwrap();
+    sandbox.wait_for_end();
+    assert!(state.join("key").exists() && state.join("settings").exists());
+    let own = ["mine/thesis.db", "mine/logs/2026.log", "mine/settings/editor.json", ".config/ccrun/notes.txt"];
+    for file in own {
+        sandbox.write(format!("home/{file}"), "the user's own");
+    }
+    sandbox.profile("team", "");
+    let (code, said, complaint) = run(&sandbox, &["--uninstall", "--purge"]);
+    assert_eq!(code, Some(0), "{complaint}");
+    assert!(said.contains(&format!("removed ccrun's files in {}, and kept the others", state.display())), "{said}");
+    assert_eq!(files(&sandbox), own.map(|file| format!("./{file}")).into());
+    assert!(!state.join("locks").exists());
+}
+
+#[test]
+fn wired_settings_are_found_in_a_configured_state_directory() {
+    let sandbox = sandbox();
+    assert_eq!(run(&sandbox, &[]).0, Some(0));
+    for (line, record) in [
+        ("state_dir = \"/tmp\" # not this\n[x]\nstate_dir = 'y'\n", None),
+        ("  state_dir='records' # there\n", Some("home/.config/ccrun/records/wired/settings-a.record")),
+    ] {
+        sandbox.write("home/.config/ccrun/config.toml", line);
+        let record = record.map(|record| sandbox.write(record, "{}"));
+        let (code, said, complaint) = run(&sandbox, &["--uninstall", "--dry-run"]);
+        if record.is_none() {
+            assert!(
+                code == Some(0) && said.contains("kept your profiles and what ccrun has recorded: /tmp\n"),
+                "{said}"
+            );
+        } else {
+            assert!(code == Some(1) && complaint.contains("ccrun unwire code"), "{complaint}");
+        }
+    }
+}
+
+#[test]
+fn an_archive_is_installed_only_with_the_right_checksum() {
     let sandbox = sandbox();
     let release = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/release.sh");
     let (kind, out) = ("x86_64-unknown-linux-gnu", sandbox.home().with_file_name("dist"));
@@ -164,14 +215,14 @@ fn an_archive_is_installed_if_it_is_what_its_checksum_says() {
     let archive = out.join(format!("ccrun-{}-{kind}.tar.gz", env!("CARGO_PKG_VERSION")));
     let first = std::fs::read(&archive).unwrap();
     pack();
-    assert_eq!(std::fs::read(&archive).unwrap(), first, "the same source is the same archive");
+    assert_eq!(std::fs::read(&archive).unwrap(), first, "the same source gives the same archive");
     let from = archive.to_str().unwrap();
     let (code, said, _) = run(&sandbox, &["--from", from]);
     assert!(code == Some(0) && said.contains("installed"), "{said}");
     let output = sandbox.command(sandbox.home().join(".local/bin/ccrun")).arg("--version").output().unwrap();
     assert_eq!(text(&output.stdout), format!("ccrun {}\n", env!("CARGO_PKG_VERSION")));
 
-    // Unpacked, it installs itself.
+    // The unpacked archive installs itself.
     let unpacked = sandbox.command("tar").args(["-xzf", from, "-C"]).arg(&out).status().unwrap();
     assert!(unpacked.success());
     let own = out.join(format!("ccrun-{}-{kind}/install.sh", env!("CARGO_PKG_VERSION")));
@@ -182,19 +233,19 @@ fn an_archive_is_installed_if_it_is_what_its_checksum_says() {
     *other.last_mut().unwrap() ^= 1;
     std::fs::write(&archive, other).unwrap();
     let (code, _, said) = run(&sandbox, &["--from", from]);
-    assert!(code == Some(1) && said.contains("is not what its checksum says"), "{said}");
+    assert!(code == Some(1) && said.contains("does not match its checksum"), "{said}");
     std::fs::remove_file(out.join(format!("{}.sha256", archive.file_name().unwrap().to_str().unwrap()))).unwrap();
     let (code, _, said) = run(&sandbox, &["--from", from]);
     assert!(code == Some(1) && said.contains("cannot be checked"), "{said}");
 }
 
 #[test]
-fn an_upgrade_under_a_running_session_disturbs_it_in_nothing() {
+fn an_upgrade_does_not_disturb_a_running_session() {
     let (sandbox, backend) = (sandbox(), Backend::start());
     let mut session = Session::to(&sandbox, &backend.endpoint());
     let mut client = session.client();
     client.export(&ids("before", 3));
-    // Another build of the same program.
+    // A different binary of the same program.
     let root = sandbox.home().parent().unwrap().display().to_string();
     let newer = sandbox.write("newer", std::fs::read(env!("CARGO_BIN_EXE_ccrun")).unwrap());
     std::fs::OpenOptions::new().append(true).open(&newer).unwrap().write_all(b"newer").unwrap();
@@ -218,4 +269,23 @@ fn an_upgrade_under_a_running_session_disturbs_it_in_nothing() {
     let delivered: BTreeSet<_> = ids_of(&backend.received()).into_iter().collect();
     let expected = [ids("before", 3), ids("after", 3), ids("again", 3)].concat();
     assert_eq!(delivered, expected.into_iter().collect());
+}
+
+#[test]
+fn the_suggested_path_line_suits_the_users_shell() {
+    let sandbox = sandbox();
+    let odd = sandbox.home().join("it's $(touch pwned)");
+    for (shell, prefix, expected) in [
+        ("/usr/bin/fish", sandbox.home().join(".local"), "fish_add_path $HOME/.local/bin".to_owned()),
+        ("/bin/bash", odd, format!("export PATH='{}/it'\\''s $(touch pwned)/bin':\"$PATH\"", sandbox.home().display())),
+    ] {
+        let installer = concat!(env!("CARGO_MANIFEST_DIR"), "/install.sh");
+        let mut command = sandbox.command("sh");
+        let output =
+            command.arg(installer).args(["--prefix".as_ref(), prefix.as_os_str()]).env("SHELL", shell).output();
+        let output = output.unwrap();
+        let said = text(&output.stdout);
+        assert!(said.lines().any(|line| line.trim() == expected), "{expected}: {said}{}", text(&output.stderr));
+        assert!(!sandbox.project().join("pwned").exists());
+    }
 }

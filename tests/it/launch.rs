@@ -1,4 +1,4 @@
-//! The program never notices: its pid, arguments, streams, exit code and children are its own, whatever fails.
+//! No failure of `ccrun` affects the program: its pid, arguments, streams, exit code and children are its own.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
@@ -27,7 +27,7 @@ fn arguments_are_the_programs_own() {
 }
 
 #[test]
-fn options_of_the_program_are_not_ours_and_a_verb_can_be_a_program() {
+fn the_programs_options_are_passed_on_and_a_verb_can_be_a_program() {
     let sandbox = Sandbox::new();
     sandbox.program("report", "#!/bin/sh\necho \"program $*\"\n");
     assert_eq!(text(&sandbox.run(["--", "report", "--json"]).stdout), "program --json\n");
@@ -40,13 +40,13 @@ fn the_program_is_the_process() {
     let sandbox = Sandbox::new();
     let mut child = sandbox.ccrun(["sh", "-c", "echo $$; cat"]).stdin(Stdio::piped()).spawn().unwrap();
     let pid = i32::try_from(child.id()).unwrap();
-    wait_until("the collector to run", || sandbox.collectors().len() == 2);
+    wait_until("the collector to start", || sandbox.collectors().len() == 2);
     let children = || -> Vec<String> {
         let children = pids().filter(|candidate| parent(*candidate) == pid);
         children.map(|child| std::fs::read_to_string(format!("/proc/{child}/comm")).unwrap_or_default()).collect()
     };
-    // Until it has become `cat` the shell's child is a shell.
-    wait_until("the shell's own child", || children() == ["cat\n"]);
+    // Until the shell's child has become `cat`, it is a shell.
+    wait_until("the shell's child to become `cat`", || children() == ["cat\n"]);
     drop(child.stdin.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!(text(&output.stdout), format!("{pid}\n"));
@@ -54,7 +54,7 @@ fn the_program_is_the_process() {
 }
 
 #[test]
-fn the_environment_is_complete_and_nothing_inherited_half_applies() {
+fn the_environment_is_complete_and_no_inherited_variable_applies() {
     let mut sandbox = Sandbox::new();
     sandbox.set("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "https://elsewhere").set("OTEL_SDK_DISABLED", "true");
     sandbox.set("OTEL_EXPORTER_OTLP_HEADERS", "key=theirs").set("OTEL_RESOURCE_ATTRIBUTES", "team.id=forged,mine=1");
@@ -90,14 +90,14 @@ fn a_session_remembers_its_parent() {
     let (outer, inner) = ids.trim_end().split_once('\n').unwrap();
     assert_ne!(outer, inner);
     sandbox.wait_for_end();
-    let store = rusqlite::Connection::open(sandbox.state().join("store-1.db")).unwrap();
+    let store = rusqlite::Connection::open(sandbox.state().join("store-2.db")).unwrap();
     let parent: String =
         store.query_row("SELECT parent FROM session WHERE id = ?1", [inner], |row| row.get(0)).unwrap();
     assert_eq!(parent, outer);
 }
 
 #[test]
-fn a_program_that_cannot_be_run_gives_a_shells_exit_code() {
+fn a_program_that_cannot_run_gives_the_exit_code_of_a_shell() {
     let sandbox = Sandbox::new();
     let missing = sandbox.run(["no-such-program"]);
     assert_eq!(missing.status.code(), Some(127));
@@ -137,7 +137,7 @@ fn claude_gets_one_settings_file_in_front() {
 }
 
 #[test]
-fn closed_streams_are_no_reason_not_to_start() {
+fn closed_streams_do_not_prevent_the_start() {
     let sandbox = Sandbox::new();
     let script = "ccrun sh -c 'echo started > started' <&- >&- 2>&-";
     assert!(sandbox.command("sh").args(["-c", script]).status().unwrap().success());
@@ -146,7 +146,7 @@ fn closed_streams_are_no_reason_not_to_start() {
 }
 
 #[test]
-fn off_means_a_plain_exec() {
+fn off_runs_the_program_without_anything_else() {
     let mut sandbox = Sandbox::new();
     sandbox.set("CCRUN_OFF", "1").set("OTEL_EXPORTER_OTLP_ENDPOINT", "https://mine");
     let environment = text(&sandbox.run(["--", "env"]).stdout);
@@ -159,7 +159,7 @@ fn off_means_a_plain_exec() {
 type Inject = fn(&mut Sandbox);
 
 #[test]
-fn whatever_fails_the_program_starts_with_telemetry_off_and_one_line() {
+fn after_any_failure_the_program_starts_with_telemetry_off_and_one_line() {
     let file = |sandbox: &mut Sandbox| drop(sandbox.write("home/file", ""));
     let faults: [(&str, Inject, &str); 5] = [
         (
@@ -182,7 +182,7 @@ fn whatever_fails_the_program_starts_with_telemetry_off_and_one_line() {
         (
             "a profile that is a directory",
             |sandbox| drop(sandbox.write("home/.config/ccrun/profiles/local.toml/x", "")),
-            "it is no regular file",
+            "it is not a regular file",
         ),
     ];
     for (fault, inject, message) in faults {
@@ -205,7 +205,7 @@ fn whatever_fails_the_program_starts_with_telemetry_off_and_one_line() {
 }
 
 #[test]
-fn a_profile_can_require_itself() {
+fn a_profile_can_be_required() {
     let mut sandbox = Sandbox::new();
     sandbox.profile("gateway", "require = true\n");
     sandbox.write("home/file", "");
@@ -216,10 +216,43 @@ fn a_profile_can_require_itself() {
 }
 
 #[test]
+fn an_invalid_profile_can_still_be_required() {
+    let sandbox = Sandbox::new();
+    let refused = |arguments: &[&str]| {
+        for dry in [&[][..], &["--dry-run"]] {
+            let words = dry.iter().chain(arguments).copied().chain(["sh", "-c", "echo started"]);
+            let output = sandbox.run(words);
+            let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+            assert_eq!((output.status.code(), stdout.as_str()), (Some(2), ""), "{arguments:?}: {stderr}");
+        }
+    };
+    for mistake in
+        ["[signals\n", "unknown = 1\n", "[destination.d]\nendpoint = \"${x}\"\n", "[team]\nid = { keyring = \"k\" }\n"]
+    {
+        sandbox.profile("gateway", format!("require = true\n{mistake}"));
+        refused(&["-p", "gateway"]);
+    }
+    sandbox.profile("gateway", b"require = true\n# \xff\n");
+    refused(&["-p", "gateway"]);
+    // As a base, as an overlay, and as the default.
+    sandbox.profile("mine", "extends = \"gateway\"\n");
+    refused(&["-p", "mine"]);
+    refused(&["-p", "local", "-p", "gateway"]);
+    sandbox.write("home/.config/ccrun/config.toml", "profile = \"mine\"\n");
+    refused(&[]);
+    sandbox.write("home/.config/ccrun/config.toml", "profile = \"mine\"\noff = [\n");
+    refused(&[]);
+    sandbox.write("home/.config/ccrun/config.toml", "");
+    sandbox.profile("gateway", "# require = true\n[signals\n");
+    let output = sandbox.run(["-p", "gateway", "sh", "-c", "echo started"]);
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(0), "started\n"));
+}
+
+#[test]
 fn a_session_ends_with_its_program_however_it_ends() {
     let sandbox = Sandbox::new();
     let mut child = sandbox.ccrun(["cat"]).stdin(Stdio::piped()).spawn().unwrap();
-    wait_until("the collector to run", || sandbox.collectors().len() == 2);
+    wait_until("the collector to start", || sandbox.collectors().len() == 2);
     kill(i32::try_from(child.id()).unwrap(), "KILL");
     child.wait().unwrap();
     sandbox.wait_for_end();
@@ -227,9 +260,10 @@ fn a_session_ends_with_its_program_however_it_ends() {
 }
 
 #[test]
-fn an_option_that_would_be_passed_over_is_an_error() {
+fn an_option_without_effect_is_an_error() {
     let sandbox = Sandbox::new();
-    for arguments in [&["-p", "local", "report"][..], &["--require", "queue", "status"], &["--no-such-option", "true"]]
+    for arguments in
+        [&["-p", "local", "sessions"][..], &["--require", "queue", "status"], &["--no-such-option", "true"]]
     {
         let output = sandbox.run(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
@@ -238,7 +272,7 @@ fn an_option_that_would_be_passed_over_is_an_error() {
 }
 
 #[test]
-fn a_directory_that_is_gone_is_no_reason_not_to_start() {
+fn a_deleted_working_directory_does_not_prevent_the_start() {
     let sandbox = Sandbox::new();
     let script = "mkdir gone; cd gone; rmdir ../gone; exec ccrun echo started";
     let output = sandbox.command("sh").args(["-c", script]).output().unwrap();

@@ -1,4 +1,5 @@
-//! What an administrator hands out: a file that is the same everywhere, or an error that says why there is none.
+//! Managed settings for administrators: a file that is the same on every machine, or an error that says why that is
+//! impossible.
 
 use serde_json::{Value, json};
 
@@ -6,7 +7,7 @@ use crate::support::sandbox::{Sandbox, text};
 
 const ENDPOINT: &str = "[destination.own]\nendpoint = \"https://otlp.example.com\"\n";
 
-/// The file that is printed, and what is said beside it; or why there is none.
+/// The printed file and the notes on stderr, or the error.
 fn printed(profile: &str, options: &[&str]) -> Result<(Value, String), String> {
     let sandbox = Sandbox::new();
     sandbox.profile("team", profile);
@@ -19,7 +20,7 @@ fn printed(profile: &str, options: &[&str]) -> Result<(Value, String), String> {
 }
 
 #[test]
-fn the_file_is_alone_on_stdout_and_its_places_are_said() {
+fn stdout_has_only_the_file_and_stderr_says_where_it_belongs() {
     let profile = format!("{ENDPOINT}headers.x-key = \"public\"\n[env]\nMODEL = \"m\"\n[settings]\nmodel = \"opus\"\n");
     let (file, said) = printed(&profile, &[]).unwrap();
     let env = &file["env"];
@@ -33,29 +34,33 @@ fn the_file_is_alone_on_stdout_and_its_places_are_said() {
 }
 
 #[test]
-fn secrets_are_asked_for_and_never_written() {
-    let profile =
-        format!("{ENDPOINT}headers.authorization = {{ keyring = \"team/key\" }}\nheaders.x-key = \"public\"\n");
+fn secrets_are_fetched_and_never_written() {
+    let profile = format!(
+        "vars.who = \"x\"\n{ENDPOINT}headers.authorization = {{ keyring = \"team/key\" }}\nheaders.x-key = \"public\"\n"
+    );
     let (file, _) = printed(&profile, &["--var", "who=it's us", "--ccrun", "/opt/c c/ccrun"]).unwrap();
-    assert_eq!(file["otelHeadersHelper"], r"'/opt/c c/ccrun' headers -p team --var 'who=it'\''s us'");
+    assert_eq!(file["otelHeadersHelper"], "'/opt/c c/ccrun' headers -p team --var 'who=it'\\''s us'");
     assert_eq!(file["env"]["OTEL_EXPORTER_OTLP_HEADERS"], Value::Null);
 }
 
 #[test]
-fn what_a_file_cannot_say_is_an_error() {
+fn what_a_file_cannot_express_is_an_error() {
     let secret = "headers.x-key = { env = \"KEY\" }\n";
     let cases = [
-        (format!("{ENDPOINT}protocol = \"grpc\"\n{secret}"), "speaks grpc, over which Claude Code asks nobody"),
+        (format!("{ENDPOINT}protocol = \"grpc\"\n{secret}"), "uses gRPC, for which Claude Code calls no header helper"),
         (format!("{ENDPOINT}[env]\nKEY = {{ keyring = \"k\" }}\n"), "`env.KEY` is fetched at each launch"),
-        (format!("{ENDPOINT}[resource]\n\"enduser.id\" = {{ env = \"USER\" }}\n"), "`resource.enduser.id` is fetched"),
-        (format!("{ENDPOINT}[redact]\ndrop = [\"x\"]\n"), "without a collector nothing is redacted"),
+        (
+            format!("{ENDPOINT}[resource]\n\"enduser.id\" = {{ env = \"USER\" }}\n"),
+            "cannot fetch `resource.enduser.id` on each machine",
+        ),
+        (format!("{ENDPOINT}[redact]\ndrop = [\"x\"]\n"), "without a collector, nothing is redacted"),
         (format!("{ENDPOINT}[destination.b]\nendpoint = \"https://b\"\n"), "`b`, `own`"),
-        ("description = \"nothing\"\n".to_owned(), "sends nothing anywhere"),
+        ("description = \"nothing\"\n".to_owned(), "has no destination"),
     ];
     for (profile, expected) in cases {
         let said = printed(&profile, &[]).unwrap_err();
         assert!(said.contains(expected) && said.lines().count() == 1, "{expected}: {said}");
-        assert!(printed(&profile, &["--with-launcher"]).is_ok(), "a launcher can: {expected}");
+        assert!(printed(&profile, &["--with-launcher"]).is_ok(), "a launcher can express it: {expected}");
     }
     assert!(printed(ENDPOINT, &["--ccrun", "ccrun"]).unwrap_err().contains("an absolute path"));
 }

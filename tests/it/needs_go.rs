@@ -1,12 +1,12 @@
-//! OpenTelemetry's own Go SDK under `ccrun`, with nothing but the environment to go by.
+//! OpenTelemetry's Go SDK under `ccrun`, configured by the environment alone.
 
 use crate::support::sdk::assert_arrives_whole;
 
-/// A Go program takes the path of an endpoint into the address that it dials over gRPC. Without the path the token is
-/// in `OTEL_EXPORTER_OTLP_HEADERS` still.
+/// Over gRPC, a Go program makes the endpoint's path part of the address that it dials. Without the path, the token is
+/// still in `OTEL_EXPORTER_OTLP_HEADERS`.
 const WITHOUT_A_PATH: &str = "export OTEL_EXPORTER_OTLP_ENDPOINT=${OTEL_EXPORTER_OTLP_ENDPOINT%/*}";
 
-/// See [`WITHOUT_A_PATH`].
+/// Switches compression on.
 const GZIP: &str = "export OTEL_EXPORTER_OTLP_COMPRESSION=gzip";
 
 #[test]
@@ -34,5 +34,5 @@ fn over_grpc_with_gzip() {
 }
 
 fn program() -> String {
-    std::env::var("TEST_GO_SDK").expect("TEST_GO_SDK names no program")
+    std::env::var("TEST_GO_SDK").expect("TEST_GO_SDK is the path of the program")
 }

@@ -1,11 +1,11 @@
-//! Secrets in the kernel's keyring. It is the user's own, and so the entry has a name that nobody else has.
+//! Secrets in the kernel's keyring. It is the user's own keyring, so the entry has a unique name.
 
 use std::io::Write;
 use std::process::{Output, Stdio};
 
 use crate::support::sandbox::{Sandbox, text};
 
-/// Removes an entry, whatever has become of the test.
+/// Removes an entry even if the test fails.
 struct Entry<'a> {
     sandbox: &'a Sandbox,
     name: String,
@@ -35,13 +35,13 @@ fn an_entry_is_stored_used_and_removed() {
     let entry = Entry { sandbox: &sandbox, name };
     let name = entry.name.as_str();
     let variable = || sandbox.run(["-p", "mine", "sh", "-c", "echo $KEY"]);
-    let missing = format!("the keyring's {name} is not there: `ccrun secret set {name}` stores it\n");
+    let missing = format!("the keyring's {name} does not exist: `ccrun secret set {name}` stores it\n");
     assert!(text(&variable().stderr).ends_with(&missing));
 
     for secret in ["sk-1", "sk-2"] {
         let output = entry.run(&["secret", "set", name], secret);
         assert_eq!(text(&output.stdout), format!("stored `{name}`\n"), "{}", text(&output.stderr));
-        // Whatever keyrings a process was started with.
+        // Also with a different session keyring.
         let output = variable();
         assert_eq!(text(&output.stdout), format!("{secret}\n"), "{}", text(&output.stderr));
     }
@@ -49,9 +49,35 @@ fn an_entry_is_stored_used_and_removed() {
     let table = text(&output.stdout);
     let row = table.lines().find(|line| line.contains(name)).unwrap();
     assert_eq!(row.split_whitespace().collect::<Vec<_>>(), [name, "yes", "mine"]);
-    assert_eq!(text(&output.stderr), "ccrun: the keyring does not tell which other entries it has\n");
+    assert_eq!(text(&output.stderr), "ccrun: the keyring cannot list its other entries\n");
 
     assert_eq!(text(&entry.run(&["secret", "remove", name], "").stdout), format!("removed `{name}`\n"));
     assert_eq!(text(&entry.run(&["secret", "remove", name], "").stderr), format!("ccrun: {missing}"));
     assert!(text(&variable().stderr).ends_with(&missing));
+}
+
+#[test]
+#[ignore = "needs the kernel's keyrings; scripts/test.sh runs it"]
+fn an_entry_is_found_from_every_session() {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/.config/ccrun/config.toml", "keyring = \"keyutils\"\n");
+    let name = format!("test/{}/sessions", sandbox.home().parent().unwrap().file_name().unwrap().display());
+    sandbox.profile("mine", format!("[env]\nKEY = {{ keyring = \"{name}\" }}\n"));
+    let entry = Entry { sandbox: &sandbox, name };
+    let name = entry.name.as_str();
+    let variable = || text(&sandbox.run(["-p", "mine", "sh", "-c", "echo $KEY"]).stdout);
+    // Stores an entry with keyctl, with the same description and in the same keyring as every version of `ccrun`.
+    let add = format!("keyctl add user 'ccrun:{name}' sk-0 $(keyctl get_persistent @s)");
+    let added = sandbox.command("keyctl").args(["session", "-", "sh", "-c", &add]).output().unwrap();
+    assert!(added.status.success(), "{}", text(&added.stderr));
+    assert_eq!(variable(), "sk-0\n");
+    for secret in ["sk-1", "sk-2"] {
+        let set = format!("echo {secret} | keyctl session - ccrun secret set {name}");
+        let output = sandbox.command("sh").args(["-c", &set]).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert_eq!(variable(), format!("{secret}\n"));
+    }
+    let remove = ["session", "-", "ccrun", "secret", "remove", name];
+    assert!(sandbox.command("keyctl").args(remove).output().unwrap().status.success());
+    assert_eq!(variable(), "\n");
 }

@@ -1,5 +1,5 @@
-//! OpenTelemetry's own JavaScript SDK under `ccrun`, with nothing but the environment to go by: it sends JSON and gRPC
-//! as nobody here would write them.
+//! OpenTelemetry's JavaScript SDK under `ccrun`, configured by the environment alone. It has its own variants of JSON
+//! and gRPC.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use crate::support::backend::{Backend, Export, Received};
 use crate::support::sandbox::{Sandbox, text};
 
-/// How many records of each signal the program emits.
+/// The number of records of each signal that the program emits.
 const RECORDS: usize = 1500;
 
-/// Emits them in several batches, values of every kind among them, through the exporters that it is told, and ends.
+/// Emits the records in several batches through the given exporters, with attribute values of every type, and exits.
 const EMIT: &str = r#"
 const [encoding, count] = process.argv.slice(1);
 const exporter = (signal, name) => new (require(`@opentelemetry/exporter-${signal}-otlp-${encoding}`)[name])();
@@ -52,15 +52,15 @@ for (let number = 0; number < records; number++) {
 Promise.all([traces, logs, meters].map(provider => provider.shutdown()));
 "#;
 
-/// What is left of all that arrived without what differs from run to run.
+/// Everything that arrived, without the parts that differ between runs.
 type Said = Vec<String>;
 
 #[test]
 #[ignore = "needs TEST_NODE; scripts/test.sh runs it"]
-fn what_the_sdk_says_in_json_is_what_it_says_in_protobuf() {
+fn the_sdk_sends_the_same_in_json_and_protobuf() {
     let (json, media_types) = said_by("http", "http/protobuf");
     assert_eq!(media_types, ["application/x-protobuf"]);
-    // By span, record, point of the counter, and the histogram.
+    // A line for each span, log record and counter point, and one for the histogram.
     assert_eq!(json.len(), 3 * RECORDS + 1);
     let (protobuf, _) = said_by("proto", "http/protobuf");
     assert_same(&json, &protobuf);
@@ -68,7 +68,7 @@ fn what_the_sdk_says_in_json_is_what_it_says_in_protobuf() {
 
 #[test]
 #[ignore = "needs TEST_NODE; scripts/test.sh runs it"]
-fn json_goes_in_and_json_goes_out() {
+fn a_json_client_can_send_to_a_json_backend() {
     let (json, media_types) = said_by("http", "http/json");
     assert_eq!(media_types, ["application/json"]);
     let (protobuf, _) = said_by("proto", "http/json");
@@ -76,18 +76,18 @@ fn json_goes_in_and_json_goes_out() {
     assert_eq!(json.len(), 3 * RECORDS + 1);
 }
 
-/// gRPC of its own making, with the token in a header and the endpoint's path left out.
+/// The SDK's gRPC client sends the token in a header and drops the path of the endpoint.
 #[test]
 #[ignore = "needs TEST_NODE; scripts/test.sh runs it"]
-fn what_the_sdk_says_over_grpc_is_what_it_says_over_http() {
+fn the_sdk_sends_the_same_over_grpc_and_http() {
     let (grpc, _) = said_by("grpc", "http/protobuf");
     assert_eq!(grpc.len(), 3 * RECORDS + 1);
     let (http, _) = said_by("proto", "http/protobuf");
     assert_same(&grpc, &http);
 }
 
-/// Runs the program with the exporters of that encoding and a destination of that protocol. Gives what arrived, and
-/// as which media types.
+/// Runs the program with exporters of this encoding and a destination of this protocol. Returns what arrived and its
+/// media types.
 fn said_by(encoding: &str, protocol: &str) -> (Said, Vec<String>) {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     let endpoint = backend.endpoint();
@@ -98,7 +98,7 @@ fn said_by(encoding: &str, protocol: &str) -> (Said, Vec<String>) {
              [env]\nOTEL_EXPORTER_OTLP_COMPRESSION = \"gzip\"\n"
         ),
     );
-    let node = std::env::var("TEST_NODE").expect("TEST_NODE names no node");
+    let node = std::env::var("TEST_NODE").expect("TEST_NODE is the path of node");
     let output = sandbox.run(["-p", "mine", &node, "-e", EMIT, encoding, &RECORDS.to_string()]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(text(&output.stderr), "");
@@ -119,9 +119,9 @@ fn assert_same(one: &Said, other: &Said) {
     assert_eq!(one.len(), other.len());
 }
 
-/// A line for each span, record and data point of the program's, without ids and times.
+/// One line for each of the program's spans, records and data points, without ids and times.
 fn everything(received: &Received) -> Said {
-    match received.export.clone().expect("a request that can be read") {
+    match received.export.clone().expect("a valid request") {
         Export::Traces(request) => {
             let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
             let spans = scopes.flat_map(|scope| scope.spans).map(|mut span| {
@@ -143,7 +143,7 @@ fn everything(received: &Received) -> Said {
         }
         Export::Metrics(request) => {
             let scopes = request.resource_metrics.into_iter().flat_map(|resource| resource.scope_metrics);
-            // The collector tells of itself beside.
+            // Without the collector's telemetry about itself.
             let programs = scopes.filter(|scope| scope.scope.as_ref().is_none_or(|scope| scope.name != "ccrun"));
             programs.flat_map(|scope| scope.metrics).flat_map(|metric| points(metric.data.unwrap())).collect()
         }

@@ -1,5 +1,4 @@
-//! A real OpenTelemetry Collector takes what is forwarded, in every protocol, compressed or not, and sends what is
-//! received.
+//! A real OpenTelemetry Collector as a destination and as a client, in every protocol, with and without compression.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +14,10 @@ use crate::support::otelcol::Otelcol;
 use crate::support::sandbox::{DEADLINE, Sandbox};
 use crate::support::session::Session;
 
-/// How many requests each test sends, of [`RECORDS`] log records.
+/// The number of requests in each test, with [`RECORDS`] log records each.
 const REQUESTS: usize = 100;
 
-/// See [`REQUESTS`].
+/// The number of log records in a request.
 const RECORDS: usize = 7;
 
 #[test]
@@ -57,7 +56,7 @@ fn over_http_in_json_without_compression() {
     arrives_whole("http/json", "none");
 }
 
-/// Every record arrives behind otelcol once, and is the profile's.
+/// Checks that every record arrives once through otelcol, with the profile's attributes.
 fn arrives_whole(protocol: &str, compression: &str) {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     let otelcol = Otelcol::start(&backend.endpoint());
@@ -100,7 +99,7 @@ fn arrives_whole(protocol: &str, compression: &str) {
     assert!(resources.iter().all(|found| *found == expected), "{:?}", resources[0]);
 }
 
-/// The attributes of each resource in a request, all of which are strings.
+/// The attributes of each resource in a request. All of them are strings.
 fn resources(received: &Received) -> Vec<BTreeMap<String, String>> {
     let Some(Export::Logs(request)) = &received.export else { panic!("{received:?}") };
     request.resource_logs.iter().map(|logs| attributes(logs.resource.as_ref().unwrap())).collect()
@@ -114,7 +113,7 @@ fn attributes(resource: &Resource) -> BTreeMap<String, String> {
         (attribute.key.clone(), value)
     });
     let attributes: BTreeMap<_, _> = pairs.collect();
-    assert_eq!(attributes.len(), resource.attributes.len(), "no attribute is there twice");
+    assert_eq!(attributes.len(), resource.attributes.len(), "no attribute is duplicated");
     attributes
 }
 
@@ -138,7 +137,7 @@ fn as_a_client_over_http() {
 
 #[test]
 #[ignore = "needs TEST_OTELCOL; scripts/test.sh runs it"]
-fn as_a_client_over_http_that_brings_the_token_as_a_header() {
+fn as_a_client_over_http_with_the_token_in_a_header() {
     sends_whole("gzip", |host, token| {
         format!("otlp_http: {{endpoint: 'http://{host}', headers: {{x-ccrun-token: {token}}}")
     });
@@ -146,7 +145,7 @@ fn as_a_client_over_http_that_brings_the_token_as_a_header() {
 
 #[test]
 #[ignore = "needs TEST_OTELCOL; scripts/test.sh runs it"]
-fn doctor_finds_nothing_wrong_and_what_is() {
+fn doctor_accepts_otelcol_and_reports_wrong_protocols() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     let otelcol = Otelcol::start(&backend.endpoint());
     let found = |endpoint: &str, protocol: &str| {
@@ -162,17 +161,21 @@ fn doctor_finds_nothing_wrong_and_what_is() {
         let found = found(endpoint, protocol);
         assert!(found.iter().all(|one| one["level"] == "ok"), "{found:#?}");
     }
-    // Each port spoken to as the other, and in TLS, which neither speaks.
+    // Each port with the other port's protocol, and with TLS, which neither port uses.
     let secure = |endpoint: &str| endpoint.replacen("http://", "https://", 1);
     let wrong = [
-        (otelcol.grpc.clone(), "http/protobuf", "set `protocol = \"grpc\"`: that answers".to_owned()),
-        (otelcol.http.clone(), "grpc", "set `protocol = \"http/protobuf\"`: that answers".to_owned()),
-        (secure(&otelcol.http), "http/protobuf", format!("set `endpoint = \"{}\"`: that answers", otelcol.http)),
-        (secure(&otelcol.grpc), "grpc", format!("set `endpoint = \"{}\"`: that answers", otelcol.grpc)),
+        (otelcol.grpc.clone(), "http/protobuf", "set `protocol = \"grpc\"`: this endpoint answers".to_owned()),
+        (otelcol.http.clone(), "grpc", "set `protocol = \"http/protobuf\"`: this endpoint answers".to_owned()),
+        (
+            secure(&otelcol.http),
+            "http/protobuf",
+            format!("set `endpoint = \"{}\"`: this endpoint answers", otelcol.http),
+        ),
+        (secure(&otelcol.grpc), "grpc", format!("set `endpoint = \"{}\"`: this endpoint answers", otelcol.grpc)),
         (
             format!("{}/otlp", otelcol.http),
             "http/protobuf",
-            format!("set `endpoint = \"{}\"`: that answers", otelcol.http),
+            format!("set `endpoint = \"{}\"`: this endpoint answers", otelcol.http),
         ),
     ];
     for (endpoint, protocol, fix) in wrong {
@@ -184,8 +187,8 @@ fn doctor_finds_nothing_wrong_and_what_is() {
     }
 }
 
-/// What otelcol is given of each signal arrives behind the session once; or, in a compression that the session does not
-/// take, otelcol is told so, and for good.
+/// Checks that everything sent to otelcol arrives through the session once. With a compression that the session does
+/// not support, checks that otelcol gets a permanent error.
 fn sends_whole(compression: &str, exporter: impl Fn(&str, &str) -> String) {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     let session = Session::to(&sandbox, &backend.endpoint());
@@ -199,14 +202,14 @@ fn sends_whole(compression: &str, exporter: impl Fn(&str, &str) -> String) {
     for records in sent.chunks(RECORDS).take(if is_taken { REQUESTS } else { 1 }) {
         let status = client.send(records).unwrap().status;
         assert_eq!(status == 200, is_taken, "{compression} {status} {}", otelcol.said());
-        // Nothing that a client would try again.
+        // The status is not one that clients retry.
         assert!(![429, 502, 503, 504].contains(&status), "{compression} {status} {}", otelcol.said());
     }
     if !is_taken {
         return;
     }
     let caller = Caller::connect(&format!("{}/", otelcol.grpc));
-    // A gauge of one point.
+    // A gauge with one point.
     let answer = caller.call(Signal::Metrics.grpc_path(), b"\n\x08\x12\x06\x12\x04*\x02\n\0");
     assert_eq!(answer.code(), 0, "{answer:?} {}", otelcol.said());
     let is_metric = |request: &Received| matches!(request.export, Some(Export::Metrics(_)));

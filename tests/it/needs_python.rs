@@ -1,16 +1,17 @@
-//! OpenTelemetry's own Python SDK under `ccrun`, with nothing but the environment to go by; and gRPC's own Python server
-//! as a destination, with OpenTelemetry's own messages.
+//! OpenTelemetry's Python SDK under `ccrun`, configured by the environment alone, and gRPC's Python server as a
+//! destination, with OpenTelemetry's own messages.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use crate::support::emitter::ids;
+use crate::support::proxy::{Policy, Proxy};
 use crate::support::sandbox::{Sandbox, text};
-use crate::support::sdk::assert_arrives_whole;
+use crate::support::sdk::{assert_arrives_whole, assert_arrives_whole_in};
 use crate::support::session::Session;
 
-/// Emits so many records of each signal over the protocol that its first argument names, in several batches, and ends
-/// as Python programs do.
+/// Emits the given number of records of each signal in several batches, over the protocol in its first argument, and
+/// exits.
 pub const EMIT: &str = r#"
 import logging, sys
 from opentelemetry import metrics, trace
@@ -51,8 +52,8 @@ for provider in (traces, logs, meters):
     provider.shutdown()
 "#;
 
-/// Says its port, and then what each call brings: the header `x-key`, and the bodies of log records. The first call is
-/// told to come again.
+/// Prints its port, and then the header `x-key` and the log record bodies of each call. It asks the client to retry the
+/// first call.
 const SERVE: &str = r#"
 import grpc
 from concurrent import futures
@@ -78,7 +79,7 @@ server.wait_for_termination()
 
 #[test]
 #[ignore = "needs TEST_PYTHON; scripts/test.sh runs it"]
-fn grpcs_own_server_takes_what_is_sent() {
+fn grpcs_own_server_accepts_the_requests() {
     for compression in ["none", "gzip"] {
         let sandbox = Sandbox::new();
         let mut server = Command::new(python()).args(["-c", SERVE]).stdout(Stdio::piped()).spawn().unwrap();
@@ -98,7 +99,7 @@ fn grpcs_own_server_takes_what_is_sent() {
         server.kill().unwrap();
         server.wait().unwrap();
         assert_eq!(received, sent.iter().map(|id| format!("4711 {id}")).collect::<Vec<_>>());
-        assert_eq!(lines.next(), None, "nothing came twice");
+        assert_eq!(lines.next(), None, "no record arrives twice");
     }
 }
 
@@ -112,6 +113,17 @@ fn over_http_without_compression() {
 #[ignore = "needs TEST_PYTHON; scripts/test.sh runs it"]
 fn over_http_with_gzip() {
     assert_arrives_whole("export OTEL_EXPORTER_OTLP_COMPRESSION=gzip", &[&python(), "-c", EMIT, "http/protobuf"]);
+}
+
+/// A proxy that cannot reach this machine's loopback must not see a record or the session's token.
+#[test]
+#[ignore = "needs TEST_PYTHON; scripts/test.sh runs it"]
+fn proxies_are_bypassed() {
+    let proxy = Proxy::start(Policy::No(502));
+    let mut sandbox = Sandbox::new();
+    sandbox.set("http_proxy", format!("http://127.0.0.1:{}", proxy.port())).set("NO_PROXY", "corp.test");
+    assert_arrives_whole_in(&sandbox, "", &[&python(), "-c", EMIT, "http/protobuf"]);
+    assert!(proxy.seen().is_empty(), "{:?}", proxy.seen());
 }
 
 #[test]
@@ -128,25 +140,26 @@ fn over_grpc_with_gzip() {
 
 #[test]
 #[ignore = "needs TEST_PYTHON; scripts/test.sh runs it"]
-fn by_the_programs_own_choice_of_grpc() {
-    // As in `OTEL_EXPORTER_OTLP_PROTOCOL=grpc opentelemetry-instrument PROGRAM`: endpoint and token are the session's.
+fn a_program_can_choose_grpc_itself() {
+    // As in `OTEL_EXPORTER_OTLP_PROTOCOL=grpc opentelemetry-instrument PROGRAM`. Endpoint and token come from the
+    // session.
     let first = "export OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_EXPORTER_OTLP_TIMEOUT=10";
     assert_arrives_whole(first, &[&python(), "-c", EMIT, "grpc"]);
 }
 
 #[test]
 #[ignore = "needs TEST_PYTHON; scripts/test.sh runs it"]
-fn a_program_finds_no_child_that_it_did_not_start() {
+fn a_program_has_no_child_that_it_did_not_start() {
     let sandbox = Sandbox::new();
     for wait in ["os.wait()", "os.waitpid(-1, os.WNOHANG)"] {
         let script = format!("import os\ntry:\n  print({wait})\nexcept ChildProcessError:\n  print('no child')");
         let output = sandbox.run([&python(), "-c", &script]);
         assert_eq!((text(&output.stdout), text(&output.stderr)), ("no child\n".to_owned(), String::new()), "{wait}");
-        assert!(!sandbox.collectors().is_empty(), "there is a collector that could have been a child");
+        assert!(!sandbox.collectors().is_empty(), "a collector is running");
     }
     sandbox.wait_for_end();
 }
 
 fn python() -> String {
-    std::env::var("TEST_PYTHON").expect("TEST_PYTHON names no python")
+    std::env::var("TEST_PYTHON").expect("TEST_PYTHON is the path of python")
 }

@@ -1,27 +1,74 @@
-//! The alias and the completions, in real shells on a real terminal.
+//! The alias and the completions in real shells on a real terminal.
 
+use crate::support::emitter::ids;
 use crate::support::sandbox::Sandbox;
+use crate::support::session::Session;
 use crate::support::terminal::Terminal;
 
-/// A sandbox with a profile, a secret that it names, and a `claude` that says what it was given.
+/// A sandbox with a profile, a secret in it, and a `claude` that prints its arguments.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
-    let destination = "[destination.own]\nendpoint = \"https://h\"\nheaders.x-key = { keyring = \"platform/key\" }\n";
+    let destination = "[vars.country]\ndescription = \"yours\"\ndefault = \"x\"\n[destination.own]\nendpoint = \"https://h\"\nheaders.x-key = { keyring = \"platform/key\" }\n";
     sandbox.profile("platform", destination);
-    // What comes before the user's words is the session's settings file.
+    // The first two arguments are the session's settings file.
     sandbox.program("claude", "#!/bin/sh\nshift 2; echo \"claude got <$*> in session ${CCRUN_SESSION:+of ours}\"\n");
+    sandbox.program("zz-program", "#!/bin/sh\n");
     sandbox
 }
 
-/// Types the beginning of a line in a shell that has evaluated our script, and sees it completed.
+/// Runs a session that receives something in a project with a long name, and returns its id.
+fn session(sandbox: &Sandbox) -> String {
+    let project = sandbox.home().join("work/clients/a-customer-with-a-long-name/services/an-api-with-a-long-name");
+    std::fs::create_dir_all(&project).unwrap();
+    let mut command = sandbox.ccrun(["-p", "platform"]);
+    command.current_dir(&project);
+    let session = Session::start_by(command);
+    session.client().export(&ids("record", 3));
+    let id = session.id.clone();
+    // Reports the missing key, so that the list of undelivered data is not empty.
+    session.end_saying();
+    id
+}
+
+/// Types the start of a command line in a shell with the completions, and waits for the completed line.
 fn completes(terminal: &Terminal, typed: &str, completed: &str) {
     terminal.types(typed);
     terminal.press("Tab");
     terminal.wait_for(completed);
     terminal.press("C-u");
-    // The next one is to be seen on an empty screen.
+    // Clears the screen for the next completion.
     terminal.enter("clear; echo wiped | rev");
     terminal.wait_for("depiw");
+}
+
+/// Without input, the completion offers `claude`, `code` and the verbs instead of every program. No input causes an
+/// error message of the shell.
+fn offers_verbs_first(terminal: &Terminal) {
+    terminal.types("ccrun");
+    terminal.press("Space");
+    terminal.press("Tab");
+    terminal.press("Tab");
+    terminal.wait_for("untrust");
+    let screen = terminal.screen();
+    let place = |word: &str| screen.split_whitespace().position(|one| one == word);
+    assert!(place("claude") < place("code") && place("code") < place("setup"), "{screen}");
+    assert!(place("setup").is_some() && place("zz-program").is_none(), "{screen}");
+    terminal.press("C-c");
+    terminal.enter("clear; echo wiped | rev");
+    terminal.wait_for("depiw");
+    for typed in ["ccrun --v", "ccrun -", "ccrun -- --v"] {
+        terminal.types(typed);
+        terminal.press("Tab");
+        terminal.press("C-u");
+        terminal.enter("echo done | rev");
+        terminal.wait_for("enod");
+        let screen = terminal.screen();
+        let complaint =
+            ["unknown option", "error", "invalid", "bad pattern"].iter().find(|word| screen.contains(**word));
+        assert_eq!(complaint, None, "{typed}: {screen}");
+        terminal.enter("clear; echo wiped | rev");
+        terminal.wait_for("depiw");
+    }
 }
 
 fn speaks(shell: &str, init: &str, programs_own: &str) {
@@ -35,6 +82,12 @@ fn speaks(shell: &str, init: &str, programs_own: &str) {
     for (typed, completed) in [
         ("ccrun -p plat", "ccrun -p platform"),
         ("ccrun managed-s", "ccrun managed-settings"),
+        ("ccrun --verb", "ccrun --verbose"),
+        ("ccrun setup honey", "ccrun setup honeycomb"),
+        ("ccrun headers -p platform --destination ow", "ccrun headers -p platform --destination own"),
+        ("ccrun report --by weekd", "ccrun report --by weekday"),
+        ("ccrun -p platform --var coun", "ccrun -p platform --var country="),
+        ("ccrun zz-p", "ccrun zz-program"),
         ("ccrun --dry", "ccrun --dry-run"),
         ("ccrun env --format dot", "ccrun env --format dotenv"),
         ("ccrun secret remove plat", "ccrun secret remove platform/key"),
@@ -42,6 +95,9 @@ fn speaks(shell: &str, init: &str, programs_own: &str) {
     ] {
         completes(&terminal, typed, completed);
     }
+    offers_verbs_first(&terminal);
+    let id = session(&sandbox);
+    completes(&terminal, &format!("ccrun sessions {}", &id[..6]), &format!("ccrun sessions {id}"));
     terminal.enter(programs_own);
     completes(&terminal, "ccrun -p platform claude alph", "ccrun -p platform claude alphabet");
 }
@@ -49,7 +105,7 @@ fn speaks(shell: &str, init: &str, programs_own: &str) {
 #[test]
 #[ignore = "needs bash and tmux; scripts/test.sh runs it"]
 fn bash() {
-    // Where bash-completion is not installed a program's words are files.
+    // Without bash-completion, the shell completes a program's arguments as files.
     speaks("bash --norc -i", "eval \"$(ccrun init bash)\"", "touch alphabet");
 }
 
@@ -66,10 +122,10 @@ fn fish() {
     speaks("fish --no-config -i", "ccrun init fish | source", "complete -c claude -f -a alphabet");
 }
 
-/// Whatever a profile is called, and wherever the binary is, nothing of it acts in a shell.
+/// A shell interprets neither the profile's name nor the path of the binary.
 #[test]
 #[ignore = "needs bash; scripts/test.sh runs it"]
-fn a_binary_that_is_not_on_the_path_is_called_by_its_own() {
+fn a_binary_outside_path_is_called_by_its_path() {
     let sandbox = sandbox();
     let odd = sandbox.home().join("it's $(touch pwned)");
     std::fs::create_dir(&odd).unwrap();
@@ -79,4 +135,31 @@ fn a_binary_that_is_not_on_the_path_is_called_by_its_own() {
     let output = sandbox.command("bash").args(["-c", script]).arg(odd.join("ccrun")).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(said, "claude got <hello> in session of ours\n", "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// At usual widths, no line is wrapped by the terminal or ends with spaces.
+#[test]
+#[ignore = "needs tmux; scripts/test.sh runs it"]
+fn listings_fit_the_terminal() {
+    let sandbox = sandbox();
+    sandbox.profile(
+        "a-team-with-a-long-name",
+        "description = \"sends all of it to a place that takes a while to describe\"\n",
+    );
+    let id = session(&sandbox);
+    for width in [40, 60, 80, 120] {
+        for verb in
+            ["sessions", &format!("sessions {id}"), "setup", "report", "profile list", "secret list", "queue status"]
+        {
+            let command = format!(
+                "while [ \"$(stty size)\" != '80 {width}' ]; do :; done; ccrun {verb} 2>/dev/null; echo ended | rev"
+            );
+            let terminal = Terminal::start(&sandbox, &command);
+            terminal.resize(width, 80);
+            terminal.wait_for("dedne");
+            for line in terminal.unbroken().lines() {
+                assert!(line.chars().count() <= width as usize, "{verb} at {width}: `{line}`");
+            }
+        }
+    }
 }

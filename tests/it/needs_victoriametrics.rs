@@ -1,4 +1,4 @@
-//! A real `VictoriaMetrics`, which shows by another reckoning of `increase()` what a Prometheus shows.
+//! A real `VictoriaMetrics` computes the same totals as Prometheus, although its `increase()` works differently.
 
 use crate::needs_prometheus::points::{Measured::Count, Program};
 use crate::support::prometheus::{Prometheus, same};

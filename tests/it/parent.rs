@@ -1,25 +1,25 @@
-//! The launcher as the program's parent: with `CI`, with `--wait`, and, in `needs_root`, as pid 1.
+//! The launcher as the program's parent: with `CI`, with `--wait`, and as pid 1 (in `needs_root`).
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
 
-use ccrun::process::{Process, start_time};
+use ccrun::system::process::{Process, start_time};
 
 use crate::support::backend::{Backend, Reply};
 use crate::support::emitter::{Emitter, ids, ids_of};
 use crate::support::sandbox::{Sandbox, kill, parent, pids, text, wait_until};
 use crate::support::terminal::Terminal;
 
-/// Says what it was given, waits for its stdin to be closed, and ends as no failure of ours does.
+/// Prints its pid and endpoint, waits until its stdin is closed, and exits with a code that `ccrun` itself never uses.
 const PROGRAM: [&str; 3] = ["sh", "-c", r#"echo "$$ $OTEL_EXPORTER_OTLP_ENDPOINT"; cat; exit 7"#];
 
-/// Starts it to a backend with these options and gives it, its pid, and a client of its collector.
+/// Starts the program with a backend and these options. Returns it, its pid, and a client of its collector.
 fn start(sandbox: &Sandbox, backend: &Backend, options: &[&str]) -> (Child, i32, Emitter) {
     let endpoint = format!("endpoint={}", backend.endpoint());
     start_with(sandbox, &[&["-p", "otlp", "--var", &endpoint], options].concat())
 }
 
-/// Starts it with these options alone.
+/// Starts the program with only these options.
 fn start_with(sandbox: &Sandbox, options: &[&str]) -> (Child, i32, Emitter) {
     let mut launcher = sandbox.ccrun(options).args(PROGRAM).stdin(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
@@ -33,17 +33,17 @@ fn pid(launcher: &Child) -> i32 {
 }
 
 #[test]
-fn in_a_job_all_is_delivered_before_the_program_has_ended_for_others() {
+fn in_a_job_everything_is_delivered_before_ccrun_exits() {
     for (variable, options) in [("1", [].as_slice()), ("", &["--wait"]), ("false", &["--wait"])] {
         let (mut sandbox, backend) = (Sandbox::new(), Backend::start());
         sandbox.set("CI", variable);
         let (mut launcher, program, mut client) = start(&sandbox, &backend, options);
         assert_eq!(parent(program), pid(&launcher));
         client.export(&ids("record", 3));
-        // Connections that stay open are no reason to wait.
+        // Open connections do not delay the end.
         drop(launcher.stdin.take());
         assert_eq!(launcher.wait().unwrap().code(), Some(7));
-        // At once: nobody is there any more, and all has arrived.
+        // When `ccrun` exits, everything has been delivered and no collector is left.
         assert!(sandbox.collectors().is_empty());
         assert_eq!(ids_of(&backend.received()), ids("record", 3));
         std::fs::remove_dir_all(sandbox.state()).unwrap();
@@ -52,7 +52,7 @@ fn in_a_job_all_is_delivered_before_the_program_has_ended_for_others() {
 }
 
 #[test]
-fn without_a_job_the_program_is_the_process() {
+fn outside_a_job_ccrun_becomes_the_program() {
     for variable in ["", "0", "false"] {
         let mut sandbox = Sandbox::new();
         sandbox.set("CI", variable);
@@ -63,7 +63,7 @@ fn without_a_job_the_program_is_the_process() {
 }
 
 #[test]
-fn exit_codes_are_the_programs_and_a_shells_for_signals() {
+fn the_exit_code_is_the_programs_or_a_shells_for_a_signal() {
     let mut sandbox = Sandbox::new();
     sandbox.set("CI", "true");
     for (script, code) in [("exit 0", 0), ("exit 255", 255), ("kill -TERM $$", 143), ("kill -KILL $$", 137)] {
@@ -83,7 +83,7 @@ fn signals_are_passed_on() {
     sandbox.set("CI", "true");
     let signals = ["HUP", "INT", "QUIT", "USR1", "USR2", "ALRM", "WINCH", "CONT", "IO", "TERM"];
     let traps = signals.map(|signal| format!("trap 'echo {signal}' {signal};")).concat();
-    // `wait` is what a trap interrupts at once. The reader of the pipe ends with it.
+    // A trap interrupts `wait` at once. The reader of the pipe ends with the shell.
     let reader = "exec 3<&0; cat <&3 >/dev/null &";
     let script = format!("{traps} {reader} echo ready; while kill -0 $! 2>/dev/null; do wait $!; done; exit 3");
     let mut launcher = sandbox.ccrun(["sh", "-c", &script]).stdin(Stdio::piped()).spawn().unwrap();
@@ -98,7 +98,7 @@ fn signals_are_passed_on() {
 }
 
 #[test]
-fn a_launcher_that_is_killed_leaves_the_collector_to_the_usual_rule() {
+fn after_a_killed_launcher_the_session_ends_with_the_program() {
     let (mut sandbox, backend) = (Sandbox::new(), Backend::start());
     sandbox.set("CI", "true");
     let (mut launcher, program, mut client) = start(&sandbox, &backend, &[]);
@@ -115,7 +115,7 @@ fn a_launcher_that_is_killed_leaves_the_collector_to_the_usual_rule() {
 }
 
 #[test]
-fn a_worker_that_takes_anothers_place_hears_the_end_too() {
+fn a_replacement_worker_is_told_that_the_program_ended() {
     let (mut sandbox, backend) = (Sandbox::new(), Backend::start());
     sandbox.set("CI", "true");
     let (mut launcher, _, mut client) = start(&sandbox, &backend, &[]);
@@ -128,14 +128,14 @@ fn a_worker_that_takes_anothers_place_hears_the_end_too() {
     assert_eq!(launcher.wait().unwrap().code(), Some(7));
     assert!(sandbox.collectors().is_empty());
     let mut delivered = ids_of(&backend.received());
-    // One that was killed may have delivered what it had no time to note.
+    // A killed worker may have delivered records before it could record that.
     delivered.dedup();
     assert_eq!(delivered, ids("record", 1));
 }
 
-/// Whoever ignores SIGCHLD has the kernel reap its children, and can wait for none: there is nothing to stay for.
+/// If SIGCHLD is ignored, the kernel reaps children, so the launcher cannot wait for one and becomes the program.
 #[test]
-fn where_the_kernel_reaps_the_program_is_the_process() {
+fn if_the_kernel_reaps_children_ccrun_becomes_the_program() {
     let sandbox = Sandbox::new();
     let ignore =
         "import os,signal,sys; signal.signal(signal.SIGCHLD,signal.SIG_IGN); os.execvp(sys.argv[1],sys.argv[1:])";
@@ -157,7 +157,7 @@ fn where_the_kernel_reaps_the_program_is_the_process() {
 }
 
 #[test]
-fn a_backend_that_hangs_is_waited_for_no_longer_than_the_profile_says() {
+fn a_hanging_backend_is_awaited_for_the_profiles_drain_timeout() {
     let (mut sandbox, backend) = (Sandbox::new(), Backend::start());
     backend.reply(Reply::accept().held());
     sandbox.set("CI", "true");
@@ -167,11 +167,11 @@ fn a_backend_that_hangs_is_waited_for_no_longer_than_the_profile_says() {
     drop((client, launcher.stdin.take()));
     assert_eq!(launcher.wait().unwrap().code(), Some(7));
     assert!(sandbox.collectors().is_empty());
-    assert_eq!(sandbox.queue().len(), 1, "what is left is kept");
+    assert_eq!(sandbox.queue().len(), 1, "undelivered data is kept");
 }
 
 #[test]
-fn whoever_asks_again_while_it_drains_is_obeyed() {
+fn a_signal_while_draining_ends_ccrun() {
     let (mut sandbox, backend) = (Sandbox::new(), Backend::start());
     backend.reply(Reply::accept().held());
     sandbox.set("CI", "true");
@@ -185,16 +185,16 @@ fn whoever_asks_again_while_it_drains_is_obeyed() {
 }
 
 #[test]
-fn an_editor_that_is_waited_for_has_its_session_as_long_as_somebody_sends() {
+fn an_awaited_editors_session_lasts_while_anything_sends() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     sandbox.write("home/.config/ccrun/config.toml", "editors = [\"editor\"]\n");
     let fifo = sandbox.home().join("fifo");
     assert!(sandbox.command("mkfifo").arg(&fifo).status().unwrap().success());
-    // It leaves a window behind, which sends later.
+    // The editor leaves a window that exports later.
     sandbox
         .program("editor", "#!/bin/sh\n(read line < \"$1\") >/dev/null 2>&1 &\necho $! $OTEL_EXPORTER_OTLP_ENDPOINT\n");
     let endpoint = format!("endpoint={}", backend.endpoint());
-    // Unless told otherwise it hears Claude Code alone.
+    // By default, an editor's session accepts only Claude Code.
     sandbox.profile("all", "extends = \"otlp\"\n[collector]\naccept = [\"*\"]\n");
     let mut command = sandbox.ccrun(["--wait", "-p", "all", "--var", &endpoint, "editor"]);
     let mut launcher = command.arg(&fifo).spawn().unwrap();
@@ -213,7 +213,7 @@ fn an_editor_that_is_waited_for_has_its_session_as_long_as_somebody_sends() {
 }
 
 #[test]
-fn a_shim_on_the_path_is_seen_through_the_parent_too() {
+fn a_shim_is_also_detected_by_a_parent() {
     let mut sandbox = Sandbox::new();
     sandbox.set("CI", "true");
     let shim = sandbox.write("one/claude", "#!/bin/sh\nexec ccrun claude \"$@\"\n");
@@ -227,7 +227,7 @@ fn a_shim_on_the_path_is_seen_through_the_parent_too() {
 }
 
 #[test]
-fn what_a_closed_reader_and_a_missing_stdin_are_to_others_they_are_here() {
+fn closed_readers_and_a_missing_stdin_behave_as_usual() {
     let mut sandbox = Sandbox::new();
     sandbox.set("CI", "true");
     let script = "ccrun sh -c 'yes; echo $? >&2' | head -n 1";
@@ -241,7 +241,7 @@ fn what_a_closed_reader_and_a_missing_stdin_are_to_others_they_are_here() {
     assert_eq!((out.as_str(), child.wait().unwrap().code()), ("through\n", Some(0)));
 }
 
-/// Needs a terminal, and tmux for it.
+/// Suspends and resumes a program. Needs tmux.
 pub fn stops_and_goes_on(sandbox: &Sandbox, options: &str) {
     sandbox.program("counter", "#!/bin/sh\ntrap 'echo interrupted' INT\nread line\necho \"got $line\"\n");
     let terminal = Terminal::start(sandbox, "PS1='ready> ' bash --norc -i");
@@ -258,8 +258,12 @@ pub fn stops_and_goes_on(sandbox: &Sandbox, options: &str) {
     terminal.end();
 }
 
+/// The message in a job about undelivered data.
+const KEPT: &str = "ccrun: undelivered telemetry is kept in ~/.local/state/ccrun; it is lost with this machine: keep \
+                    that directory, or run `ccrun queue flush --wait 5m` before\n";
+
 #[test]
-fn what_is_not_delivered_is_said_before_the_job_is_over() {
+fn undelivered_data_is_reported_before_the_job_ends() {
     let (mut sandbox, mut backend) = (Sandbox::new(), Backend::start());
     backend.stop();
     sandbox.set("CI", "true");
@@ -272,16 +276,16 @@ fn what_is_not_delivered_is_said_before_the_job_is_over() {
     client.export(&ids("record", 1));
     let output = launcher.wait_with_output().unwrap();
     let expected = format!(
-        "ccrun: what a session with profile `mine` had for `own` is not delivered yet (127.0.0.1:{} refused the \
-         connection: does anything listen there?): `ccrun doctor -p mine` finds out why, `ccrun queue status` shows it\n",
+        "ccrun: telemetry of a session with profile `mine` for `own` is not delivered yet (127.0.0.1:{} refused the \
+         connection: does anything listen there?): `ccrun doctor -p mine` finds out why, `ccrun queue status` shows it\n{KEPT}",
         backend.port()
     );
     assert_eq!((text(&output.stderr), output.status.code()), (expected, Some(7)));
-    assert_eq!(text(&sandbox.run(["-p", "local", "true"]).stderr), "", "and not again");
+    assert_eq!(text(&sandbox.run(["-p", "local", "true"]).stderr), "", "the message is not repeated");
 }
 
 #[test]
-fn a_collector_that_does_not_come_to_its_end_is_told_of() {
+fn a_collector_that_does_not_finish_is_reported() {
     let (mut sandbox, backend) = (Sandbox::new(), Backend::start());
     sandbox.set("CI", "true");
     let (launcher, _, mut client) = start(&sandbox, &backend, &[]);
@@ -290,12 +294,15 @@ fn a_collector_that_does_not_come_to_its_end_is_told_of() {
         kill(collector, "KILL");
     }
     let output = launcher.wait_with_output().unwrap();
-    let expected =
-        "ccrun: not all of its telemetry is known to be delivered: see `ccrun queue status` and `ccrun doctor`\n";
-    assert_eq!((text(&output.stderr).as_str(), output.status.code()), (expected, Some(7)));
+    let endpoint = backend.endpoint();
+    let expected = format!(
+        "ccrun: some telemetry may be undelivered: see `ccrun queue status` and `ccrun doctor -p otlp --var \
+         'endpoint={endpoint}'`\n{KEPT}"
+    );
+    assert_eq!((text(&output.stderr), output.status.code()), (expected, Some(7)));
 }
 
-/// Needs a terminal, and tmux for it.
+/// Checks that the program sees changes of the window size. Needs tmux.
 pub fn sees_the_size_of_its_window(sandbox: &Sandbox, options: &str) {
     let script = "#!/bin/sh\ntrap 'echo now $(stty size)' WINCH\ntrap 'kill $!; exit 5' INT\ntail -f /dev/null &\n\
         echo first $(stty size)\nwhile kill -0 $!; do wait $!; done\n";
@@ -308,4 +315,32 @@ pub fn sees_the_size_of_its_window(sandbox: &Sandbox, options: &str) {
     }
     terminal.press("C-c");
     assert_eq!(terminal.end(), 5);
+}
+
+#[test]
+fn an_option_and_a_variable_set_the_drain_timeout() {
+    let (mut sandbox, backend) = (Sandbox::new(), Backend::start());
+    sandbox.set("CI", "true");
+    sandbox.profile("slow", "extends = \"otlp\"\n[collector]\ndrain_timeout = \"10m\"\n");
+    // The profile's ten minutes are longer than the test allows.
+    backend.reply_always(Reply::accept().held());
+    for (option, variable) in [(Some("--drain-timeout=100ms"), "10m"), (None, "100ms")] {
+        sandbox.set("CCRUN_DRAIN_TIMEOUT", variable);
+        let options: Vec<_> = ["-p", "slow"].into_iter().chain(option).collect();
+        let (mut launcher, _, mut client) = start(&sandbox, &backend, &options);
+        client.export(&ids("record", 1));
+        drop((client, launcher.stdin.take()));
+        let output = launcher.wait_with_output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(7), "{said}");
+        assert!(said.ends_with(KEPT), "{said}");
+        assert!(
+            said.contains("`ccrun doctor -p otlp -p slow --var 'endpoint=http"),
+            "the message shows the whole command: {said}"
+        );
+    }
+    sandbox.set("CCRUN_DRAIN_TIMEOUT", "soon");
+    let output = sandbox.run(["true"]);
+    let said = text(&output.stderr);
+    assert!(said.starts_with("ccrun: CCRUN_DRAIN_TIMEOUT is `soon` and is ignored: write it as 30s"), "{said}");
 }

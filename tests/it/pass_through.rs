@@ -1,10 +1,10 @@
-//! What a process has besides arguments and environment reaches the program as the shell gave it.
+//! Everything in a process besides arguments and environment also reaches the program unchanged.
 
 use std::process::Command;
 
 use crate::support::sandbox::{Sandbox, text};
 
-/// Prints what a process may see of itself, but for what differs between any two.
+/// Prints the process's own state, except for what always differs.
 const LOOK: &str = r#"
 cat /proc/self/status | grep -E '^(Umask|Sig(Blk|Ign|Cgt)|ShdPnd|SigPnd|NoNewPrivs|Seccomp|Cpus_allowed_list|Groups|Cap.*):'
 cat /proc/self/limits /proc/self/oom_score_adj
@@ -15,7 +15,7 @@ for descriptor in /proc/self/fd/*; do
 done
 "#;
 
-/// What the program sees with and without `ccrun` when a shell has prepared things by `setup`.
+/// The program's output with and without `ccrun`, in a shell that has run `setup`.
 fn looks(sandbox: &Sandbox, setup: &str) -> (String, String) {
     sandbox.program("look", &format!("#!/bin/bash\n{LOOK}"));
     let look = |launcher: &str| {
@@ -29,7 +29,7 @@ fn looks(sandbox: &Sandbox, setup: &str) -> (String, String) {
 }
 
 #[test]
-fn the_program_sees_what_the_shell_prepared_and_nothing_of_ours() {
+fn the_program_sees_the_shells_environment_and_no_trace_of_ccrun() {
     let sandbox = Sandbox::new();
     let setup = "exec 5>five 7</dev/null 9<>nine; umask 027; ulimit -n 300 -c 0; renice -n 5 $$ >/dev/null\n\
                  echo 200 >/proc/self/oom_score_adj; trap '' USR1 HUP; mkdir -p below; cd below";
@@ -42,7 +42,7 @@ fn the_program_sees_what_the_shell_prepared_and_nothing_of_ours() {
 #[test]
 fn blocked_signals_stay_blocked() {
     let sandbox = Sandbox::new();
-    // Whatever blocked them: this does, and runs the rest.
+    // Blocks the signals and runs the rest.
     let block = "import os,signal,sys; signal.pthread_sigmask(signal.SIG_BLOCK,{signal.SIGUSR2,signal.SIGINT}); \
                  os.execvp(sys.argv[1], sys.argv[1:])";
     if Command::new("python3").arg("--version").output().is_err() {
@@ -63,7 +63,7 @@ fn process_group_session_and_terminal_are_the_shells() {
     let sandbox = Sandbox::new();
     let fields = "sed 's/^[0-9]* (.*) //' /proc/self/stat | cut -d' ' -f3-6";
     for launcher in ["ccrun", "CI=1 ccrun"] {
-        // The shell leads both, so that its pid is theirs.
+        // The shell leads the process group and the session, so their ids are its pid.
         let script = format!("echo $$; {launcher} sh -c \"{fields}\"");
         let output = sandbox.command("setsid").args(["--wait", "sh", "-c", &script]).output().unwrap();
         let stdout = text(&output.stdout);
@@ -73,14 +73,14 @@ fn process_group_session_and_terminal_are_the_shells() {
 }
 
 #[test]
-fn a_pipe_whose_reader_goes_ends_the_program_as_without_us() {
+fn a_closed_pipe_ends_the_program_as_without_ccrun() {
     let sandbox = Sandbox::new();
     for launcher in ["", "ccrun", "ccrun --wait"] {
         let script = format!("{launcher} yes | head -n 2; echo ${{PIPESTATUS[0]}}");
         let output = sandbox.command("bash").args(["-c", &script]).output().unwrap();
         assert_eq!((text(&output.stdout).as_str(), text(&output.stderr).as_str()), ("y\ny\n141\n", ""), "{launcher}");
     }
-    // What `ccrun` itself prints ends in silence too.
+    // The output of `ccrun` itself also ends quietly.
     for verb in ["profile list", "env --explain", "--dry-run true", "--help", "profile schema"] {
         let script = format!("trap '' PIPE; ccrun {verb} | true; echo ${{PIPESTATUS[0]}}");
         let output = sandbox.command("bash").args(["-c", &script]).output().unwrap();
@@ -89,7 +89,7 @@ fn a_pipe_whose_reader_goes_ends_the_program_as_without_us() {
 }
 
 #[test]
-fn what_goes_through_pipes_is_the_same_byte_for_byte() {
+fn data_in_pipes_is_unchanged() {
     let sandbox = Sandbox::new();
     let bytes: Vec<u8> = (0..200_000_u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
     sandbox.write("project/in", &bytes);

@@ -1,10 +1,10 @@
-//! What nobody may see: refused, taken out or hashed before anything is stored, whoever sends it.
+//! Private data is rejected, removed or hashed before anything is stored, regardless of the program that sends it.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::path::{Path, PathBuf};
 
 use ccrun::otlp::{ExportResponse, HashKey, PartialSuccess};
-use ccrun::store::{open_to_read, sessions};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
@@ -17,10 +17,10 @@ use crate::support::sandbox::{DEADLINE, Sandbox, text, wait_until};
 use crate::support::session::Session;
 use crate::support::telemetry::{Item, items};
 
-/// A value that must not be found where it does not belong.
+/// A value that must appear only where it is allowed.
 const CANARY: &str = "canary-5827@example.com";
 
-/// A profile with one destination, and more.
+/// A profile with one destination and these settings.
 fn profile(backend: &Backend, more: &str) -> String {
     format!("[destination.backend]\nendpoint = \"{}\"\n{more}", backend.endpoint())
 }
@@ -45,7 +45,7 @@ fn log(service: &str, attributes: &[(&str, &str)]) -> ResourceLogs {
     ResourceLogs { resource: Some(resource), scope_logs, ..ResourceLogs::default() }
 }
 
-/// Exports log records, and gives what the collector says of it.
+/// Exports log records and returns the collector's response.
 fn export(endpoint: &str, resource_logs: Vec<ResourceLogs>) -> ExportResponse {
     let (host, token) = endpoint.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let body = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
@@ -65,33 +65,41 @@ fn export(endpoint: &str, resource_logs: Vec<ResourceLogs>) -> ExportResponse {
     ExportResponse::decode(&answer[end..]).unwrap()
 }
 
-/// What arrives, once something does.
+/// The items that arrived, once there are any.
 fn arrived(backend: &Backend) -> Vec<Item> {
     items(&backend.wait_for(|received| !received.is_empty(), DEADLINE))
 }
 
-/// Whether a text is anywhere in the files of the store.
+/// Whether a text is in any stored request.
 pub fn is_stored(sandbox: &Sandbox, text: &str) -> bool {
-    let files = std::fs::read_dir(sandbox.state()).unwrap().flatten().map(|entry| entry.path());
-    let stores = files.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("store-")));
-    let contents: Vec<_> = stores.map(|path| std::fs::read(path).unwrap()).collect();
+    let files =
+        |directory: &Path| std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_database = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        name.starts_with("store-") || name.starts_with("ledger-")
+    };
+    let segments = files(&sandbox.state().join("spool")).flat_map(|session| files(&session).collect::<Vec<_>>());
+    let kept = files(&sandbox.state()).filter(is_database).chain(segments);
+    let contents: Vec<_> = kept.map(|path| std::fs::read(path).unwrap_or_default()).collect();
     assert!(contents.iter().any(|content| !content.is_empty()));
     contents.iter().any(|content| content.windows(text.len()).any(|window| window == text.as_bytes()))
 }
 
 fn refused(sandbox: &Sandbox, session: &str) -> u64 {
-    let store = open_to_read(&sandbox.state().join("store-1.db")).unwrap().unwrap();
-    sessions::refused(&store, session).unwrap()
+    let output = sandbox.run(["sessions", session, "--json"]);
+    let session: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    session["refused"].as_u64().unwrap()
 }
 
 #[test]
-fn telemetry_of_other_services_is_refused_and_counted() {
+fn telemetry_of_other_services_is_rejected_and_counted() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     sandbox.profile("team", profile(&backend, "[collector]\naccept = [\"mine*\", \"another\"]\n"));
     let session = Session::start(&sandbox, &["-p", "team"]);
     let requests = vec![log("mine-too", &[]), log("theirs", &[("user.email", CANARY)]), log("theirs", &[])];
     let error_message =
-        "ccrun takes telemetry of `service.name` mine*, another alone in this session: `[collector] accept`".to_owned();
+        "this ccrun session only accepts telemetry of `service.name` mine*, another: see `[collector] accept`"
+            .to_owned();
     let partial_success = Some(PartialSuccess { rejected: 2, error_message });
     assert_eq!(export(&session.endpoint, requests), ExportResponse { partial_success });
     assert_eq!(export(&session.endpoint, vec![log("another", &[])]), ExportResponse::default());
@@ -104,7 +112,7 @@ fn telemetry_of_other_services_is_refused_and_counted() {
     assert!(!is_stored(&sandbox, CANARY));
 }
 
-/// The services that are heard in a session of a program that runs the words behind it.
+/// The services whose telemetry is accepted in a session of this program.
 fn heard(sandbox: &Sandbox, backend: &Backend, program: &str) -> Vec<&'static str> {
     sandbox.program(program, "#!/bin/sh\nexec \"$@\"\n");
     let session = Session::start(sandbox, &["-p", "team", program]);
@@ -118,13 +126,13 @@ fn heard(sandbox: &Sandbox, backend: &Backend, program: &str) -> Vec<&'static st
 }
 
 #[test]
-fn in_an_editors_session_only_claude_code_is_heard() {
+fn an_editors_session_accepts_only_claude_code() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     sandbox.profile("team", profile(&backend, ""));
     let all = ["claude-code", "claude-code-desktop", "ours", "dev-server"];
     assert_eq!(heard(&sandbox, &backend, "code"), all[..2]);
     assert_eq!(heard(&sandbox, &backend, "not-an-editor"), all);
-    // Claude Code goes by the name that it is given.
+    // Claude Code may have another service name, set by the profile.
     sandbox.profile("team", profile(&backend, "[resource]\n\"service.name\" = \"ours\"\n"));
     assert_eq!(heard(&sandbox, &backend, "cursor"), all[..3]);
     sandbox.profile("team", profile(&backend, "[collector]\naccept = [\"*\"]\n"));
@@ -136,7 +144,7 @@ fn in_an_editors_session_only_claude_code_is_heard() {
 }
 
 #[test]
-fn what_is_redacted_is_neither_stored_nor_sent() {
+fn redacted_data_is_neither_stored_nor_sent() {
     let (sandbox, mut backend) = (Sandbox::new(), Backend::start());
     let redact = "[redact]\ndrop = [\"host.*\"]\nhash = [\"user.email\", \"user.id\"]\n";
     sandbox.profile("team", profile(&backend, redact));
@@ -148,7 +156,8 @@ fn what_is_redacted_is_neither_stored_nor_sent() {
     assert!(is_stored(&sandbox, "kept") && !is_stored(&sandbox, CANARY));
     drop(session);
 
-    // The same again in another session, which delivers what the first one left: hashes are the installation's.
+    // Another session exports the same and delivers what the first one left. The hashes are the same within an
+    // installation.
     backend.restart();
     let session = Session::start(&sandbox, &["-p", "team", "-r", &user]);
     export(&session.endpoint, vec![log("any", &attributes)]);
@@ -161,12 +170,15 @@ fn what_is_redacted_is_neither_stored_nor_sent() {
             assert!(!attributes.contains_key("host.name"));
         }
     }
-    assert!(arrived.iter().all(|item| item.resource.get("user.id") == Some(hash)), "what the profile says, too");
+    assert!(
+        arrived.iter().all(|item| item.resource.get("user.id") == Some(hash)),
+        "attributes from the profile are redacted too"
+    );
     assert!(!is_stored(&sandbox, CANARY));
 }
 
 #[test]
-fn the_ledger_counts_by_hashes_what_it_may_not_see() {
+fn the_ledger_counts_hashed_values() {
     let sandbox = Sandbox::new();
     sandbox.profile("mine", "[redact]\nhash = [\"session.id\"]\n");
     let session = Session::start(&sandbox, &["-p", "mine"]);
@@ -181,15 +193,15 @@ fn the_ledger_counts_by_hashes_what_it_may_not_see() {
     }
     let report = sandbox.report();
     assert_eq!(
-        (&report["claude_sessions"], &report["total"]["prompts"]),
+        (&report["total"]["sessions"], &report["total"]["prompts"]),
         (&2.into(), &3.into()),
-        "a repetition is none"
+        "a repeated value is not counted again"
     );
     assert!(!is_stored(&sandbox, CANARY));
 }
 
 #[test]
-fn a_team_hashes_with_a_key_of_its_own() {
+fn a_team_hashes_with_its_own_key() {
     let (mut sandbox, backend) = (Sandbox::new(), Backend::start());
     sandbox.set("TEAM_KEY", "a secret of the team's");
     sandbox.profile("team", profile(&backend, "[redact]\nhash = [\"user.email\"]\nkey = { env = \"TEAM_KEY\" }\n"));
@@ -197,7 +209,7 @@ fn a_team_hashes_with_a_key_of_its_own() {
     export(&session.endpoint, vec![log("any", &[("user.email", CANARY)])]);
     let expected = HashKey::of_secret("a secret of the team's").hash(CANARY.as_bytes());
     assert_eq!(arrived(&backend)[0].attributes["user.email"], expected);
-    // The program itself has no use for it.
+    // The program does not get the key.
     let output = sandbox.run(["-p", "team", "sh", "-c", "echo ${TEAM_KEY-gone}"]);
     assert_eq!(text(&output.stdout), "gone\n");
 }
@@ -215,7 +227,7 @@ fn requests_wait_for_a_key_that_takes_time() {
     let session = Session::start(&sandbox, &["-p", "team"]);
     let endpoint = session.endpoint.clone();
     let exporting = std::thread::spawn(move || export(&endpoint, vec![log("any", &[("user.email", CANARY)])]));
-    wait_until("the helper to run", || sandbox.home().join("asked").exists());
+    wait_until("the helper to start", || sandbox.home().join("asked").exists());
     assert!(!exporting.is_finished());
     sandbox.write("home/go", "");
     assert_eq!(exporting.join().unwrap(), ExportResponse::default());
@@ -224,19 +236,19 @@ fn requests_wait_for_a_key_that_takes_time() {
 }
 
 #[test]
-fn without_the_key_what_was_to_be_hashed_is_dropped() {
+fn without_a_key_values_to_hash_are_dropped() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     sandbox.profile("team", profile(&backend, "[redact]\nhash = [\"user.email\"]\nkey = { env = \"UNSET\" }\n"));
     let session = Session::start(&sandbox, &["-p", "team"]);
     export(&session.endpoint, vec![log("any", &[("user.email", CANARY), ("kept", "kept")])]);
     let arrived = arrived(&backend);
     assert_eq!((arrived[0].attributes.get("user.email"), arrived[0].attributes["kept"].as_str()), (None, "kept"));
-    assert!(is_stored(&sandbox, "is not to be had: the variable UNSET is not set"));
+    assert!(is_stored(&sandbox, "is unavailable: the variable UNSET is not set"));
     assert!(!is_stored(&sandbox, CANARY));
 }
 
 #[test]
-fn repository_and_branch_go_to_destinations_only_if_the_profile_says_so() {
+fn repository_and_branch_are_sent_only_if_the_profile_allows_it() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     sandbox.write("project/.git/HEAD", "ref: refs/heads/feature/x\n");
     for (more, expected) in [
@@ -250,7 +262,7 @@ fn repository_and_branch_go_to_destinations_only_if_the_profile_says_so() {
         let resource = &arrived(&backend)[0].resource;
         assert_eq!(["vcs.repository.name", "vcs.ref.head.name"].map(|key| resource.get(key).cloned()), expected);
     }
-    // What came stands.
+    // An existing attribute is kept.
     let session = Session::start(&sandbox, &["-p", "team"]);
     backend.clear();
     export(&session.endpoint, vec![log("any", &[("vcs.repository.name", "theirs")])]);

@@ -1,4 +1,4 @@
-//! Profiles through the program: what a user sees, and what a destination gets.
+//! Profiles as the user sees them and as they reach a destination.
 
 use crate::support::backend::Backend;
 use crate::support::emitter::ids;
@@ -21,7 +21,7 @@ fn profiles_are_listed_with_their_layer_and_the_default_is_marked() {
     let marked: Vec<_> = table.lines().filter(|line| line.trim_start().starts_with("* ")).collect();
     assert!(marked.len() == 2 && marked[0].contains("team"), "{table}");
     let started = sandbox.run(["sh", "-c", "echo $OTEL_RESOURCE_ATTRIBUTES"]);
-    assert_eq!(text(&started.stderr), "", "the default is used");
+    assert_eq!(text(&started.stderr), "", "the default profile applies");
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn a_profile_shows_each_value_with_its_place_and_no_secret() {
         let line = lines.iter().find(|line| line["key"] == key).unwrap_or_else(|| panic!("{key} in {lines:?}"));
         (line["value"].as_str().unwrap().to_owned(), line["origin"].as_str().unwrap().to_owned())
     };
-    assert_eq!(line("destination.otlp.endpoint"), ("\"https://h\"".into(), "built-in profile `otlp`:10:12".into()));
+    assert_eq!(line("destination.otlp.endpoint"), ("\"https://h\"".into(), "--var:2:14".into()));
     assert_eq!(line("vars.endpoint"), ("\"https://h\"".into(), "--var:2:14".into()));
     assert_eq!(line("resource.\"a.b\""), ("\"c\"".into(), "--resource:2:9".into()));
     let (value, origin) = line("destination.otlp.headers.authorization");
@@ -47,12 +47,15 @@ fn a_profile_shows_each_value_with_its_place_and_no_secret() {
 }
 
 #[test]
-fn a_check_names_every_fault_and_exits_2() {
+fn profile_check_reports_every_fault_and_exits_with_2() {
     let sandbox = Sandbox::new();
     sandbox.profile("good", "extends = \"otlp\"\n[destination.otlp.headers]\nx-key = { env = \"UNSET\" }\n");
     let output = sandbox.run(["profile", "check"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert!(text(&output.stdout).contains("good: ok\n  destination otlp: there is no value"), "{output:?}");
+    assert!(
+        text(&output.stdout).contains("good: ok\n  destination otlp: the header `x-key` has no value"),
+        "{output:?}"
+    );
     let file = sandbox.write("project/bad.toml", "[signal]\nmetrics = true\n[content]\nuser_prompts = 1\n");
     let output = sandbox.run(["profile".as_ref(), "check".as_ref(), file.as_os_str()]);
     assert_eq!(output.status.code(), Some(2));
@@ -69,7 +72,8 @@ fn a_new_profile_is_valid_and_never_overwrites_another() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(text(&sandbox.run(["profile", "check", "mine"]).stdout), "mine: ok\n");
     let output = sandbox.run(arguments);
-    assert!(output.status.code() == Some(1) && text(&output.stderr).contains("File exists"), "{output:?}");
+    let said = text(&output.stderr);
+    assert!(output.status.code() == Some(1) && said.contains("`ccrun profile edit mine` edits it"), "{said}");
     let path = text(&sandbox.run(["profile", "path", "mine"]).stdout);
     assert!(std::fs::read_to_string(path.trim()).unwrap().contains("extends = \"otlp\""));
     let schema: serde_json::Value = serde_json::from_slice(&sandbox.run(["profile", "schema"]).stdout).unwrap();
@@ -103,7 +107,7 @@ fn values_come_from_variables_and_files_and_the_program_keeps_no_token() {
 }
 
 #[test]
-fn what_has_no_credentials_waits_and_one_line_says_so() {
+fn data_without_credentials_is_queued_and_reported_in_one_line() {
     let (mut sandbox, backend) = (Sandbox::new(), Backend::start());
     let endpoint = backend.endpoint();
     let destination = format!("[destination.d]\nendpoint = \"{endpoint}\"\nheaders.x-key = {{ env = \"KEY\" }}\n");
@@ -111,7 +115,7 @@ fn what_has_no_credentials_waits_and_one_line_says_so() {
     let output = sandbox.run(["-p", "team", "true"]);
     assert_eq!(
         text(&output.stderr),
-        "ccrun: what is for destination `d` waits: there is no value for the header `x-key`: the variable KEY is not set\n"
+        "ccrun: telemetry for destination `d` waits: the header `x-key` has no value: the variable KEY is not set\n"
     );
     let mut child = sandbox.ccrun(["-p", "team", "sh", "-c", "echo $OTEL_EXPORTER_OTLP_ENDPOINT; cat"]);
     let mut child = child.stdin(std::process::Stdio::piped()).spawn().unwrap();
@@ -122,14 +126,14 @@ fn what_has_no_credentials_waits_and_one_line_says_so() {
     drop(child.stdin.take());
     child.wait().unwrap();
     assert!(backend.received().is_empty());
-    // With another value it would be another account: only the same one may have it, and that was none.
+    // A new value may belong to another account, so the data is not sent with it.
     sandbox.set("KEY", "sk-1");
     sandbox.wait_for_end();
     assert_eq!(sandbox.queue()[0]["state"], "orphaned");
 }
 
 #[test]
-fn settings_of_the_profile_reach_claude_under_the_users_own() {
+fn the_profiles_settings_reach_claude_and_the_users_take_precedence() {
     let sandbox = Sandbox::new();
     sandbox.program("claude", "#!/bin/sh\ncat \"$2\"\n");
     sandbox.profile("local", "[settings]\nmodel = \"profile\"\napiKeyHelper = \"/bin/helper\"\n");
@@ -139,7 +143,7 @@ fn settings_of_the_profile_reach_claude_under_the_users_own() {
 }
 
 #[test]
-fn config_can_switch_everything_off_and_name_the_state_directory() {
+fn the_config_can_disable_ccrun_and_set_the_state_directory() {
     let sandbox = Sandbox::new();
     sandbox.write("home/.config/ccrun/config.toml", "state_dir = \"state\"\n");
     assert!(sandbox.run(["true"]).status.success());
@@ -165,21 +169,27 @@ fn a_colleagues_file_is_shown_before_it_is_added() {
     let output = sandbox.run(["profile", "add", "team.toml"]);
     assert_eq!(output.status.code(), Some(1));
     let shown = text(&output.stdout);
-    assert!(shown.contains("x-key: { env = KEY } → https://h:1") && shown.contains("  user_prompts"), "{shown}");
+    assert!(
+        shown.contains("x-key: { env = KEY } → https://h:1") && shown.contains("  + content.user_prompts = true\n"),
+        "{shown}"
+    );
     assert!(!sandbox.home().join(".config/ccrun").exists());
     let output = sandbox.run(["profile", "add", "team.toml", "--yes"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let added = sandbox.home().join(".config/ccrun/profiles/team.toml");
     assert_eq!(std::fs::read(&added).unwrap(), std::fs::read(&file).unwrap());
     let output = sandbox.run(["profile", "add", "team.toml", "--yes"]);
-    assert!(output.status.code() == Some(1) && text(&output.stderr).contains("none is overwritten"), "{output:?}");
+    assert!(output.status.code() == Some(1) && text(&output.stderr).contains("is not overwritten"), "{output:?}");
     sandbox.write("project/bad.toml", "[signal]\n");
     let output = sandbox.run(["profile", "add", "bad.toml", "--yes"]);
     assert!(output.status.code() == Some(2) && text(&output.stderr).contains("bad.toml:1:2"), "{output:?}");
     sandbox.set("CLAUDECODE", "1");
     for verb in [&["profile", "add", "team.toml"][..], &["profile", "edit", "team"]] {
         let output = sandbox.run(verb);
-        assert!(output.status.code() == Some(1) && text(&output.stderr).contains("inside a session"), "{output:?}");
+        assert!(
+            output.status.code() == Some(1) && text(&output.stderr).contains("inside a Claude session"),
+            "{output:?}"
+        );
     }
 }
 
@@ -191,7 +201,7 @@ fn an_edited_profile_stays_as_it_was_until_it_is_valid() {
     let read = |sandbox: &Sandbox| {
         std::fs::read_to_string(sandbox.home().join(".config/ccrun/profiles/signoz.toml")).unwrap_or_default()
     };
-    // A layer over the built-in profile of that name, which gives the endpoint.
+    // A profile on top of the built-in one of that name, which defines the endpoint.
     let valid = "[vars]\nregion = \"eu\"\n[destination.signoz]\ntimeout = \"5s\"\n";
     sandbox.write("home/typed", valid);
     let output = sandbox.run(["profile", "edit", "signoz"]);
@@ -204,8 +214,54 @@ fn an_edited_profile_stays_as_it_was_until_it_is_valid() {
     sandbox.set("VISUAL", "");
     assert_eq!(sandbox.run(["profile", "edit", "signoz"]).status.code(), Some(1));
     sandbox.set("EDITOR", "true");
-    assert!(sandbox.run(["profile", "edit", "fresh"]).status.success());
+    assert!(sandbox.run(["profile", "new", "fresh"]).status.success());
+    assert_eq!(text(&sandbox.run(["profile", "edit", "fresh"]).stdout), "nothing was changed\n");
     assert_eq!(text(&sandbox.run(["profile", "check", "fresh"]).stdout), "fresh: ok\n");
     let left = std::fs::read_dir(sandbox.home().join(".config/ccrun/profiles")).unwrap().count();
-    assert_eq!(left, 2, "no copy stays");
+    assert_eq!(left, 2, "no copy is left");
+}
+
+#[test]
+fn a_typo_does_not_create_a_profile() {
+    let mut sandbox = Sandbox::new();
+    sandbox.profile("team", "");
+    let editor = sandbox.program("editor", "echo '# edited' >> \"$1\"");
+    sandbox.set("EDITOR", editor.to_str().unwrap());
+    let output = sandbox.run(["profile", "edit", "taem"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("did you mean `team`? `ccrun profile new taem` creates it"), "{said}");
+    assert!(!sandbox.home().join(".config/ccrun/profiles/taem.toml").exists());
+    let output = sandbox.run(["profile", "edit", "otlp"]);
+    assert!(output.status.success() && text(&output.stderr).contains("what you write is layered on top"), "{output:?}");
+    // A new profile lists what it does not do yet, and sets no undefined variable.
+    let said = text(&sandbox.run(["profile", "new", "own"]).stdout);
+    assert!(said.contains("it has no destination and sends nothing"), "{said}");
+    let said = text(&sandbox.run(["profile", "new", "mine", "--extends", "signoz", "--var", "region=eu"]).stdout);
+    assert!(!said.contains("sends nothing"), "{said}");
+    let output = sandbox.run(["profile", "new", "other", "--extends", "signoz", "--var", "regoin=eu"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("did you mean `region`?"), "{output:?}");
+}
+
+#[test]
+fn an_unknown_profile_name_gets_a_suggestion() {
+    let mut sandbox = Sandbox::new();
+    let start = ["sh", "-c", "echo started"];
+    let output = sandbox.run(["-p", "otlp", "--var", "endpont=https://h"].iter().chain(&start));
+    let (started, said) = (text(&output.stdout), text(&output.stderr));
+    assert!(started == "started\n" && said.lines().count() == 1, "{said}");
+    assert!(said.contains("telemetry is off") && said.contains("did you mean `endpoint`?"), "{said}");
+    let output = sandbox.run(["--require", "-p", "otlp", "--var", "endpont=https://h"].iter().chain(&start));
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(2), ""));
+
+    sandbox.set("CCRUN_PROFIL", "team");
+    sandbox.write("home/.config/ccrun/config.toml", "profil = \"team\"\n");
+    let output = sandbox.run(start);
+    let said = text(&output.stderr);
+    assert!(text(&output.stdout) == "started\n" && said.contains("did you mean CCRUN_PROFILE?"), "{said}");
+    assert!(said.contains("config.toml:1:1: unknown key `profil` (did you mean `profile`?)"), "{said}");
+    assert!(!said.contains("telemetry is off"), "{said}");
+    let found = text(&sandbox.run(["doctor"]).stdout);
+    assert!(found.contains("did you mean CCRUN_PROFILE?") && found.contains("unknown key `profil`"), "{found}");
 }

@@ -1,8 +1,8 @@
 //! Proxies between the collector and a backend.
 
-use ccrun::client::Proxies;
+use ccrun::client::{Proxies, Tls};
 use ccrun::forward::{Outcome, Transport};
-use ccrun::profile::{Destination, Protocol, Tls};
+use ccrun::profile::{Destination, Protocol};
 use hyper::HeaderMap;
 use hyper::header::HeaderValue;
 
@@ -13,7 +13,7 @@ use crate::support::sandbox::{DEADLINE, Sandbox, wait_until};
 use crate::support::session::Session;
 use crate::transport::{BOTH, IMPATIENT, accepted, block_on, destination, held, pem_file, reason_of, send_with};
 
-/// `Aladdin:open sesame`, the example of RFC 7617.
+/// `Aladdin:open sesame`, the example in RFC 7617.
 const CREDENTIALS: &str = "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
 
 fn proxies(variables: &[(&str, &str)]) -> Proxies {
@@ -27,7 +27,7 @@ fn send(destination: &Destination, variables: &[(&str, &str)]) -> Outcome {
     block_on(send_with(&transport, &headers))
 }
 
-/// A backend's endpoint by a name that only a proxy knows, for no proxy stands before this machine itself.
+/// The endpoint of a backend under a name that only a proxy resolves. No proxy is used for loopback itself.
 fn named(backend: &Backend, scheme: &str) -> String {
     format!("{scheme}://backend.test:{}", backend.port())
 }
@@ -59,7 +59,7 @@ fn both_protocols_pass_a_proxy_with_and_without_tls() {
 }
 
 #[test]
-fn a_proxy_may_itself_be_spoken_to_in_tls() {
+fn a_proxy_may_use_tls() {
     let identity = Identity::of("localhost");
     let ca = pem_file(identity.authority());
     let (backend, proxy) = (Backend::start(), Proxy::start_tls(Policy::Open, identity));
@@ -72,7 +72,7 @@ fn a_proxy_may_itself_be_spoken_to_in_tls() {
     let destination = destination(&named(&backend, "http"), Protocol::Grpc);
     let reason = reason_of(send(&destination, &[("HTTP_PROXY", &url)]));
     let words = format!("the certificate of the proxy localhost:{} (HTTP_PROXY) is from", proxy.port());
-    // A machine without any authorities says that instead.
+    // A machine without any authorities reports that instead.
     assert!(reason.starts_with(&words) || reason.starts_with("cannot set up tls"), "{reason}");
 }
 
@@ -92,12 +92,12 @@ fn connections_through_a_proxy_are_kept() {
 }
 
 #[test]
-fn whoever_is_exempt_is_reached_without() {
+fn exempt_hosts_are_reached_directly() {
     for protocol in BOTH {
         let (backend, proxy) = (Backend::start(), Proxy::start(Policy::No(500)));
         let url = format!("http://127.0.0.1:{}", proxy.port());
         let straight = destination(&backend.endpoint(), protocol);
-        assert_eq!(send(&straight, &[("ALL_PROXY", &url)]), accepted(), "this machine itself");
+        assert_eq!(send(&straight, &[("ALL_PROXY", &url)]), accepted(), "loopback needs no proxy");
         let exempt = destination(&named(&backend, "http"), protocol);
         let variables = [("ALL_PROXY", url.as_str()), ("no_proxy", "other, .test")];
         let reason = reason_of(send(&exempt, &variables));
@@ -107,7 +107,7 @@ fn whoever_is_exempt_is_reached_without() {
 }
 
 #[test]
-fn what_a_proxy_refuses_is_said_as_its_own_doing() {
+fn rejections_by_a_proxy_are_attributed_to_it() {
     let cases = [
         (Policy::No(403), "the proxy PROXY (ALL_PROXY) does not allow connections to HOST: 403 forbidden"),
         (Policy::No(502), "the proxy PROXY (ALL_PROXY) did not connect to HOST: 502 bad gateway"),
@@ -134,7 +134,7 @@ fn what_a_proxy_refuses_is_said_as_its_own_doing() {
 }
 
 #[test]
-fn a_proxy_that_wants_credentials_says_so_over_either_protocol() {
+fn a_proxy_that_requires_credentials_is_reported_for_both_protocols() {
     let backend = Backend::start();
     for protocol in BOTH {
         let proxy = Proxy::start(Policy::With(CREDENTIALS));
@@ -146,14 +146,14 @@ fn a_proxy_that_wants_credentials_says_so_over_either_protocol() {
 }
 
 #[test]
-fn a_proxy_that_is_not_reached_is_said_so() {
+fn an_unreachable_proxy_is_reported() {
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let deaf_address = deaf.local_addr().unwrap();
     let host = "backend.test:4318";
     for protocol in BOTH {
         for scheme in ["http", "https"] {
-            // Trusted are nobody's certificates: a machine without authorities has another message.
+            // A separate authority, because a machine without any reports something else.
             let ca = pem_file(Identity::of("x").authority());
             let tls = Tls { ca: Some(ca.path().to_owned()), ..Tls::default() };
             let destination = Destination { tls, ..destination(&format!("{scheme}://{host}"), protocol) };
@@ -175,7 +175,7 @@ fn a_proxy_that_is_not_reached_is_said_so() {
 }
 
 #[test]
-fn a_session_goes_by_the_launchers_proxy_and_keeps_its_password() {
+fn a_session_uses_the_launchers_proxy_and_its_password() {
     let (mut sandbox, backend) = (Sandbox::new(), Backend::start());
     let proxy = Proxy::start(Policy::With(CREDENTIALS));
     let refusing = Proxy::start(Policy::No(403));
@@ -198,7 +198,7 @@ fn a_session_goes_by_the_launchers_proxy_and_keeps_its_password() {
     session.end();
     sandbox.wait_for_end();
 
-    // What it left goes by the proxy of whoever comes next, who would be told of it.
+    // The next launch delivers the rest through its proxy. Without this, it would print the notice.
     std::fs::remove_file(sandbox.state().join("notice")).unwrap();
     sandbox.set("HTTP_PROXY", url(&proxy));
     let session = Session::start(&sandbox, &["-p", "team"]);

@@ -1,4 +1,4 @@
-//! `ccrun queue`, as its user meets it.
+//! `ccrun queue`, as its user sees it.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ fn destination(name: &str, endpoint: &str) -> String {
     format!("[destination.{name}]\nendpoint = \"{endpoint}\"\n")
 }
 
-/// Leaves records of an ended session of the profile `own`, for a backend that has stopped.
+/// Leaves records of an ended session with the profile `own`, for a backend that has stopped.
 fn leave(sandbox: &Sandbox, endpoint: &str, name: &str, count: usize) {
     sandbox.profile("own", destination("own", endpoint));
     let mut session = Session::start(sandbox, &["-p", "own"]);
@@ -19,7 +19,7 @@ fn leave(sandbox: &Sandbox, endpoint: &str, name: &str, count: usize) {
     session.kill_both();
 }
 
-/// What a verb says on stdout and on stderr, and its exit code.
+/// The stdout, the stderr and the exit code of a command.
 fn said<const N: usize>(sandbox: &Sandbox, arguments: [&str; N]) -> (String, String, i32) {
     let output = sandbox.run(arguments);
     (text(&output.stdout), text(&output.stderr), output.status.code().unwrap())
@@ -30,7 +30,7 @@ fn states(queue: &[Value]) -> Vec<(&str, u64)> {
 }
 
 #[test]
-fn what_is_orphaned_goes_to_whom_its_owner_names() {
+fn orphaned_batches_go_to_the_named_destination() {
     let (sandbox, old, new) = (Sandbox::new(), Backend::start(), Backend::start());
     leave(&sandbox, &old.endpoint(), "record", 3);
     let logs = destination("logs", &new.endpoint()) + "signals = [\"logs\"]\n";
@@ -43,7 +43,11 @@ fn what_is_orphaned_goes_to_whom_its_owner_names() {
         (stderr.as_str(), code),
         ("ccrun: the profile `own` has no destination `log`: it has `logs`, `metrics`\n", 1)
     );
-    assert_eq!(said(&sandbox, ["queue", "flush", "-p", "own", "--to", "metrics"]).2, 1, "it wants no logs");
+    assert_eq!(
+        said(&sandbox, ["queue", "flush", "-p", "own", "--to", "metrics"]).2,
+        1,
+        "the destination accepts no logs"
+    );
     assert!(new.received().is_empty());
     let (stdout, stderr, code) = said(&sandbox, ["queue", "flush", "-p", "own", "--to", "logs"]);
     assert_eq!((stdout.as_str(), stderr.as_str(), code), ("everything is delivered\n", "", 0));
@@ -52,9 +56,9 @@ fn what_is_orphaned_goes_to_whom_its_owner_names() {
 }
 
 #[test]
-fn what_was_refused_waits_again_and_is_delivered() {
+fn rejected_batches_are_requeued_and_delivered() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
-    assert_eq!(said(&sandbox, ["queue", "retry"]).0, "nothing was refused\n");
+    assert_eq!(said(&sandbox, ["queue", "retry"]).0, "nothing was rejected\n");
     backend.reply_always(Reply::http(400, "no"));
     leave(&sandbox, &backend.endpoint(), "record", 2);
     assert!(sandbox.run(["queue", "flush"]).status.success());
@@ -70,7 +74,7 @@ fn what_was_refused_waits_again_and_is_delivered() {
 }
 
 #[test]
-fn only_what_nobody_delivers_is_forgotten_unless_all_is() {
+fn purge_deletes_only_undeliverable_batches_unless_all_is_given() {
     let (sandbox, mut backend) = (Sandbox::new(), Backend::start());
     let gone = Backend::start();
     leave(&sandbox, &gone.endpoint(), "orphan", 1);
@@ -87,19 +91,19 @@ fn only_what_nobody_delivers_is_forgotten_unless_all_is() {
     };
     assert_eq!(states_now(), ["ended", "orphaned", "refused"]);
     let (stdout, stderr, code) = said(&sandbox, ["queue", "purge"]);
-    let nowhere = "ccrun: nothing was forgotten: there is no terminal to ask on; use `--yes`\n";
+    let nowhere = "ccrun: nothing was deleted: there is no terminal to confirm on; use `--yes`\n";
     assert_eq!((stdout.lines().count(), stderr.as_str(), code), (3, nowhere, 1), "{stdout}");
-    assert_eq!(said(&sandbox, ["queue", "purge", "--dead", "--yes"]).0, "forgot 1 batch\n");
+    assert_eq!(said(&sandbox, ["queue", "purge", "--dead", "--yes"]).0, "deleted 1 batch\n");
     assert_eq!(states_now(), ["ended", "orphaned"]);
-    assert_eq!(said(&sandbox, ["queue", "purge", "--yes"]).0, "forgot 1 batch\n");
+    assert_eq!(said(&sandbox, ["queue", "purge", "--yes"]).0, "deleted 1 batch\n");
     assert_eq!(states_now(), ["ended"]);
-    assert_eq!(said(&sandbox, ["queue", "purge", "--yes"]).0, "there is nothing to forget\n");
-    assert_eq!(said(&sandbox, ["queue", "purge", "--all", "--yes"]).0, "forgot 1 batch\n");
+    assert_eq!(said(&sandbox, ["queue", "purge", "--yes"]).0, "there is nothing to delete\n");
+    assert_eq!(said(&sandbox, ["queue", "purge", "--all", "--yes"]).0, "deleted 1 batch\n");
     assert!(states_now().is_empty());
 }
 
 #[test]
-fn claudes_own_shell_neither_forgets_nor_redirects() {
+fn claudes_own_shell_can_neither_purge_nor_redirect() {
     let (mut sandbox, mut backend) = (Sandbox::new(), Backend::start());
     backend.stop();
     leave(&sandbox, &backend.endpoint(), "record", 1);
@@ -109,15 +113,14 @@ fn claudes_own_shell_neither_forgets_nor_redirects() {
         ("queue flush --to", vec!["queue", "flush", "--to", "own"]),
     ] {
         let output = sandbox.run(arguments);
-        let expected =
-            format!("ccrun: `{verb}` does nothing inside a session of Claude's: run it in a terminal of your own\n");
+        let expected = format!("ccrun: `{verb}` is disabled inside a Claude session: run it in your own terminal\n");
         assert_eq!((text(&output.stderr), output.status.code()), (expected, Some(1)));
     }
     assert_eq!(states(&sandbox.queue()), [("ended", 1)]);
 }
 
 #[test]
-fn a_flush_that_waits_goes_on_until_all_is_delivered() {
+fn a_waiting_flush_continues_until_everything_is_delivered() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     backend.reply(Reply::http(503, "busy").header("retry-after", "1"));
     leave(&sandbox, &backend.endpoint(), "record", 2);
@@ -127,7 +130,7 @@ fn a_flush_that_waits_goes_on_until_all_is_delivered() {
 }
 
 #[test]
-fn a_flush_waits_for_what_a_running_session_delivers() {
+fn a_flush_waits_for_running_sessions() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     sandbox.profile("own", destination("own", &backend.endpoint()) + "batch = \"1s\"\n");
     let session = Session::start(&sandbox, &["-p", "own"]);
@@ -137,7 +140,7 @@ fn a_flush_waits_for_what_a_running_session_delivers() {
 }
 
 #[test]
-fn a_flush_that_cannot_deliver_in_time_says_when_it_is_tried_again() {
+fn a_flush_that_times_out_reports_the_next_attempt() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     backend.reply_always(Reply::http(503, "busy").header("retry-after", "800"));
     leave(&sandbox, &backend.endpoint(), "record", 2);
@@ -146,5 +149,5 @@ fn a_flush_that_cannot_deliver_in_time_says_when_it_is_tried_again() {
     assert!(stdout.contains("503 service unavailable: busy"), "{stdout}");
     let queue = sandbox.queue();
     assert!(queue[0]["next_try"].is_string(), "{queue:?}");
-    assert_eq!(backend.received().len(), 1, "and does not wait for nothing");
+    assert_eq!(backend.received().len(), 1, "the flush does not wait in vain");
 }

@@ -1,6 +1,4 @@
-//! OTLP/gRPC as a client meets it (OTLP specification, *OTLP/gRPC*; gRPC over HTTP2).
-
-use std::fs::File;
+//! OTLP/gRPC from the client's side (OTLP specification, *OTLP/gRPC*; gRPC over HTTP2).
 
 use bytes::Bytes;
 use ccrun::otlp::{Signal, frame, gzip};
@@ -9,12 +7,12 @@ use prost::Message;
 use crate::support::backend::{Backend, Export};
 use crate::support::call::Caller;
 use crate::support::emitter::{ids, ids_of, request};
-use crate::support::sandbox::{DEADLINE, Sandbox, wait_until};
+use crate::support::sandbox::{DEADLINE, Sandbox};
 use crate::support::session::Session;
 
 const LOGS: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 
-// Codes of gRPC's.
+// gRPC status codes.
 const OK: i32 = 0;
 const INVALID_ARGUMENT: i32 = 3;
 const DEADLINE_EXCEEDED: i32 = 4;
@@ -29,9 +27,9 @@ fn connected(sandbox: &Sandbox) -> (Session, Caller) {
     (session, caller)
 }
 
-/// A request of one span, one data point or one log record.
+/// A request with one span, one data point or one log record.
 fn one(signal: Signal) -> Vec<u8> {
-    // A resource's scope with one item; of a metric, with a gauge of one point.
+    // A resource with a scope and one item. The item of a metric is a gauge with one point.
     match signal {
         Signal::Traces | Signal::Logs => b"\n\x04\x12\x02\x12\0".to_vec(),
         Signal::Metrics => b"\n\x08\x12\x06\x12\x04*\x02\n\0".to_vec(),
@@ -50,7 +48,7 @@ fn grpc_export_of_all_three_signals() {
     for signal in Signal::ALL {
         let answer = caller.call(signal.grpc_path(), &one(signal));
         assert_eq!((answer.code(), answer.status.as_u16()), (OK, 200), "{answer:?}");
-        // An Export…ServiceResponse whose partial_success is unset has no bytes; these are its frame.
+        // A response without `partial_success` has no bytes. This is its frame.
         assert_eq!((answer.body.as_ref(), answer.header("content-type")), (&[0; 5][..], "application/grpc"));
     }
     let received = backend.wait_for(|received| received.len() == 3, DEADLINE);
@@ -73,7 +71,7 @@ fn grpc_none_and_gzip_accepted() {
         (&[], frame(&plain(&all[0]), false).unwrap()),
         (&[("grpc-encoding", "identity")], frame(&plain(&all[1]), false).unwrap()),
         (&[is_gzip], frame(&gzip(&plain(&all[2])).unwrap(), true).unwrap()),
-        // The call may be compressed, the message need not.
+        // Even if the call declares compression, a message may be uncompressed.
         (&[is_gzip, ("content-type", "application/grpc+proto")], frame(&plain(&all[3]), false).unwrap()),
     ];
     for (headers, body) in cases {
@@ -84,7 +82,7 @@ fn grpc_none_and_gzip_accepted() {
 }
 
 #[test]
-fn grpc_brings_the_token_as_metadata_or_in_its_path_and_is_unauthenticated_without() {
+fn grpc_requires_the_token_as_metadata_or_in_the_path() {
     let sandbox = Sandbox::new();
     let (_session, mut caller) = connected(&sandbox);
     let token = std::mem::take(&mut caller.token);
@@ -96,14 +94,14 @@ fn grpc_brings_the_token_as_metadata_or_in_its_path_and_is_unauthenticated_witho
         assert_eq!((answer.code(), answer.is_headers_alone), (UNAUTHENTICATED, true), "{answer:?}");
         assert_eq!(answer.header("grpc-message"), "the session's token is missing or wrong");
     }
-    // Whoever does not know the token does not learn what is here, either.
+    // An unauthenticated client does not learn which methods exist.
     assert_eq!(caller.call("/profiles/Export", b"").code(), UNAUTHENTICATED);
     caller.token = token;
     assert_eq!(caller.call(LOGS, b"").code(), OK);
 }
 
 #[test]
-fn grpc_profiles_and_whatever_else_is_no_export_are_unimplemented() {
+fn grpc_methods_other_than_export_are_unimplemented() {
     let sandbox = Sandbox::new();
     let (_session, caller) = connected(&sandbox);
     for path in [
@@ -141,7 +139,7 @@ fn grpc_undecodable_is_invalid_argument() {
         (none, Bytes::from_static(&[0, 0, 0, 0, 9, 1])),
         (none, Bytes::from_static(&[0; 10])),
         (none, Bytes::from_static(&[7, 0, 0, 0, 0])),
-        // Compressed, but nothing says how.
+        // Compressed, but without a declared encoding.
         (none, frame(&gzip(b"").unwrap(), true).unwrap()),
         (is_gzip, frame(b"no gzip", true).unwrap()),
     ];
@@ -154,7 +152,7 @@ fn grpc_undecodable_is_invalid_argument() {
 }
 
 #[test]
-fn grpc_the_size_limit_holds_after_decompression_and_the_connection_survives() {
+fn grpc_a_message_too_large_after_decompression_leaves_the_connection_usable() {
     let sandbox = Sandbox::new();
     let (_session, caller) = connected(&sandbox);
     let large = vec![0; (64 << 20) + 1];
@@ -162,7 +160,7 @@ fn grpc_the_size_limit_holds_after_decompression_and_the_connection_survives() {
     for (headers, body) in [(&[("grpc-encoding", "gzip")][..], bomb), (&[], frame(&large, false).unwrap())] {
         let answer = caller.call_raw(LOGS, headers, body);
         assert_eq!((answer.code(), answer.is_headers_alone), (RESOURCE_EXHAUSTED, true), "{answer:?}");
-        assert_eq!(answer.details().retry_delay(), None, "it is not to be tried again");
+        assert_eq!(answer.details().retry_delay(), None, "the status tells the client not to retry");
         assert_eq!(caller.call(LOGS, b"").code(), OK);
     }
 }
@@ -190,26 +188,30 @@ fn http_over_http2_on_the_same_connection() {
     let answer = caller.post(&path, &[("content-type", "application/x-protobuf")], one(Signal::Logs));
     assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "application/x-protobuf"));
     assert_eq!(caller.call(LOGS, b"").code(), OK);
-    // What is gRPC's but no message of OTLP's in protobuf is told so by HTTP.
+    // A gRPC request that is not OTLP in protobuf gets an HTTP error.
     let answer = caller.post(&path, &[("content-type", "application/grpc+json")], Bytes::new());
     assert_eq!(answer.status.as_u16(), 415);
 }
 
 #[test]
-fn grpc_what_a_client_did_not_wait_for_is_kept() {
+fn grpc_a_request_is_stored_even_if_its_client_disconnects() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
-    let session = Session::to(&sandbox, &backend.endpoint());
-    let lock = sandbox.state().join("store-1.lock");
-    wait_until("the store", || lock.exists());
+    // Nothing is stored until the key is available.
+    let gate = sandbox.home().join("gate");
+    let key = format!("while [ ! -e {} ]; do sleep 0.01; done; echo key", gate.display());
+    let profile = format!(
+        "[redact]\nhash = [\"user.id\"]\nkey = {{ command = [\"sh\", \"-c\", \"{key}\"] }}\n\
+         [destination.own]\nendpoint = \"{}\"\nbatch = \"1ms\"\n",
+        backend.endpoint()
+    );
+    sandbox.profile("gated", profile);
+    let session = Session::start(&sandbox, &["-p", "gated"]);
     let caller = Caller::connect(&session.endpoint);
-    // Until somebody else is done with the store, nothing is stored.
-    let lock = File::open(lock).unwrap();
-    lock.lock().unwrap();
     let all = ids("record", 1);
     let message = frame(&request(&all).encode_to_vec(), false).unwrap();
     assert_eq!(caller.call_raw(LOGS, &[("grpc-timeout", "50m")], message).code(), DEADLINE_EXCEEDED);
     drop(caller);
-    lock.unlock().unwrap();
+    std::fs::write(gate, "").unwrap();
     let received = backend.wait_for(|received| !received.is_empty(), DEADLINE);
     assert_eq!(ids_of(&received), all);
 }

@@ -1,5 +1,5 @@
-//! OTLP/HTTP in JSON as a sender meets it (OTLP specification, *JSON Protobuf Encoding*). What each case of JSON means
-//! is tested where it is read.
+//! OTLP/HTTP in JSON from the client's side (OTLP specification, *JSON Protobuf Encoding*). The cases of the encoding
+//! are tested with the parser.
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use serde_json::Value;
@@ -38,7 +38,7 @@ fn json_is_answered_in_json_and_an_empty_request_succeeds() {
 }
 
 #[test]
-fn an_error_is_a_status_in_json_that_says_where_and_repeats_nothing() {
+fn a_json_error_has_a_position_and_repeats_nothing() {
     let sandbox = Sandbox::new();
     let session = Session::start(&sandbox, &["-p", "local"]);
     let wrong = r#"{"resourceLogs":[{},{"scopeLogs":"SECRET"}]}"#;
@@ -77,7 +77,7 @@ fn a_json_sender_reaches_destinations_of_every_protocol() {
     });
     sandbox.profile("mine", destinations.collect::<String>());
     let session = Session::start(&sandbox, &["-p", "mine", "-r", "team.id=platform"]);
-    // The second is large enough to be read and written on a thread of its own; the third is compressed.
+    // The second request is large enough for a separate thread. The third is compressed.
     let (small, large, compressed) = (ids("small", 3), ids("large", 10_000), ids("compressed", 100));
     let gzip = format!("{JSON}content-encoding: gzip\r\n");
     let zipped = ccrun::otlp::gzip(logs(&compressed).as_bytes()).unwrap();
@@ -90,7 +90,7 @@ fn a_json_sender_reaches_destinations_of_every_protocol() {
     for backend in &backends {
         let received = backend.wait_for(|received| ids_of(received).len() >= all.len(), DEADLINE);
         assert_eq!(ids_of(&received), all);
-        assert!(received.iter().all(is_stamped), "every request says whose it is");
+        assert!(received.iter().all(is_stamped), "every request has the profile's attributes");
     }
     session.end();
     sandbox.wait_for_end();

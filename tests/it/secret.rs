@@ -1,11 +1,13 @@
-//! `ccrun secret` where there is no keyring, or none that answers.
+//! `ccrun secret` without a keyring, or with one that never answers.
 
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixListener;
+use std::process::Stdio;
 
 use crate::support::sandbox::{Sandbox, text};
 
 #[test]
-fn without_a_keyring_names_are_listed_all_the_same() {
+fn names_are_listed_without_a_keyring() {
     let sandbox = Sandbox::new();
     let oauth2 =
         "{ oauth2 = { token_url = \"https://t\", client_id = \"i\", client_secret = { keyring = \"client\" } } }";
@@ -21,8 +23,8 @@ fn without_a_keyring_names_are_listed_all_the_same() {
     for name in ["client", "pass"] {
         assert!(table.lines().any(|line| line.contains(name) && line.contains("other")), "{table}");
     }
-    assert!(complaint.starts_with("ccrun: the keyring cannot be asked for, there is no session bus: "), "{complaint}");
-    assert!(complaint.contains("`keyring = \"keyutils\"` in config.toml"), "{complaint}");
+    assert!(complaint.starts_with("ccrun: the keyring is unavailable: there is no session bus: "), "{complaint}");
+    assert!(complaint.contains("`keyring = \"keyutils\"` in ~/.config/ccrun/config.toml"), "{complaint}");
 
     let output = sandbox.run(["secret", "list", "--json"]);
     let list: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
@@ -41,21 +43,47 @@ fn the_projects_file_is_listed_once_it_is_trusted() {
 }
 
 #[test]
-fn a_bus_that_never_answers_keeps_no_program_from_starting() {
+fn a_hanging_bus_does_not_prevent_the_start() {
     let mut sandbox = Sandbox::new();
     let socket = sandbox.home().with_file_name("bus");
-    // What connects is never spoken to.
+    // The listener never answers.
     let _listener = UnixListener::bind(&socket).unwrap();
     sandbox.set("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", socket.display()));
     sandbox.profile("mine", "[env]\nKEY = { keyring = \"team/key\" }\n");
     let output = sandbox.run(["-p", "mine", "echo", "started"]);
     assert_eq!(text(&output.stdout), "started\n");
     let complaint = text(&output.stderr);
-    assert!(complaint.contains("the keyring's team/key cannot be had: the keyring does not answer"), "{complaint}");
+    assert!(complaint.contains("the keyring's team/key is unavailable: the keyring does not answer"), "{complaint}");
+}
+
+/// Both commands say what they are waiting for while they wait.
+#[test]
+fn a_hanging_bus_is_named_while_waiting() {
+    let mut sandbox = Sandbox::new();
+    let socket = sandbox.home().with_file_name("bus");
+    let _listener = UnixListener::bind(&socket).unwrap();
+    sandbox.set("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", socket.display()));
+    let destination = "[destination.d]\nendpoint = \"https://h\"\nheaders.a = { keyring = \"team/key\" }\n";
+    sandbox.profile("mine", destination);
+    for (words, what) in [
+        (&["secret", "list"][..], "the keyring"),
+        (&["secret", "remove", "team/key"], "the keyring"),
+        (&["secret", "set", "team/key"], "the keyring"),
+        (&["headers", "-p", "mine"], "the keyring's team/key"),
+    ] {
+        let mut child = sandbox.ccrun(words).stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"sk-1\n").unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, format!("ccrun: waiting for {what}; press Ctrl-C to stop\n"), "{words:?}");
+        assert!(child.try_wait().unwrap().is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }
 
 #[test]
-fn no_secret_is_an_argument_and_no_name_is_strange() {
+fn secrets_are_never_arguments_and_names_are_checked() {
     let sandbox = Sandbox::new();
     let refusal = sandbox.run(["secret", "set", "name", "sk-1"]);
     assert_eq!(refusal.status.code(), Some(2));
@@ -66,18 +94,18 @@ fn no_secret_is_an_argument_and_no_name_is_strange() {
             assert_eq!(refusal.status.code(), Some(2), "{name:?}: {}", text(&refusal.stderr));
         }
     }
-    // Nothing is on stdin.
+    // Stdin is empty.
     let refusal = sandbox.run(["secret", "set", "name"]);
     assert_eq!(text(&refusal.stderr), "ccrun: nothing was stored: the secret is empty\n");
 }
 
 #[test]
-fn nothing_of_it_works_inside_claude() {
+fn secret_is_disabled_inside_claude() {
     let mut sandbox = Sandbox::new();
     sandbox.set("CLAUDECODE", "1");
     for words in [&["secret", "list"][..], &["secret", "set", "a"], &["secret", "remove", "a"]] {
         let refusal = sandbox.run(words);
         assert_eq!((refusal.status.code(), text(&refusal.stdout)), (Some(1), String::new()));
-        assert!(text(&refusal.stderr).contains("`secret` does nothing inside a session of Claude's"));
+        assert!(text(&refusal.stderr).contains("`secret` is disabled inside a Claude session"));
     }
 }

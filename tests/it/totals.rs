@@ -1,4 +1,4 @@
-//! `temporality = "cumulative"`: totals over all sessions, whatever is killed, and whoever sends them.
+//! `temporality = "cumulative"`: totals across all sessions, in spite of kills, for any client.
 
 use nix::sys::signal::Signal;
 
@@ -7,13 +7,13 @@ use crate::support::sandbox::{DEADLINE, Sandbox, wait_until};
 use crate::support::series::{Point, deltas_at, export, series, sum_of, tokens_at};
 use crate::support::session::Session;
 
-/// A session whose destination wants totals.
+/// A session whose destination takes totals.
 fn start(sandbox: &Sandbox, backend: &Backend) -> Session {
     sandbox.profile("totals", profile(backend));
     Session::start(sandbox, &["-p", "totals"])
 }
 
-/// One that does not wait long for a backend that is down.
+/// A profile that waits only briefly for a backend that is down.
 fn profile(backend: &Backend) -> String {
     let destination = "temporality = \"cumulative\"\nbatch = \"1ms\"\n";
     format!(
@@ -22,7 +22,7 @@ fn profile(backend: &Backend) -> String {
     )
 }
 
-/// Whether the backend has so many input tokens.
+/// Whether the backend has counted this number of input tokens.
 fn has(tokens: i64) -> impl Fn(&[Received]) -> bool {
     move |received| sum_of(&series(received), "claude_code.token.usage") == tokens
 }
@@ -37,7 +37,7 @@ fn only_series(backend: &Backend, metric: &str) -> Vec<Point> {
 }
 
 #[test]
-fn a_series_begins_with_nothing_and_goes_on_from_session_to_session() {
+fn a_series_starts_at_zero_and_continues_across_sessions() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     for (tokens, sum) in [(5, 5), (7, 12)] {
         let session = start(&sandbox, &backend);
@@ -48,10 +48,10 @@ fn a_series_begins_with_nothing_and_goes_on_from_session_to_session() {
         let before = backend.received().len();
         session.end();
         sandbox.wait_for_end();
-        assert!(backend.received().len() > before, "a session's end is told, too");
+        assert!(backend.received().len() > before, "the end of a session sends its totals");
     }
     let points = only_series(&backend, "claude_code.token.usage");
-    assert!(points.iter().all(|point| point.0 == points[0].0), "one start: {points:?}");
+    assert!(points.iter().all(|point| point.0 == points[0].0), "the start time never changes: {points:?}");
     assert_eq!((points[0].2, points.last().unwrap().2), (0, 12));
     assert_eq!(tokens_at(&backend), 12);
     assert!(sandbox.queue().is_empty());
@@ -67,7 +67,7 @@ fn two_sessions_kills_and_an_outage_leave_exactly_the_sum() {
     export(&mut clients[0], &[("opus", 1), ("haiku", 2)], 0);
     export(&mut clients[1], &[("opus", 4)], 0);
     backend.wait_for(has(7), DEADLINE);
-    // A worker dies with something on its way, and its successor finds it.
+    // A worker dies with data in flight, and its successor finds it.
     backend.stop();
     export(&mut clients[0], &[("opus", 8)], 1);
     one.end_worker(Signal::SIGKILL);
@@ -77,7 +77,7 @@ fn two_sessions_kills_and_an_outage_leave_exactly_the_sum() {
     wait_until("both wait", || sandbox.queue().len() == 2);
     backend.restart();
     backend.wait_for(has(63), DEADLINE);
-    // Keeper and worker die, and nobody comes after them but the other session.
+    // Keeper and worker die, and only the other session is left.
     backend.reply_always(Reply::http(503, "busy"));
     export(&mut again, &[("opus", 64)], 3);
     wait_until("it waits", || sandbox.queue().iter().any(|entry| entry["session"] == one.id.as_str()));
@@ -96,7 +96,7 @@ fn two_sessions_kills_and_an_outage_leave_exactly_the_sum() {
 }
 
 #[test]
-fn what_a_session_left_in_an_outage_is_one_snapshot_of_the_next() {
+fn the_next_sessions_totals_include_data_from_an_outage() {
     let (sandbox, mut backend) = (Sandbox::new(), Backend::start());
     backend.stop();
     let session = start(&sandbox, &backend);
@@ -116,7 +116,7 @@ fn what_a_session_left_in_an_outage_is_one_snapshot_of_the_next() {
 }
 
 #[test]
-fn beside_totals_another_destination_gets_deltas() {
+fn one_destination_gets_totals_and_another_gets_deltas() {
     let (sandbox, totals, deltas) = (Sandbox::new(), Backend::start(), Backend::start());
     let other = format!("[destination.deltas]\nendpoint = \"{}\"\nbatch = \"1ms\"\n", deltas.endpoint());
     sandbox.profile("both", profile(&totals) + &other);
@@ -133,12 +133,16 @@ fn beside_totals_another_destination_gets_deltas() {
     assert_eq!(tokens_at(&totals), 30);
     assert_eq!(deltas_at(&deltas), [10, 10, 10]);
     for backend in [&totals, &deltas] {
-        assert_eq!(crate::support::emitter::ids_of(&backend.received()), record, "logs go to both as they are");
+        assert_eq!(
+            crate::support::emitter::ids_of(&backend.received()),
+            record,
+            "both destinations get the logs unchanged"
+        );
     }
 }
 
 #[test]
-fn what_a_client_repeats_counts_once() {
+fn repeated_exports_count_once() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     let session = start(&sandbox, &backend);
     let request = crate::support::series::tokens(&[("opus", 5)], 0);
@@ -153,7 +157,7 @@ fn what_a_client_repeats_counts_once() {
 }
 
 #[test]
-fn a_series_that_is_refused_is_told_and_holds_up_no_other() {
+fn a_rejected_series_is_reported_and_delays_no_other() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     backend.reply_with(|received| {
         let is_bad = series([received]).keys().any(|name| name.contains("model=bad"));
@@ -174,7 +178,7 @@ fn a_series_that_is_refused_is_told_and_holds_up_no_other() {
     sandbox.wait_for_end();
     let log = std::fs::read_to_string(sandbox.state().join(format!("logs/{id}.log"))).unwrap();
     assert!(log.contains("a series of `claude_code.token.usage` is left out of what `own` is given"), "{log}");
-    // Once the backend takes it, it is all there.
+    // Once the backend accepts the series, it is complete.
     backend.reply_always(Reply::accept());
     backend.clear();
     let session = start(&sandbox, &backend);
@@ -183,7 +187,7 @@ fn a_series_that_is_refused_is_told_and_holds_up_no_other() {
 }
 
 #[test]
-fn whoever_dies_while_sending_is_followed_by_another() {
+fn a_sender_that_dies_is_replaced() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     let (mut one, two) = (start(&sandbox, &backend), start(&sandbox, &backend));
     backend.reply_always(Reply::accept().held());
@@ -202,7 +206,7 @@ fn whoever_dies_while_sending_is_followed_by_another() {
 }
 
 #[test]
-fn whatever_a_backend_answers_nothing_is_lost_or_counted_twice() {
+fn nothing_is_lost_or_counted_twice_for_any_answer() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     let hard = [
         Reply::http(401, "who?"),
@@ -221,13 +225,13 @@ fn whatever_a_backend_answers_nothing_is_lost_or_counted_twice() {
     let id = session.id.clone();
     let mut client = session.client();
     export(&mut client, &[("opus", 1), ("haiku", 2), ("sonnet", 4), ("other", 8)], 0);
-    wait_until("all is taken", || sandbox.queue().is_empty());
+    wait_until("the backend to accept everything", || sandbox.queue().is_empty());
     drop(client);
     session.end();
     sandbox.wait_for_end();
     let all = series(&backend.received()[backend.received().len() - 1..]);
     let tokens = all.iter().filter(|(name, _)| name.starts_with("claude_code."));
-    assert_eq!(tokens.map(|(_, points)| points[0].2).sum::<i64>(), 15, "the end's snapshot has all");
+    assert_eq!(tokens.map(|(_, points)| points[0].2).sum::<i64>(), 15, "the last totals are complete");
     let shown = sandbox.run(["sessions", &id, "--json"]);
     let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
     let counts = &shown["destinations"][0];
@@ -235,7 +239,7 @@ fn whatever_a_backend_answers_nothing_is_lost_or_counted_twice() {
 }
 
 #[test]
-fn unchanged_totals_are_told_again_while_a_session_lives() {
+fn unchanged_totals_are_sent_again_while_a_session_runs() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     let session = start(&sandbox, &backend);
     let mut client = session.client();
@@ -250,7 +254,7 @@ fn unchanged_totals_are_told_again_while_a_session_lives() {
 }
 
 #[test]
-fn deltas_of_a_profile_that_wants_totals_now_become_totals_where_somebody_says_so() {
+fn orphaned_deltas_become_totals_when_redirected_to_a_cumulative_destination() {
     let (sandbox, mut backend) = (Sandbox::new(), Backend::start());
     backend.stop();
     let wants_totals = profile(&backend);

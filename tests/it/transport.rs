@@ -1,14 +1,16 @@
-//! The transport against a backend: what arrives, and what is made of the answers.
+//! The transport against a backend: what arrives, and how each answer is interpreted.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use ccrun::client::Tls;
 use ccrun::forward::{Outcome, Transport};
 use ccrun::otlp::{RpcStatus, Signal};
-use ccrun::profile::{Destination, Protocol, Temporality, Tls};
+use ccrun::profile::{Destination, Protocol, Temporality};
+use ccrun::state::clock::Ages;
 use hyper::header::HeaderValue;
 use hyper::{HeaderMap, Version};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -23,10 +25,10 @@ pub(crate) const BOTH: [Protocol; 2] = [Protocol::HttpProtobuf, Protocol::Grpc];
 
 const ALL: [Protocol; 3] = [Protocol::HttpProtobuf, Protocol::HttpJson, Protocol::Grpc];
 
-/// Long enough to never pass by itself, on the slowest machine.
+/// A timeout that never expires, even on the slowest machine.
 pub(crate) const PATIENT: Duration = Duration::from_mins(1);
 
-/// Long enough to connect on loopback, short enough to be waited for.
+/// A timeout that is long enough to connect on loopback and short enough to wait for.
 pub(crate) const IMPATIENT: Duration = Duration::from_secs(1);
 
 pub(crate) fn destination(endpoint: &str, protocol: Protocol) -> Destination {
@@ -108,7 +110,7 @@ fn every_protocol_carries_a_request_compressed_or_not() {
 }
 
 #[test]
-fn what_each_protocol_asks_for_is_there() {
+fn each_protocol_has_its_required_headers() {
     let backend = Backend::start();
     assert_eq!(send(&destination(&format!("{}/otlp/", backend.endpoint()), Protocol::HttpProtobuf)), accepted());
     assert_eq!(send(&destination(&format!("{}/otlp/", backend.endpoint()), Protocol::Grpc)), accepted());
@@ -141,14 +143,14 @@ fn headers_arrive_and_connections_are_kept() {
 }
 
 #[test]
-fn a_connection_that_was_closed_while_idle_loses_nothing() {
+fn a_connection_closed_while_idle_loses_nothing() {
     for protocol in BOTH {
         let mut backend = Backend::start();
         let transport = Transport::new(&destination(&backend.endpoint(), protocol)).unwrap();
         block_on(async {
             assert_eq!(send_with(&transport, &HeaderMap::new()).await, accepted());
             backend.restart();
-            // A runtime looks at its connections between tasks, which here is when this one yields.
+            // The runtime checks its connections between tasks, so this one yields.
             for _ in 0..3 {
                 tokio::task::yield_now().await;
             }
@@ -159,7 +161,7 @@ fn a_connection_that_was_closed_while_idle_loses_nothing() {
 }
 
 #[test]
-fn tls_with_an_authority_of_ones_own() {
+fn tls_with_a_private_authority() {
     for (protocol, version) in [(Protocol::HttpProtobuf, Version::HTTP_2), (Protocol::Grpc, Version::HTTP_2)] {
         let identity = Identity::of("localhost");
         let ca = pem_file(identity.authority());
@@ -174,10 +176,10 @@ fn tls_with_an_authority_of_ones_own() {
 }
 
 #[test]
-fn answers_that_do_not_end_are_cut() {
+fn endless_answers_are_cut_off() {
     let cases = [
-        (Reply::http(200, "").endless(), held("200 ok, but the answer was longer than 64 KiB")),
-        (Reply::http(200, "x").stalled(), held("200 ok, but the answer did not end in time")),
+        (Reply::http(200, "").endless(), accepted()),
+        (Reply::http(200, "x").stalled(), accepted()),
         (Reply::http(400, "no name").endless(), Outcome::Refused { reason: "400 bad request: no name".to_owned() }),
         (Reply::http(400, "no name").stalled(), Outcome::Refused { reason: "400 bad request: no name".to_owned() }),
     ];
@@ -189,7 +191,7 @@ fn answers_that_do_not_end_are_cut() {
     }
     let backend = Backend::start();
     backend.reply(Reply::accept().endless());
-    assert_eq!(send(&destination(&backend.endpoint(), Protocol::Grpc)), held("the answer was longer than 64 KiB"));
+    assert_eq!(send(&destination(&backend.endpoint(), Protocol::Grpc)), accepted());
 }
 
 #[test]
@@ -230,7 +232,7 @@ fn answers_over_http_in_json() {
             Outcome::Delivered { rejected: 3, message: None },
         ),
         (json(200, ""), accepted()),
-        // Without the media type that it should have.
+        // A success without the right media type.
         (Reply::http(200, "{}"), accepted()),
         (json(400, r#"{"code":3,"message":"no name"}"#), refused("400 bad request: no name")),
         (Reply::http(400, r#"{"code":3,"message":"no name"}"#), refused("400 bad request: no name")),
@@ -243,11 +245,11 @@ fn answers_over_http_in_json() {
 }
 
 #[test]
-fn what_json_cannot_carry_is_not_sent() {
+fn what_json_cannot_express_is_not_sent() {
     let backend = Backend::start();
     let transport = Transport::new(&destination(&backend.endpoint(), Protocol::HttpJson)).unwrap();
     let send = |body: Vec<u8>| block_on(transport.send(Signal::Logs, body.into(), &HeaderMap::new()));
-    // A field of another wire type than it should have; and so many scopes, of four bytes each, that JSON is too long.
+    // A field with the wrong wire type, and a request with so many scopes of four bytes that its JSON is too long.
     let reason =
         "the request cannot be made json: not a protobuf message: field 1 has another wire type than OTLP gives it";
     assert_eq!(send(vec![0x08, 1]), Outcome::Refused { reason: reason.to_owned() });
@@ -294,7 +296,7 @@ fn answers_over_grpc() {
 }
 
 #[test]
-fn a_refusal_in_the_middle_of_a_large_request_is_understood() {
+fn a_rejection_in_the_middle_of_a_large_request_is_read() {
     let host = stubborn(b"HTTP/1.1 413 Too Large\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhuge!");
     let destination = Destination { gzip: false, ..destination(&format!("http://{host}"), Protocol::HttpProtobuf) };
     let transport = Transport::new(&destination).unwrap();
@@ -329,7 +331,21 @@ fn held_replies_wait_for_their_release() {
     let destination = destination(&backend.endpoint(), Protocol::Grpc);
     let client = std::thread::spawn(move || send(&destination));
     backend.wait_for(|received| received.len() == 1, PATIENT);
-    assert!(!client.is_finished(), "nothing was released yet");
+    assert!(!client.is_finished(), "no reply has been released yet");
     backend.release(1);
     assert_eq!(client.join().unwrap(), accepted());
+}
+
+#[test]
+fn the_date_of_an_answer_shows_a_wrong_clock() {
+    let backend = Backend::start();
+    backend.reply_always(Reply::accept().header("date", "Thu, 01 Jan 2026 00:00:00 GMT"));
+    let ages = Ages::default();
+    let transport = Transport::new(&destination(&backend.endpoint(), Protocol::HttpProtobuf)).unwrap().hearing(&ages);
+    assert_eq!(block_on(send_with(&transport, &HeaderMap::new())), accepted());
+    let dated = SystemTime::UNIX_EPOCH + Duration::from_hours(20_454 * 24);
+    let day = Duration::from_hours(24);
+    let judged = ages.now(dated + 40 * day);
+    assert!(judged >= dated && judged < dated + day, "the local clock is ahead");
+    assert_eq!(ages.now(dated - day), dated - day, "theirs is");
 }

@@ -1,18 +1,19 @@
-//! Why a request got no answer: what a person is told who has to mend it.
+//! Requests without an answer, and the messages for the person who must fix the cause.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::path::PathBuf;
 
+use ccrun::client::Tls;
 use ccrun::forward::Transport;
-use ccrun::profile::{Destination, Protocol, Tls};
+use ccrun::profile::{Destination, Protocol};
 use hyper::{HeaderMap, Version};
 
 use crate::support::backend::{Backend, Identity, Reply};
 use crate::transport::{BOTH, IMPATIENT, accepted, block_on, destination, held, pem_file, reason_of, send, send_with};
 
 #[test]
-fn a_backend_without_http2_takes_http_but_no_grpc() {
+fn a_backend_without_http2_accepts_http_but_not_grpc() {
     let identity = Identity::of("localhost").without_http2();
     let ca = pem_file(identity.authority());
     let backend = Backend::start_tls(identity);
@@ -28,7 +29,7 @@ fn a_backend_without_http2_takes_http_but_no_grpc() {
 }
 
 #[test]
-fn certificates_that_are_not_accepted_are_told_apart() {
+fn rejected_certificates_are_distinguished() {
     let other = Identity::of("localhost");
     let cases = [
         (Identity::of("elsewhere.example"), None, "is for another name, `elsewhere.example`"),
@@ -52,16 +53,16 @@ fn certificates_that_are_not_accepted_are_told_apart() {
 }
 
 #[test]
-fn the_systems_authorities_do_not_know_a_test() {
+fn the_systems_authorities_reject_test_certificates() {
     let backend = Backend::start_tls(Identity::of("localhost"));
     let reason = reason_of(send(&destination(&backend.endpoint(), Protocol::Grpc)));
-    // A machine without any authorities says that instead.
+    // A machine without any authorities reports that instead.
     let expected = ["that is not trusted here", "cannot set up tls"];
     assert!(expected.iter().any(|words| reason.contains(words)), "{reason}");
 }
 
 #[test]
-fn authorities_are_read_again_once_they_are_mended() {
+fn corrected_authorities_are_read_again() {
     let identity = Identity::of("localhost");
     let ca = pem_file("");
     let path = ca.path().to_owned();
@@ -87,7 +88,7 @@ fn authorities_are_read_again_once_they_are_mended() {
 }
 
 #[test]
-fn nobody_there_is_said_so() {
+fn an_unreachable_server_is_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap();
     drop(listener);
@@ -100,12 +101,12 @@ fn nobody_there_is_said_so() {
 }
 
 #[test]
-fn the_wrong_scheme_or_protocol_is_said_so() {
+fn a_wrong_scheme_or_protocol_is_reported() {
     let plain = Backend::start();
     let host = format!("127.0.0.1:{}", plain.port());
     let outcome = send(&destination(&format!("https://{host}"), Protocol::HttpProtobuf));
     let expected = format!("{host} does not speak tls: should the endpoint begin with `http://`?");
-    // Without any authorities on this machine, that is what is said.
+    // A machine without any authorities reports that instead.
     let reason = reason_of(outcome);
     assert!(reason == expected || reason.starts_with("cannot set up tls"), "{reason}");
 }
@@ -140,8 +141,8 @@ fn a_hung_connection_is_not_used_again() {
 }
 
 #[test]
-fn a_port_for_the_other_protocol_is_said_so() {
-    // What a gRPC server says first: HTTP/2's settings, and that it goes away.
+fn a_port_for_the_other_protocol_is_reported() {
+    // The first bytes of a gRPC server: HTTP/2 settings and GOAWAY.
     let host = stubborn(b"\0\0\0\x04\0\0\0\0\0\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x01");
     let outcome = send(&destination(&format!("http://{host}"), Protocol::HttpProtobuf));
     let expected = "answered with something that is no http/1.1: should the protocol be `grpc`, or the endpoint begin \
@@ -154,7 +155,7 @@ fn a_port_for_the_other_protocol_is_said_so() {
     assert_eq!(outcome, held(&format!("{host} {expected}")));
 }
 
-/// A server that answers the first connection with `bytes` whatever comes, and reads on until it is closed.
+/// A server that answers the first connection with `bytes`, and then reads until the client closes it.
 pub(crate) fn stubborn(bytes: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
@@ -163,7 +164,7 @@ pub(crate) fn stubborn(bytes: &'static [u8]) -> String {
         stream.read_exact(&mut [0; 1]).unwrap();
         stream.write_all(bytes).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
-        // It ends when the client does, and how that looks from here is of no interest.
+        // The copy ends when the client closes the connection. How it ends does not matter.
         let _ = std::io::copy(&mut stream, &mut std::io::sink());
     });
     host

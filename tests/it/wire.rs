@@ -1,4 +1,4 @@
-//! `ccrun wire` and `ccrun unwire`: settings of others name `ccrun`, and are as they were afterwards.
+//! `ccrun wire` adds `ccrun` to the settings of other programs, and `ccrun unwire` restores them exactly.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -8,18 +8,21 @@ use serde_json::{Value, json};
 
 use crate::support::sandbox::{Sandbox, text};
 
-/// Settings as people keep them.
+/// Settings with a comment and a trailing comma, as users write them.
 const MINE: &str =
     "// mine\n{\n  \"editor.fontSize\": 12, // large\n\n  /* and */ \"files.exclude\": {\"**/x\": true,},\n}\n";
 
-/// A home in which Visual Studio Code has been, with these settings.
+/// A home with these settings of Visual Studio Code.
 fn sandbox(settings: &str) -> (Sandbox, PathBuf) {
     let sandbox = Sandbox::new();
+    for name in ["team", "other"] {
+        sandbox.profile(name, "description = \"one of mine\"\n");
+    }
     let path = sandbox.write("home/.config/Code/User/settings.json", settings);
     (sandbox, path)
 }
 
-/// What a verb prints, which has to end with this code.
+/// The stdout and stderr of a command that exits with this code.
 #[track_caller]
 fn printed(output: &Output, code: i32) -> (String, String) {
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
@@ -31,7 +34,7 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-/// What is in the state directory but the lock.
+/// The files in the state directory, without the lock.
 fn kept(sandbox: &Sandbox) -> Vec<String> {
     let entries = std::fs::read_dir(sandbox.state().join("wired")).into_iter().flatten();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -39,10 +42,10 @@ fn kept(sandbox: &Sandbox) -> Vec<String> {
 }
 
 #[test]
-fn it_is_wired_once_and_unwired_to_the_byte() {
+fn an_editor_is_wired_once_and_unwired_byte_for_byte() {
     let (sandbox, path) = sandbox(MINE);
     let (said, _) = printed(&sandbox.run(["wire", "code"]), 0);
-    assert!(said.starts_with("`~/.config/Code/User/settings.json` was given `claudeCode.claudeProcessWrapper`\n"));
+    assert!(said.starts_with("added to `~/.config/Code/User/settings.json`: `claudeCode.claudeProcessWrapper`\n"));
     let backup = sandbox.home().join(said.split("`~/").nth(2).unwrap().split('`').next().unwrap());
     assert_eq!(read(&backup), MINE);
     let wired = read(&path);
@@ -52,9 +55,9 @@ fn it_is_wired_once_and_unwired_to_the_byte() {
     assert_eq!(std::fs::read_link(&link).unwrap(), sandbox.home().with_file_name("bin/ccrun"));
 
     let (said, _) = printed(&sandbox.run(["wire", "code"]), 0);
-    assert!(said.contains("is wired already") && read(&path) == wired && read(&backup) == MINE, "{said}");
+    assert!(said.contains("is already wired") && read(&path) == wired && read(&backup) == MINE, "{said}");
     let (said, _) = printed(&sandbox.run(["unwire", "code", "--dry-run"]), 0);
-    assert!(said.contains("would be without ccrun") && read(&path) == wired);
+    assert!(said.contains("would remove ccrun from") && read(&path) == wired);
     printed(&sandbox.run(["unwire", "code"]), 0);
     assert_eq!(read(&path), MINE);
     assert_eq!(kept(&sandbox), Vec::<String>::new());
@@ -62,7 +65,7 @@ fn it_is_wired_once_and_unwired_to_the_byte() {
 }
 
 #[test]
-fn a_profile_and_variables_go_with_it_and_may_change() {
+fn a_profile_and_variables_can_be_wired_and_changed() {
     let (sandbox, path) = sandbox("{}");
     let (said, _) = printed(&sandbox.run(["wire", "code", "-p", "team", "-e", "KEY=sk-canary"]), 0);
     assert!(said.contains("`CCRUN_PROFILE` in `claudeCode.environmentVariables`") && !said.contains("sk-canary"));
@@ -77,7 +80,7 @@ fn a_profile_and_variables_go_with_it_and_may_change() {
 }
 
 #[test]
-fn what_others_write_meanwhile_stays() {
+fn unwiring_keeps_changes_by_others() {
     let (sandbox, path) = sandbox(MINE);
     printed(&sandbox.run(["wire", "code", "-p", "team"]), 0);
     std::fs::write(&path, read(&path).replace("12, // large", "14, // larger")).unwrap();
@@ -89,23 +92,23 @@ fn what_others_write_meanwhile_stays() {
     let link = sandbox.state().join("wired/ccrun-wrap").display().to_string();
     std::fs::write(&path, read(&path).replace(&link, "/mine")).unwrap();
     let (_, said) = printed(&sandbox.run(["unwire", "code"]), 0);
-    assert!(said.contains("`claudeCode.claudeProcessWrapper` is not what ccrun had put there, and stays"), "{said}");
+    assert!(said.contains("`claudeCode.claudeProcessWrapper` has changed since ccrun wrote it, and stays"), "{said}");
     assert!(read(&path).contains("\"/mine\""));
 }
 
 #[test]
-fn nothing_of_somebody_elses_is_touched() {
+fn settings_of_others_are_not_touched() {
     for (settings, reason) in [
         (
             r#"{"claudeCode.claudeProcessWrapper": "/theirs"}"#,
-            "has `claudeCode.claudeProcessWrapper` already, `/theirs`, which is not ours",
+            "already has `claudeCode.claudeProcessWrapper`, `/theirs`, which is not from ccrun",
         ),
         (
             r#"{"claudeCode.environmentVariables": [{"name": "CCRUN_PROFILE", "value": "sk-x"}]}"#,
-            "CCRUN_PROFILE` already, which is not ours",
+            "CCRUN_PROFILE`, which is not from ccrun",
         ),
-        ("{\n  \"a\": 1\n  \"b\": 2\n}", "settings.json:2:9 is no JSON with comments"),
-        ("[]", "holds something else than an object"),
+        ("{\n  \"a\": 1\n  \"b\": 2\n}", "settings.json:2:9 is not valid JSON with comments"),
+        ("[]", "does not contain an object"),
     ] {
         let (sandbox, path) = sandbox(settings);
         let (said, why) = printed(&sandbox.run(["wire", "code", "-p", "team"]), 1);
@@ -113,12 +116,12 @@ fn nothing_of_somebody_elses_is_touched() {
         assert_eq!(read(&path), settings);
         assert_eq!(kept(&sandbox), Vec::<String>::new());
         let path = path.to_str().unwrap();
-        assert!(printed(&sandbox.run(["unwire", "code", "--settings", path]), 0).0.contains("was not wired by ccrun"));
+        assert!(printed(&sandbox.run(["unwire", "code", "--settings", path]), 0).0.contains("is not wired by ccrun"));
     }
 }
 
 #[test]
-fn a_link_stays_a_link_and_permissions_stay() {
+fn links_and_permissions_are_kept() {
     let sandbox = Sandbox::new();
     let real = sandbox.write("home/dotfiles/settings.json", MINE);
     std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o640)).unwrap();
@@ -130,15 +133,15 @@ fn a_link_stays_a_link_and_permissions_stay() {
     assert_eq!(real.metadata().unwrap().permissions().mode() & 0o777, 0o640);
     printed(&sandbox.run(["unwire", "code", "--editor", "code"]), 0);
     assert!(path.is_symlink() && read(&real) == MINE);
-    assert_eq!(std::fs::read_dir(real.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
+    assert_eq!(std::fs::read_dir(real.parent().unwrap()).unwrap().count(), 1, "no temporary file is left");
 }
 
 #[test]
-fn a_file_that_was_not_there_goes_again() {
+fn a_created_file_is_removed_again() {
     let (sandbox, path) = sandbox("");
     std::fs::remove_file(&path).unwrap();
     let (said, _) = printed(&sandbox.run(["wire", "code", "--dry-run"]), 0);
-    assert!(said.contains("would be given") && !path.exists() && !sandbox.state().join("wired").exists());
+    assert!(said.contains("would add to") && !path.exists() && !sandbox.state().join("wired").exists());
     printed(&sandbox.run(["wire", "code"]), 0);
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     printed(&sandbox.run(["unwire", "code"]), 0);
@@ -146,7 +149,7 @@ fn a_file_that_was_not_there_goes_again() {
 }
 
 #[test]
-fn an_editor_that_was_removed_is_not_wired_any_more() {
+fn a_removed_editor_is_no_longer_wired() {
     let (sandbox, path) = sandbox(MINE);
     printed(&sandbox.run(["wire", "code"]), 0);
     std::fs::remove_dir_all(sandbox.home().join(".config/Code")).unwrap();
@@ -155,10 +158,10 @@ fn an_editor_that_was_removed_is_not_wired_any_more() {
 }
 
 #[test]
-fn which_editors_are_meant_is_found_or_said() {
+fn editors_are_detected_or_must_be_named() {
     let sandbox = Sandbox::new();
     let (_, said) = printed(&sandbox.run(["wire", "code"]), 1);
-    assert!(said.contains("no editor has been here yet") && said.contains("~/.config/VSCodium/User/settings.json"));
+    assert!(said.contains("no editor was found") && said.contains("~/.config/VSCodium/User/settings.json"));
     printed(&sandbox.run(["wire", "code", "--editor", "emacs"]), 2);
     let own = sandbox.write("project/own.json", "{ }");
     let cursor = sandbox.write("home/.config/Cursor/User/settings.json", "{}\n");
@@ -173,7 +176,7 @@ fn which_editors_are_meant_is_found_or_said() {
 }
 
 #[test]
-fn many_at_once_wire_it_once() {
+fn concurrent_runs_wire_an_editor_once() {
     let (sandbox, path) = sandbox(MINE);
     let all: Vec<_> = (0..8).map(|_| sandbox.ccrun(["wire", "code", "-p", "team"]).spawn().unwrap()).collect();
     for child in all {
@@ -185,7 +188,7 @@ fn many_at_once_wire_it_once() {
 }
 
 #[test]
-fn a_link_to_the_program_outlasts_its_upgrade() {
+fn wiring_through_a_link_survives_an_upgrade() {
     let (sandbox, _) = sandbox("{}");
     let bin = sandbox.home().join("bin");
     std::fs::create_dir(&bin).unwrap();
@@ -197,18 +200,18 @@ fn a_link_to_the_program_outlasts_its_upgrade() {
 }
 
 #[test]
-fn a_session_of_claudes_gets_no_help() {
+fn wire_is_refused_inside_claude() {
     let (mut sandbox, path) = sandbox(MINE);
     sandbox.set("CLAUDECODE", "1");
     for verb in ["wire", "unwire"] {
         let (said, why) = printed(&sandbox.run([verb, "code"]), 1);
-        assert!(said.is_empty() && why.contains("inside a session of Claude's"));
+        assert!(said.is_empty() && why.contains("inside a Claude session"));
     }
     assert_eq!(read(&path), MINE);
 }
 
 #[test]
-fn a_profile_goes_into_claudes_own_settings_and_out_again() {
+fn a_profile_is_written_to_claudes_settings_and_removed_again() {
     let sandbox = Sandbox::new();
     let mine = "{\n  \"model\": \"opus\",\n  \"env\": {\n    \"MINE\": \"1\"\n  }\n}\n";
     let path = sandbox.write("home/.claude/settings.json", mine);
@@ -217,7 +220,7 @@ fn a_profile_goes_into_claudes_own_settings_and_out_again() {
         "team.id = \"platform\"\n[env]\nA = \"b\"\n[destination.d]\nendpoint = \"https://h\"\n\
          headers.Authorization = { env = \"TEAM_TOKEN\", format = \"Bearer {}\" }\n",
     );
-    // A project's file would be written down for all projects.
+    // A project's file must not be written into settings that apply to all projects.
     sandbox.write("project/.ccrun.toml", "[team]\nid = \"one\"\n");
     printed(&sandbox.run(["trust", "--yes"]), 0);
     let (said, _) = printed(&sandbox.run(["wire", "claude", "-p", "team"]), 0);
@@ -241,17 +244,17 @@ fn a_profile_goes_into_claudes_own_settings_and_out_again() {
 }
 
 #[test]
-fn what_claudes_settings_cannot_say_is_refused() {
+fn what_claudes_settings_cannot_express_is_refused() {
     let sandbox = Sandbox::new();
     let path = sandbox.write("home/.claude/settings.json", "{\"env\": {\"OTEL_METRICS_EXPORTER\": \"none\"}}");
     let before = read(&path);
     let destination = "[destination.d]\nendpoint = \"https://h\"\n";
     for (profile, reason) in [
-        (String::new(), "sends nothing anywhere"),
+        (String::new(), "has no destination"),
         (format!("[redact]\ndrop = [\"x\"]\n{destination}"), "nothing is redacted"),
         (format!("[env]\nKEY = {{ env = \"HOME\" }}\n{destination}"), "`env.KEY` is fetched at each launch"),
-        (format!("{destination}protocol = \"grpc\"\nheaders.K = {{ env = \"V\" }}\n"), "asks nobody for headers"),
-        (destination.to_owned(), "has `OTEL_METRICS_EXPORTER` already, `none`, which is not ours"),
+        (format!("{destination}protocol = \"grpc\"\nheaders.K = {{ env = \"V\" }}\n"), "calls no header helper"),
+        (destination.to_owned(), "already has `OTEL_METRICS_EXPORTER`, `none`, which is not from ccrun"),
     ] {
         sandbox.profile("team", profile);
         let (_, why) = printed(&sandbox.run(["wire", "claude", "-p", "team"]), 1);
@@ -259,4 +262,49 @@ fn what_claudes_settings_cannot_say_is_refused() {
         assert_eq!(read(&path), before);
     }
     printed(&sandbox.run(["wire", "claude"]), 2);
+}
+
+#[test]
+fn a_profile_that_does_not_exist_is_not_wired() {
+    let sandbox = Sandbox::new();
+    let settings = sandbox.write("home/.config/Code/User/settings.json", "{}\n");
+    for more in [&[][..], &["--dry-run"]] {
+        let output = sandbox.run([&["wire", "code", "-p", "nope"], more].concat());
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains("nope"), "{said}");
+    }
+    assert_eq!(std::fs::read_to_string(settings).unwrap(), "{}\n");
+    assert!(!sandbox.state().join("wired").exists(), "nothing is written");
+}
+
+#[test]
+fn with_several_files_each_change_and_failure_is_reported() {
+    let sandbox = Sandbox::new();
+    sandbox.write("home/.config/Code/User/settings.json", "{}\n");
+    sandbox.write("home/.config/Cursor/User/settings.json", "{ broken\n");
+    let output = sandbox.run(["wire", "code"]);
+    let said = text(&output.stderr);
+    let last = "changed: `~/.config/Code/User/settings.json`; not changed: `~/.config/Cursor/User/settings.json`\n";
+    assert!(output.status.code() == Some(1) && said.ends_with(last), "{said}");
+    assert!(text(&output.stdout).contains("Code/User/settings.json"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn doctor_reports_wired_editors_and_broken_wiring() {
+    let sandbox = Sandbox::new();
+    let settings = sandbox.write("home/.config/Code/User/settings.json", "{}\n");
+    let found = || -> Vec<(String, String)> {
+        let output = sandbox.run(["doctor", "--json"]);
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let wiring = report["findings"].as_array().unwrap().iter().filter(|one| one["group"] == "wiring");
+        let part = |one: &serde_json::Value, key: &str| one[key].as_str().unwrap().to_owned();
+        wiring.map(|one| (part(one, "id"), part(one, "level"))).collect()
+    };
+    let pair = |id: &str, level: &str| (id.to_owned(), level.to_owned());
+    assert!(found().is_empty());
+    assert!(sandbox.run(["wire", "code", "-p", "local"]).status.success());
+    assert_eq!(found(), [pair("wiring.files", "ok"), pair("wiring.wrapper", "ok")]);
+    std::fs::write(&settings, "{}\n").unwrap();
+    std::fs::remove_file(sandbox.state().join("wired/ccrun-wrap")).unwrap();
+    assert_eq!(found(), [pair("wiring.files", "warning"), pair("wiring.wrapper", "failed")]);
 }

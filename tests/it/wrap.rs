@@ -1,4 +1,4 @@
-//! `ccrun wrap` and the link of that name: Claude Code as an editor's extension runs it.
+//! `ccrun wrap`, and a link that stands for it: Claude Code as an editor's extension runs it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -10,11 +10,11 @@ use crate::support::backend::Backend;
 use crate::support::claude::{finish, pid};
 use crate::support::sandbox::{Sandbox, kill, text, wait_until};
 
-/// Says what it was given, a word a line, and what it finds in its environment.
+/// Prints its arguments, one a line, and some of its environment.
 const CLAUDE: &str = "#!/bin/sh\nprintf '%s\\n' \"$0\" \"$@\"\necho \"session $CCRUN_SESSION\"\n\
                       echo \"endpoint $OTEL_EXPORTER_OTLP_ENDPOINT\"\n";
 
-/// A Claude Code that is not on the PATH, as an extension brings it.
+/// A Claude Code outside the PATH, as an extension bundles it.
 fn bundled(sandbox: &Sandbox, script: &str) -> PathBuf {
     executable(sandbox, "extension/native-binary/claude", script)
 }
@@ -25,19 +25,19 @@ fn executable(sandbox: &Sandbox, path: &str, script: &str) -> PathBuf {
     path
 }
 
-/// A link to `ccrun` of the name that means `ccrun wrap`.
+/// A link to `ccrun` whose name means `ccrun wrap`.
 fn link(sandbox: &Sandbox) -> PathBuf {
     let link = sandbox.home().join("ccrun-wrap");
     symlink(sandbox.home().parent().unwrap().join("bin/ccrun"), &link).unwrap();
     link
 }
 
-/// The wrapper in both of its forms.
+/// Both forms of the wrapper.
 fn wrappers(sandbox: &Sandbox) -> [Command; 2] {
     [sandbox.ccrun(["wrap"]), sandbox.command(link(sandbox))]
 }
 
-/// What it was given, without the settings file's name, which is given apart.
+/// The printed lines without the settings file, and the path of that file.
 fn said(command: &mut Command) -> (Vec<String>, Option<PathBuf>) {
     let output = command.output().unwrap();
     assert_eq!((text(&output.stderr).as_str(), output.status.code()), ("", Some(0)));
@@ -49,7 +49,7 @@ fn said(command: &mut Command) -> (Vec<String>, Option<PathBuf>) {
 }
 
 #[test]
-fn exactly_what_is_named_runs_with_a_settings_file_in_front() {
+fn the_given_program_runs_with_a_settings_file_in_front() {
     let sandbox = Sandbox::new();
     sandbox.program("claude", "#!/bin/sh\necho another\n");
     let claude = bundled(&sandbox, CLAUDE);
@@ -64,11 +64,11 @@ fn exactly_what_is_named_runs_with_a_settings_file_in_front() {
 }
 
 #[test]
-fn a_script_gets_the_settings_file_behind_itself() {
+fn a_script_gets_the_settings_file_after_its_path() {
     let sandbox = Sandbox::new();
     let cli = sandbox.write("extension/claude-code/cli.js", "");
     let cli = cli.to_str().unwrap();
-    // An old extension's editor is its node, too, and no editor then.
+    // An old extension runs a script with the editor's own executable as node. Then it is not an editor.
     for (node, options) in [("node", &["--no-warnings"][..]), ("node", &[]), ("code", &[])] {
         let node = executable(&sandbox, &format!("elsewhere/{node}"), CLAUDE);
         let mut command = sandbox.ccrun(["wrap", node.to_str().unwrap()]);
@@ -78,21 +78,21 @@ fn a_script_gets_the_settings_file_behind_itself() {
         assert_eq!(words, expected);
         assert!(settings.is_some());
     }
-    // A bare name is looked for, and nothing runs where that is asked.
+    // A bare name is searched on the PATH, and a program to inspect it must not run.
     sandbox.program("node", CLAUDE);
     let dry = text(&sandbox.run(["wrap", "--dry-run", "node", cli, "-p"]).stdout);
     let found = sandbox.home().parent().unwrap().join("bin/node");
     let expected = format!("program {}\nargument {cli}\nargument --settings\nargument <settings>\n", found.display());
     assert!(dry.starts_with(&expected), "{dry}");
     sandbox.wait_for_end();
-    let store = rusqlite::Connection::open(sandbox.state().join("store-1.db")).unwrap();
+    let store = rusqlite::Connection::open(sandbox.state().join("store-2.db")).unwrap();
     let programs: String =
         store.query_row("SELECT group_concat(DISTINCT program) FROM session", [], |row| row.get(0)).unwrap();
     assert_eq!(programs, "claude");
 }
 
 #[test]
-fn an_extension_without_a_claude_of_its_own_gets_the_usual_one() {
+fn an_extension_without_its_own_claude_gets_the_usual_one() {
     let sandbox = Sandbox::new();
     sandbox.program("claude", CLAUDE);
     for mut wrapper in wrappers(&sandbox) {
@@ -104,9 +104,9 @@ fn an_extension_without_a_claude_of_its_own_gets_the_usual_one() {
     assert_eq!(words[1..], ["--settings", "-p", "hi"]);
 }
 
-/// Nobody looks into an extension's log.
+/// Users do not read an extension's log.
 #[test]
-fn what_is_to_be_said_waits_for_somebody_who_sees_it() {
+fn notices_wait_for_a_launch_that_is_visible() {
     let sandbox = Sandbox::new();
     sandbox.program("claude", CLAUDE);
     let claude = bundled(&sandbox, CLAUDE);
@@ -130,7 +130,7 @@ fn settings_of_the_extension_are_merged_and_subcommands_get_none() {
 }
 
 #[test]
-fn the_profile_is_the_working_directorys() {
+fn the_profile_of_the_working_directory_applies() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     sandbox.profile("team", format!("[destination.d]\nendpoint = \"{}\"\n", backend.endpoint()));
     sandbox.write("project/.ccrun.toml", "profile = \"team\"\n");
@@ -144,9 +144,9 @@ fn the_profile_is_the_working_directorys() {
     assert_eq!(sessions(&sandbox, "profile"), ["local", "team", "local"]);
 }
 
-/// A column of the sessions, the oldest first.
+/// A column of the sessions table, oldest session first.
 fn sessions(sandbox: &Sandbox, column: &str) -> Vec<String> {
-    let store = rusqlite::Connection::open(sandbox.state().join("store-1.db")).unwrap();
+    let store = rusqlite::Connection::open(sandbox.state().join("store-2.db")).unwrap();
     let query = format!("SELECT coalesce({column}, '') FROM session ORDER BY started_at, rowid");
     let mut statement = store.prepare(&query).unwrap();
     statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
@@ -181,7 +181,7 @@ fn streams_signals_and_exit_codes_are_the_programs_own() {
 }
 
 #[test]
-fn whatever_fails_it_runs_with_one_line_that_says_so() {
+fn after_any_failure_claude_runs_and_one_line_is_printed() {
     let mut sandbox = Sandbox::new();
     let claude = bundled(&sandbox, CLAUDE);
     sandbox.profile("broken", "nonsense = 1\n[also]\nbroken = true\n");
@@ -202,7 +202,7 @@ fn whatever_fails_it_runs_with_one_line_that_says_so() {
 }
 
 #[test]
-fn what_is_nested_comes_to_one_claude_with_one_settings_file() {
+fn nested_wrappers_run_one_claude_with_one_settings_file() {
     let mut sandbox = Sandbox::new();
     let claude = bundled(&sandbox, CLAUDE);
     let ccrun = sandbox.home().parent().unwrap().join("bin/ccrun");
@@ -231,11 +231,11 @@ fn what_is_nested_comes_to_one_claude_with_one_settings_file() {
         assert!(settings.is_some_and(|file| file.is_file()), "{layers:?}");
         assert_eq!(sandbox.settings().len(), before + 1, "{layers:?}: one session");
     }
-    // Nobody comes out of this one.
+    // This chain of wrappers never ends by itself.
     let endless = executable(&sandbox, "endless/claude", "#!/bin/sh\nexec ccrun wrap \"$0\" \"$@\"\n");
     let output = finish(sandbox.ccrun(["wrap"]).arg(&endless).spawn().unwrap());
     assert_eq!(output.status.code(), Some(126), "{}", text(&output.stderr));
-    // Claude Code's relaunch of itself, in its own process.
+    // Claude Code restarts itself in the same process.
     let relaunching = "#!/bin/sh\n[ \"$RELAUNCHED\" ] && exec printf '%s\\n' \"$@\"\n\
                        RELAUNCHED=1 exec \"$WRAPPER\" \"$0\" \"$@\"\n";
     let relaunching = executable(&sandbox, "relaunching/claude", relaunching);
@@ -249,7 +249,7 @@ fn what_is_nested_comes_to_one_claude_with_one_settings_file() {
 }
 
 #[test]
-fn inside_an_editors_session_it_is_one_of_its_own() {
+fn the_wrapper_starts_its_own_session_inside_an_editors_session() {
     let sandbox = Sandbox::new();
     let claude = bundled(&sandbox, "#!/bin/sh\nenv\ncat \"$2\"\n");
     let link = link(&sandbox);
@@ -266,7 +266,7 @@ fn inside_an_editors_session_it_is_one_of_its_own() {
     let [sessions, endpoints] = ["CCRUN_SESSION", "OTEL_EXPORTER_OTLP_ENDPOINT"].map(values);
     assert!(sessions.len() == 2 && sessions[0] != sessions[1] && endpoints[0] != endpoints[1], "{stdout}");
     assert_eq!(values("OTEL_RESOURCE_ATTRIBUTES"), ["mine=1,of.outer=1", "mine=1,of.inner=1"]);
-    assert_eq!(values("OTEL_SERVICE_NAME"), ["outer"], "what the outer profile called it is not the user's word");
+    assert_eq!(values("OTEL_SERVICE_NAME"), ["outer"], "the outer profile's service name applies only to the editor");
     let settings: serde_json::Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
     assert_eq!(settings["env"]["OTEL_SERVICE_NAME"], "claude-code");
     assert_eq!(settings["env"]["OTEL_RESOURCE_ATTRIBUTES"], "mine=1,of.inner=1");
@@ -276,7 +276,7 @@ fn inside_an_editors_session_it_is_one_of_its_own() {
 }
 
 #[test]
-fn there_is_no_secret_in_its_arguments() {
+fn the_wrappers_arguments_contain_no_secret() {
     let mut sandbox = Sandbox::new();
     sandbox.set("KEY", "canary-of-a-header");
     sandbox.profile(
@@ -292,9 +292,9 @@ fn there_is_no_secret_in_its_arguments() {
     }
 }
 
-/// A collector's own command line begins with the name that the binary has.
+/// The command line of a collector begins with the name of its binary.
 #[test]
-fn a_binary_of_that_name_starts_collectors_too() {
+fn a_binary_with_the_wrappers_name_can_start_collectors() {
     let sandbox = Sandbox::new();
     let binary = sandbox.home().join("ccrun-wrap");
     std::fs::hard_link(sandbox.home().parent().unwrap().join("bin/ccrun"), &binary).unwrap();
@@ -302,5 +302,5 @@ fn a_binary_of_that_name_starts_collectors_too() {
     let (words, settings) = said(sandbox.command(&binary).arg(&claude).arg("-p"));
     assert_eq!((words[2].as_str(), settings.is_some()), ("-p", true));
     let lock = || std::fs::read_dir(sandbox.state().join("locks")).unwrap().next().is_none();
-    wait_until("its session to end", lock);
+    wait_until("the session to end", lock);
 }

@@ -1,18 +1,17 @@
-//! The two encodings of OTLP/HTTP: a request says which one it is in, and its answer is in the same
-//! (OTLP specification, *OTLP/HTTP Response*).
+//! The two encodings of OTLP/HTTP. An answer uses the encoding of its request (OTLP specification, *OTLP/HTTP
+//! Response*).
 
 use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use prost::Message;
 
-use super::body::aside;
-use super::export::Taken;
+use super::blocking::aside;
 use super::refusal::Refusal;
-use super::room::MAXIMUM;
-use crate::otlp::{ExportResponse, JsonError, RpcStatus, Signal, json_to_protobuf};
+use crate::collector::receive::memory::MAXIMUM;
+use crate::otlp::{ExportResponse, JsonError, PartialSuccess, RpcStatus, Signal, json_to_protobuf};
 
-/// What a request is encoded in.
+/// The encoding of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Encoding {
     #[default]
@@ -21,7 +20,7 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// The one that the headers name, with whatever parameters; none if it is neither.
+    /// The encoding that the headers name, with any parameters; `None` if it is neither.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?;
         match content_type.split(';').next()?.trim().to_ascii_lowercase().as_str() {
@@ -38,9 +37,8 @@ impl Encoding {
         })
     }
 
-    /// An `Export…ServiceResponse`. One without `partial_success` has no bytes in protobuf, and is `{}` in JSON.
-    pub(super) fn response(self, taken: Taken) -> Bytes {
-        let Taken { signal, partial_success } = taken;
+    /// An `Export…ServiceResponse`. Without `partial_success`, it is empty in protobuf and `{}` in JSON.
+    pub(super) fn response(self, signal: Signal, partial_success: Option<PartialSuccess>) -> Bytes {
         let response = ExportResponse { partial_success };
         match self {
             Self::Protobuf => response.encode_to_vec().into(),
@@ -55,8 +53,7 @@ impl Encoding {
         }
     }
 
-    /// A message as everything behind here knows it. What is wrong with JSON is said with its place, since people write
-    /// that by hand.
+    /// The message in protobuf. Errors in JSON have positions, since people write JSON by hand.
     pub(super) async fn in_protobuf(self, signal: Signal, message: Bytes) -> Result<Bytes, Refusal> {
         if self == Self::Protobuf {
             return Ok(message);
@@ -74,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_media_type_may_have_parameters_and_capitals() {
+    fn parameters_and_capitals_in_a_media_type_are_ignored() {
         let cases = [
             ("application/json", Some(Encoding::Json)),
             ("application/json; charset=utf-8", Some(Encoding::Json)),

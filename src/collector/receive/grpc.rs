@@ -17,19 +17,19 @@ use super::encoding::Encoding;
 use super::export::{Receiver, Taken};
 use super::refusal::Refusal;
 use super::reply::Reply;
-use super::room::{MAXIMUM, Room};
+use crate::collector::receive::memory::{MAXIMUM, MemoryPermit};
 use crate::otlp::{ExportResponse, Signal, frame, unframe};
 
-/// What stands before a message: bytes.
+/// The size of a message's frame header, in bytes.
 const FRAME: usize = 5;
 
-/// An `Export…ServiceResponse` without `partial_success`, which has no bytes, in its frame.
+/// An `Export…ServiceResponse` without `partial_success`, which is empty, in its frame.
 const ACCEPTED: Bytes = Bytes::from_static(&[0; FRAME]);
 
-/// The longest time that a call may be said to have: digits.
+/// The maximum number of digits of a timeout.
 const TIMEOUT_DIGITS: usize = 8;
 
-/// Whether a request speaks gRPC. It does not over HTTP/1.1, which cannot answer it.
+/// Whether a request is a gRPC call. Over HTTP/1.1 it is not, because that cannot carry the answer.
 pub(super) fn is_call(head: &Parts) -> bool {
     let content_type = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     let kind = content_type.strip_prefix(b"application/grpc");
@@ -37,10 +37,10 @@ pub(super) fn is_call(head: &Parts) -> bool {
         && kind.is_some_and(|kind| kind.is_empty() || kind.starts_with(b"+proto") || kind.starts_with(b";"))
 }
 
-/// Takes a call of the method that `path` names.
+/// Handles a call of the method that `path` names.
 ///
-/// The client's `grpc-timeout` bounds how long the call may take to arrive and how long its answer is waited for; what
-/// has arrived is stored in any case.
+/// The client's `grpc-timeout` limits how long the call may take to arrive and how long the answer is awaited. What has
+/// arrived is stored in any case.
 pub(super) async fn export(
     receiver: &Arc<Receiver>,
     path: &str,
@@ -53,28 +53,28 @@ pub(super) async fn export(
     }
     let may_be_gzip = may_be_gzip(&head.headers)?;
     let deadline = deadline(&head.headers);
-    let mut room = Room::enter(receiver.rooms()).await?;
-    let framed = upload.read(FRAME + MAXIMUM, deadline, &mut room).await?;
+    let mut permit = MemoryPermit::enter(receiver.permits()).await?;
+    let framed = upload.read(FRAME + MAXIMUM, deadline, &mut permit).await?;
     let (message, is_gzip) = unframe(&framed).map_err(|_| Refusal::Frame)?;
     if is_gzip && !may_be_gzip {
         return Err(Refusal::Frame);
     }
     let taken = receiver
-        .take(signal, Packed { message: framed.slice_ref(message), encoding: Encoding::Protobuf, is_gzip, room });
+        .take(signal, Packed { message: framed.slice_ref(message), encoding: Encoding::Protobuf, is_gzip, permit });
     match deadline {
         Some(deadline) => timeout_at(deadline, taken).await.unwrap_or(Err(Refusal::TooSlow)),
         None => taken.await,
     }
 }
 
-/// What the client is told: a message and its status behind, or a status alone (gRPC over HTTP2, *Responses*).
+/// The answer: a message with its status in the trailers, or only a status (gRPC over HTTP2, *Responses*).
 pub(super) fn answer(result: Result<Taken, Refusal>) -> Response<Reply> {
     let mut response = Response::new(Reply::default());
     match result {
         Ok(Taken { partial_success, .. }) => {
             let trailers = HeaderMap::from_iter([("grpc-status", HeaderValue::from(0))].map(named));
             let message = ExportResponse { partial_success }.encode_to_vec();
-            // It is a count and a line: far below what a frame can carry.
+            // It is a number and a line, far below a frame's limit.
             let data = frame(&message, false).unwrap_or(ACCEPTED);
             *response.body_mut() = Reply { data, trailers: Some(trailers) };
         }
@@ -89,7 +89,7 @@ fn status(refusal: &Refusal) -> HeaderMap {
     let status = refusal.status();
     let mut headers = HeaderMap::new();
     headers.insert("grpc-status", HeaderValue::from(status.code));
-    // Our words are ASCII and have no percent sign, so that they stand for themselves.
+    // Our messages are ASCII without percent signs, so they need no encoding.
     headers.extend(HeaderValue::from_str(&status.message).map(|message| named(("grpc-message", message))));
     let details = STANDARD_NO_PAD.encode(status.encode_to_vec());
     headers.extend(HeaderValue::from_str(&details).map(|details| named(("grpc-status-details-bin", details))));
@@ -100,7 +100,7 @@ fn named((name, value): (&'static str, HeaderValue)) -> (hyper::header::HeaderNa
     (hyper::header::HeaderName::from_static(name), value)
 }
 
-/// Whether messages that say they are compressed are so with gzip.
+/// Whether compressed messages are compressed with gzip.
 fn may_be_gzip(headers: &HeaderMap) -> Result<bool, Refusal> {
     match headers.get("grpc-encoding").map(HeaderValue::as_bytes) {
         None | Some(b"identity") => Ok(false),
@@ -111,11 +111,11 @@ fn may_be_gzip(headers: &HeaderMap) -> Result<bool, Refusal> {
 
 fn deadline(headers: &HeaderMap) -> Option<Instant> {
     let timeout = headers.get("grpc-timeout")?.to_str().ok()?;
-    // Beyond what the clock can tell there is no deadline.
+    // A timeout beyond the range of the clock means no deadline.
     Instant::now().checked_add(parse_timeout(timeout)?)
 }
 
-/// `TimeoutValue TimeoutUnit`. One that is not understood is none.
+/// `TimeoutValue TimeoutUnit`. An invalid one counts as none.
 fn parse_timeout(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.len() > TIMEOUT_DIGITS || !digits.bytes().all(|digit| digit.is_ascii_digit()) {

@@ -1,4 +1,4 @@
-//! OTLP/HTTP: what a request must look like, and what its sender is told (OTLP specification, *OTLP/HTTP*).
+//! OTLP/HTTP: the requests that are accepted, and their answers (OTLP specification, *OTLP/HTTP*).
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use super::encoding::Encoding;
 use super::export::{Receiver, Taken};
 use super::refusal::Refusal;
 use super::reply::Reply;
-use super::room::{MAXIMUM, Room};
+use crate::collector::receive::memory::{MAXIMUM, MemoryPermit};
 use crate::otlp::Signal;
 
-/// Takes a request whose path, behind the token, is `path`.
+/// Handles a request with the given `path` after the token.
 pub(super) async fn export(
     receiver: &Arc<Receiver>,
     path: &str,
@@ -28,16 +28,18 @@ pub(super) async fn export(
     }
     let encoding = Encoding::of(&head.headers).ok_or(Refusal::MediaType)?;
     let is_gzip = is_gzip(&head.headers)?;
-    let mut room = Room::enter(receiver.rooms()).await?;
-    let message = upload.read(MAXIMUM, None, &mut room).await?;
-    receiver.take(signal, Packed { message, encoding, is_gzip, room }).await
+    let mut permit = MemoryPermit::enter(receiver.permits()).await?;
+    let message = upload.read(MAXIMUM, None, &mut permit).await?;
+    receiver.take(signal, Packed { message, encoding, is_gzip, permit }).await
 }
 
-/// What the sender is told, in the encoding of its request; in protobuf if that was in neither.
+/// The answer, in the encoding of the request, or in protobuf if that is unknown.
 pub(super) fn answer(head: &HeaderMap, result: Result<Taken, Refusal>) -> Response<Reply> {
     let encoding = Encoding::of(head).unwrap_or_default();
     let refusal = match result {
-        Ok(taken) => return respond(StatusCode::OK, encoding, encoding.response(taken)),
+        Ok(Taken { signal, partial_success }) => {
+            return respond(StatusCode::OK, encoding, encoding.response(signal, partial_success));
+        }
         Err(refusal) => refusal,
     };
     let mut response = respond(refusal.http(), encoding, encoding.status(&refusal.status()));

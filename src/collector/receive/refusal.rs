@@ -1,4 +1,4 @@
-//! Why a request is refused, and how either protocol says so.
+//! Why a request is rejected, and how each protocol reports it.
 
 use std::time::Duration;
 
@@ -6,47 +6,47 @@ use hyper::StatusCode;
 
 use crate::otlp::{JsonError, RpcStatus};
 
-/// What a client is asked to wait before it tries again. Claude Code's exit waits for its tries.
+/// How long a client is asked to wait before a retry. Claude Code's exit waits for its retries.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Why a request is not acknowledged.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Refusal {
-    /// It has not brought the session's token.
+    /// It does not have the session's token.
     Unauthenticated,
-    /// It has, but comes from another user of this machine.
+    /// It has the token, but comes from another user of this machine.
     Foreign,
     /// No signal has this path.
     NoSuchSignal,
-    /// It is no POST.
+    /// It is not a POST.
     Method,
-    /// It is in none of the forms that OTLP has.
+    /// It is in none of OTLP's formats.
     MediaType,
-    /// It is compressed in another way than gzip.
+    /// It is compressed, but not with gzip.
     Compression,
-    /// It is larger than [`super::room::MAXIMUM`], compressed or not.
+    /// It is larger than [`crate::collector::receive::memory::MAXIMUM`], compressed or not.
     TooLarge,
-    /// It ended in the middle.
+    /// It ended prematurely.
     BrokenOff,
     /// It did not end in time.
     TooSlow,
-    /// It does not begin as a message of gRPC's should, or more comes behind.
+    /// It has an invalid gRPC frame, or more data after it.
     Frame,
-    /// It is said to be gzip and is not.
+    /// It claims to be gzip and is not.
     NoGzip,
-    /// It is no request of its signal.
+    /// It is not a valid request for its signal.
     Malformed,
-    /// The same in JSON, with the place.
+    /// The same for JSON, with the position.
     NoJson(JsonError),
-    /// Too much is under way: worth trying again.
+    /// Too many requests are in progress. Worth a retry.
     Busy,
-    /// The store does not take it at the moment: worth trying again.
+    /// The store does not accept it at the moment. Worth a retry.
     NotStored,
-    /// The store has not taken anything for a while: not worth a client's waiting.
+    /// The store has failed for a while. Not worth a client's waiting.
     NotStoredForLong,
 }
 
-/// Codes of gRPC's (gRPC, *Status codes and their use in gRPC*).
+/// gRPC codes (gRPC, *Status codes and their use in gRPC*).
 mod code {
     pub(super) const INVALID_ARGUMENT: i32 = 3;
     pub(super) const DEADLINE_EXCEEDED: i32 = 4;
@@ -59,15 +59,15 @@ mod code {
 }
 
 impl Refusal {
-    /// The status over HTTP, the code over gRPC, and the words over both. What is retried is what OTLP's specification
-    /// lets clients retry: 429, 502, 503 and 504, and `UNAVAILABLE` or `DEADLINE_EXCEEDED` among these codes.
+    /// The HTTP status, the gRPC code, and the message for both. OTLP's specification lets clients retry 429, 502, 503
+    /// and 504, and the codes `UNAVAILABLE` and `DEADLINE_EXCEEDED`.
     fn said(&self) -> (StatusCode, i32, &'static str) {
         match self {
             Self::Unauthenticated => {
                 (StatusCode::UNAUTHORIZED, code::UNAUTHENTICATED, "the session's token is missing or wrong")
             }
             Self::Foreign => {
-                (StatusCode::FORBIDDEN, code::PERMISSION_DENIED, "the session is another user's of this machine")
+                (StatusCode::FORBIDDEN, code::PERMISSION_DENIED, "the session belongs to another user of this machine")
             }
             Self::NoSuchSignal => (StatusCode::NOT_FOUND, code::UNIMPLEMENTED, "no such signal"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, code::UNIMPLEMENTED, "only POST"),
@@ -80,17 +80,17 @@ impl Refusal {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, code::UNIMPLEMENTED, "compressed, but not with gzip")
             }
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, code::RESOURCE_EXHAUSTED, "larger than 64 MiB"),
-            Self::BrokenOff => (StatusCode::BAD_REQUEST, code::INVALID_ARGUMENT, "the body broke off"),
+            Self::BrokenOff => (StatusCode::BAD_REQUEST, code::INVALID_ARGUMENT, "the body ended prematurely"),
             Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, code::DEADLINE_EXCEEDED, "the body did not end in time"),
-            Self::Frame => (StatusCode::BAD_REQUEST, code::INVALID_ARGUMENT, "not one message in gRPC's frame"),
-            Self::NoGzip => (StatusCode::BAD_REQUEST, code::INVALID_ARGUMENT, "the body is no gzip"),
+            Self::Frame => (StatusCode::BAD_REQUEST, code::INVALID_ARGUMENT, "not a single gRPC message"),
+            Self::NoGzip => (StatusCode::BAD_REQUEST, code::INVALID_ARGUMENT, "the body is not gzip"),
             Self::Malformed | Self::NoJson(_) => {
                 (StatusCode::BAD_REQUEST, code::INVALID_ARGUMENT, "not an OTLP request")
             }
-            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, "too much is under way"),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, "too many requests are in progress"),
             Self::NotStored => (StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, "cannot be stored now"),
             Self::NotStoredForLong => {
-                (StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, "cannot be stored, and could not for a while")
+                (StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, "storing has failed for a while")
             }
         }
     }
@@ -100,7 +100,7 @@ impl Refusal {
         self.said().0
     }
 
-    /// The whole of it, as the body over HTTP and a trailer over gRPC have it.
+    /// The whole status, as in an HTTP body and a gRPC trailer.
     pub(super) fn status(&self) -> RpcStatus {
         let (_, code, message) = self.said();
         let message = match self {
@@ -114,7 +114,7 @@ impl Refusal {
         }
     }
 
-    /// How long to wait before trying again, where that is asked for.
+    /// How long to wait before a retry, if one is asked for.
     pub(super) fn retry(&self) -> Option<Duration> {
         matches!(self, Self::Busy | Self::NotStored).then_some(RETRY)
     }

@@ -1,4 +1,4 @@
-//! The body of an answer: bytes or none, and trailers or none.
+//! The body of an answer: bytes and trailers, both optional.
 
 use std::convert::Infallible;
 use std::pin::Pin;

@@ -1,12 +1,12 @@
-//! The session's token: all that keeps others out.
+//! The session's token, which keeps other users out.
 
 use hyper::HeaderMap;
 use subtle::ConstantTimeEq;
 
 use crate::environment::TOKEN_HEADER;
 
-/// The path behind the token, if the path begins with the session's, or the whole path if a header has brought it, as
-/// clients do that take no path (`OTEL_EXPORTER_OTLP_HEADERS`). Compared in constant time.
+/// The path after the token, if the path begins with the session's token, or the whole path if a header contains it, as
+/// for clients whose endpoint has no path (`OTEL_EXPORTER_OTLP_HEADERS`). Compared in constant time.
 pub(super) fn authorized<'a>(path: &'a str, headers: &HeaderMap, token: &str) -> Option<&'a str> {
     let is_token = |given: &[u8]| bool::from(given.ct_eq(token.as_bytes()));
     let (first, rest) = path.strip_prefix('/').and_then(|path| path.split_once('/')).unzip();
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_or_a_header_brings_the_token() {
+    fn the_token_is_in_the_path_or_a_header() {
         let none = HeaderMap::new();
         let bringing = |token| HeaderMap::from_iter([(TOKEN_HEADER.parse().unwrap(), HeaderValue::from_static(token))]);
         assert_eq!(authorized("/secret/v1/logs", &none, "secret"), Some("/v1/logs"));

@@ -2,7 +2,7 @@
 _ccrun() {
   local line word=${COMP_WORDS[COMP_CWORD]} at=0 index
   local -a words=()
-  # What stands on both sides of a `=` are words of their own to bash.
+  # Bash splits words at `=`; join them again.
   for index in "${!COMP_WORDS[@]}"; do
     if [[ ${COMP_WORDS[index]} == '=' && $index -gt 0 ]]; then
       (( index != COMP_CWORD )) || word=
@@ -16,6 +16,8 @@ _ccrun() {
     at=$((at + 1))
   fi
   COMPREPLY=()
+  # Keep the order, which starts with the most likely words. The option needs bash 4.4.
+  compopt -o nosort 2>/dev/null
   while IFS= read -r line; do
     case $line in
       'program '*)

@@ -8,11 +8,11 @@ function __ccrun_complete
                 set -l rest (string escape -- $words[$first..-1])
                 complete -C (string join ' ' -- $rest $word)
             case programs
-                complete -C $word
+                complete "-C$word"
             case 'word *'
                 string replace 'word ' '' -- $line
         end
     end
 end
 complete -c ccrun -e
-complete -c ccrun -f -a '(__ccrun_complete)'
+complete -c ccrun -f -k -a '(__ccrun_complete)'

@@ -17,10 +17,10 @@ _ccrun() {
         ;;
     esac
   done < <(@CCRUN@ complete $((CURRENT - 1)) -- "${words[@]}" 2>/dev/null)
-  _describe ccrun found
+  _describe -V ccrun found
 }
 (( $+functions[compdef] )) || { autoload -Uz compinit && compinit -D }
-# As a file in $fpath it is this function, and is called for the first word already.
+# As a file in $fpath, this is the function itself, and zsh calls it for the first completion.
 if [[ ${funcstack[1]} == _ccrun ]]; then
   _ccrun "$@"
 else

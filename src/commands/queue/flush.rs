@@ -1,64 +1,80 @@
-//! `ccrun queue flush`: delivers what ended sessions left; sessions that run deliver their own.
+//! `ccrun queue flush`: delivers what ended sessions left. Running sessions deliver their own.
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Entry, State, complain, entries, print, profile, refuse_inside_claude, run, start, table};
+use super::{
+    Entry, State, complain, entries, is_anything_kept, print, profile, refuse_inside_claude, repair, start,
+    start_ledger, table,
+};
 use crate::cli::QueueFlush;
-use crate::collector::{self, Means, Owner, deliver_leftovers, deliver_orphaned};
+use crate::collector::{self, LeftoversContext, TrustedDestination, deliver_leftovers, deliver_orphaned};
+use crate::commands::selection::selection;
 use crate::credential::{Answers, Occasion, Vault};
 use crate::forward::not_before;
-use crate::printable::printable;
 use crate::profile::{Destination, Profile};
-use crate::setting::Setting;
+use crate::spool::Source;
+use crate::state::clock::{self, Ages};
 use crate::state::{self, SessionLock};
-use crate::store::{Store, StoreError, backoff, batches};
-use crate::surroundings::Surroundings;
+use crate::store::backlog::Waiting;
+use crate::store::waiting::{self};
+use crate::store::{Store, StoreError, backoff};
+use crate::system::process_environment::ProcessEnvironment;
+use crate::terminal;
+use crate::terminal::printable::printable;
+use crate::workspace::{Config, Workspace};
 
-/// How long to go on where no profile says so.
+/// How long to try if no profile says so.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often to look whether anything is left to do.
+/// How often to check whether anything is left.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
-/// After how long progress is shown.
+/// How long to work before showing progress.
 const QUIET: Duration = Duration::from_secs(1);
 
-pub(super) fn flush(options: QueueFlush, setting: &Setting, surroundings: &Surroundings) -> Result<ExitCode> {
-    let QueueFlush { wait, to, launch } = options;
+pub(super) fn flush(
+    options: QueueFlush,
+    workspace: &Workspace,
+    config: &Config,
+    process: &ProcessEnvironment,
+) -> Result<ExitCode> {
+    let QueueFlush { wait, to, which } = options;
     if to.is_some()
-        && let Some(refusal) = refuse_inside_claude("queue flush --to", surroundings)
+        && let Some(refusal) = refuse_inside_claude("queue flush --to", process)
     {
         return Ok(refusal);
     }
-    let selection = run::selection(launch, surroundings);
-    let resolved = match setting.resolve_sealed(&selection) {
-        Ok((resolved, _, seal)) => Some((resolved.profile, seal)),
-        // What was left belongs to other profiles.
+    let selection = selection(which.into(), process);
+    let resolved = match workspace.resolve_with_digest(&selection, config) {
+        Ok((resolved, _, trusted_digest)) => Some((resolved.profile, trusted_digest)),
+        // The batches belong to other profiles, so an invalid one here does not matter.
         Err(_) if to.is_none() => None,
-        Err(faults) => return Ok(profile::invalid(&faults, surroundings)),
+        Err(faults) => return Ok(profile::invalid(&faults, process)),
     };
     let usual = || resolved.as_ref().map_or(PATIENCE, |(profile, _)| profile.collector.drain_timeout);
     let patience = wait.unwrap_or_else(usual);
     let target = match (&to, &resolved) {
-        (Some(name), Some((profile, seal))) => match destination(profile, name) {
-            Some(destination) => Some((profile.name.clone(), (destination.clone(), seal.clone()))),
+        (Some(name), Some((profile, trusted_digest))) => match destination(profile, name) {
+            Some(destination) => Some((profile.name.clone(), (destination.clone(), trusted_digest.clone()))),
             None => return Ok(no_such_destination(profile, name)),
         },
         _ => None,
     };
-    if !setting.places.store().exists() {
+    if !is_anything_kept(workspace) {
         print("nothing waits\n")?;
         return Ok(ExitCode::SUCCESS);
     }
-    state::prepare(&setting.places)?;
-    deliver(setting, target.as_ref(), patience, wait.is_some())?;
-    say_what_is_left(entries(setting)?, wait.is_some())
+    state::prepare(&workspace.places)?;
+    // Damage that nothing has met yet: this is what `doctor` advises.
+    repair()?;
+    deliver(workspace, target.as_ref(), patience, wait.is_some())?;
+    say_what_is_left(entries(workspace)?, wait.is_some())
 }
 
 fn destination<'a>(profile: &'a Profile, name: &str) -> Option<&'a Destination> {
@@ -73,52 +89,63 @@ fn no_such_destination(profile: &Profile, name: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Delivers, what is orphaned to a `target` of the profile of that name, too, if there is one.
-fn deliver(setting: &Setting, target: Option<&(String, Owner)>, patience: Duration, is_waiting: bool) -> Result<()> {
+/// Delivers everything, and orphaned batches to `target` of the named profile if there is one.
+fn deliver(
+    workspace: &Workspace,
+    target: Option<&(String, TrustedDestination)>,
+    patience: Duration,
+    is_waiting: bool,
+) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
-        let store = start(setting)?;
-        let vault = Vault::new(setting.clone(), Answers::default());
-        let means = Means::new(setting, &vault, Occasion::Flush, &store);
+        let store = start(workspace)?;
+        let vault = Vault::new(workspace.clone(), Answers::default());
+        let ledger = start_ledger(workspace)?;
+        let context = LeftoversContext::new(workspace, &vault, Occasion::Flush, &store, &ledger);
+        let ages = Ages::default();
+        #[expect(clippy::disallowed_methods, reason = "the moment at which it begins to look")]
+        ages.begin(clock::judged(&workspace.places, SystemTime::now()));
+        let context = context.aging(&ages);
         let deadline = Instant::now() + patience;
         let work = async {
             if let Some((profile, target)) = target {
-                deliver_orphaned(&means, profile, target).await?;
+                deliver_orphaned(&context, profile, target).await?;
             }
-            deliver_all(&means, setting, &store, deadline, is_waiting).await
+            deliver_all(&context, workspace, &store, deadline, is_waiting).await
         };
         let delivered = tokio::select! {
             delivered = timeout(patience, work) => delivered,
-            () = show_progress(&store) => Ok(Ok(())),
+            () = show_progress(workspace, &store) => Ok(Ok(())),
         };
         clear_progress();
-        // What was cut short may have delivered all that some notice speaks of. One that stays is said once too often.
-        drop(collector::withdraw(&setting.places, &store).await);
-        // What is left when the time is over is said afterwards.
+        // A delivery that was cut short may have delivered everything that a notice mentions. A notice that stays is
+        // printed once too often, which is harmless.
+        drop(collector::withdraw(&workspace.places, &store).await);
+        // The caller reports what is left when the time is over.
         delivered.unwrap_or(Ok(())).map_err(anyhow::Error::from)
     });
     runtime.shutdown_background();
     result
 }
 
-/// Delivers until nothing is left that anybody delivers, or nothing more may be tried before the deadline. With
-/// `is_waiting` what running sessions have is waited for, too.
+/// Delivers until nothing deliverable is left, or until nothing can be tried again before the deadline. With
+/// `is_waiting`, also waits for running sessions to deliver theirs.
 async fn deliver_all(
-    means: &Means<'_>,
-    setting: &Setting,
+    context: &LeftoversContext<'_>,
+    workspace: &Workspace,
     store: &Store,
     deadline: Instant,
     is_waiting: bool,
 ) -> Result<(), StoreError> {
     let mut is_first = true;
     loop {
-        let is_left = deliver_leftovers(means, is_first).await?;
+        let is_left = deliver_leftovers(context, is_first).await?;
         is_first = false;
-        let others = is_waiting && any_running(setting, store).await?;
+        let others = is_waiting && any_running(workspace, store).await?;
         if !is_left && !others {
             return Ok(());
         }
-        let next = if others { Duration::ZERO } else { next_try(store).await? };
+        let next = if others { Duration::ZERO } else { next_try(workspace, store).await? };
         if Instant::now() + next > deadline {
             return Ok(());
         }
@@ -126,30 +153,38 @@ async fn deliver_all(
     }
 }
 
-/// Whether anything waits for a running session to deliver it.
-async fn any_running(setting: &Setting, store: &Store) -> Result<bool, StoreError> {
-    let waiting = store.read(batches::waiting).await?;
-    Ok(waiting.iter().any(|waiting| SessionLock::is_held(&setting.places.lock(&waiting.recipient.session))))
+/// Everything that waits, for any destination.
+async fn waiting(workspace: &Workspace, store: &Store) -> Result<Vec<Waiting>, StoreError> {
+    let source = Source::live(&workspace.places.spool());
+    store.read(move |connection| waiting::waiting(connection, &source)).await
 }
 
-/// How long until any of the destinations that something waits for may be tried again.
-async fn next_try(store: &Store) -> Result<Duration, StoreError> {
-    let (waiting, troubles) =
-        store.read(|connection| Ok((batches::waiting(connection)?, backoff::all(connection)?))).await?;
+/// Whether a running session has anything left to deliver.
+async fn any_running(workspace: &Workspace, store: &Store) -> Result<bool, StoreError> {
+    Ok(waiting(workspace, store)
+        .await?
+        .iter()
+        .any(|waiting| SessionLock::is_held(&workspace.places.lock(&waiting.recipient.session))))
+}
+
+/// Time until the next destination with waiting batches may be tried again.
+async fn next_try(workspace: &Workspace, store: &Store) -> Result<Duration, StoreError> {
+    let (waiting, backoffs) = (waiting(workspace, store).await?, store.read(backoff::all).await?);
+    #[expect(clippy::disallowed_methods, reason = "read repeatedly while it waits")]
     let now = Timestamp::now().as_millisecond();
-    let moments = waiting.iter().filter_map(|waiting| troubles.get(&waiting.recipient.fingerprint));
-    let moments = moments.map(|trouble| not_before(*trouble, now).unwrap_or(now));
+    let moments = waiting.iter().filter_map(|waiting| backoff::of(&backoffs, &waiting.recipient.fingerprint));
+    let moments = moments.map(|backoff| not_before(backoff, now).unwrap_or(now));
     Ok(Duration::from_millis(moments.min().map_or(0, |moment| moment.abs_diff(now))))
 }
 
-/// Shows on a terminal how many batches wait, once that takes a while. Never ends.
-async fn show_progress(store: &Store) {
+/// On a terminal, shows how many batches wait once the flush takes a while. Never ends.
+async fn show_progress(workspace: &Workspace, store: &Store) {
     let mut pause = QUIET;
     loop {
         sleep(pause).await;
         pause = BETWEEN_LOOKS;
         if io::stderr().is_terminal()
-            && let Ok(count) = store.read(batches::count).await
+            && let Ok(count) = waiting(workspace, store).await.map(|left| left.iter().map(|left| left.batches).sum())
         {
             drop(write!(io::stderr().lock(), "\r{} left\u{1b}[K", batches_of(count)));
         }
@@ -166,19 +201,19 @@ fn batches_of(count: u64) -> String {
     if count == 1 { "1 batch".to_owned() } else { format!("{count} batches") }
 }
 
-/// Says what is left, and gives the exit code that stands for it.
+/// Prints what is left and returns the exit code.
 fn say_what_is_left(entries: Vec<Entry>, is_waiting: bool) -> Result<ExitCode> {
     let waiting = entries.into_iter().filter(|entry| entry.state != State::Refused);
     let (running, left): (Vec<_>, Vec<_>) = waiting.partition(|entry| entry.state == State::Running && !is_waiting);
     if !left.is_empty() {
         complain("not everything could be delivered");
-        print(&format!("{}\n", table(&left)))?;
+        print(&table(&left).text(terminal::width(&io::stdout())))?;
         return Ok(ExitCode::FAILURE);
     }
     match running.iter().map(|entry| entry.batches).sum() {
         0 => print("everything is delivered\n")?,
-        1 => print("1 batch is left to sessions that run\n")?,
-        batches => print(&format!("{batches} batches are left to sessions that run\n"))?,
+        1 => print("1 batch is left to running sessions\n")?,
+        batches => print(&format!("{batches} batches are left to running sessions\n"))?,
     }
     Ok(ExitCode::SUCCESS)
 }

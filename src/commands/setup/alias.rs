@@ -1,4 +1,5 @@
-//! The line in a shell's rc file, as `install.sh --with-alias` writes it, so that its `--uninstall` finds either.
+//! The line in a shell's rc file. It is the line of `install.sh --with-alias`, so that `install.sh --uninstall` finds
+//! both.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,15 +9,16 @@ use anyhow::{Context, Result};
 use super::{decide, print};
 use crate::cli::Choices;
 use crate::commands::init::own_path;
-use crate::printable::visible;
-use crate::setting::Setting;
-use crate::surroundings::{Places, Surroundings};
+use crate::state::Places;
+use crate::system::process_environment::ProcessEnvironment;
+use crate::terminal::printable::visible;
+use crate::workspace::Workspace;
 
-/// Asks for it where that is possible, and says what to do by hand where it is not done.
-pub(super) fn offer(choices: Choices, setting: &Setting, surroundings: &Surroundings) -> Result<()> {
-    let Some((rc, line)) = place(setting, surroundings) else {
+/// Offers to add the alias if the user can be asked. Otherwise says how to add it by hand.
+pub(super) fn offer(choices: Choices, workspace: &Workspace, process: &ProcessEnvironment) -> Result<()> {
+    let Some((rc, line)) = place(workspace, process) else {
         if choices.alias {
-            super::complain("your shell is none that ccrun knows: give it an alias by hand");
+            super::complain("ccrun does not know your shell: add the alias by hand");
         }
         return Ok(());
     };
@@ -28,32 +30,34 @@ pub(super) fn offer(choices: Choices, setting: &Setting, surroundings: &Surround
     };
     let shown = visible(&Places::shortened(&rc));
     if before.split(|byte| *byte == b'\n').any(|one| one == line.as_bytes()) {
-        return print(&format!("{shown} has the alias already\n"));
+        return print(&format!("{shown} already has the alias\n"));
     }
-    let question = format!("let `claude` be `ccrun claude`, by a line in {shown}?");
+    let question = format!("Alias `claude` to `ccrun claude` in {shown}?");
     if !decide(choices.alias, choices.no_alias, &question)? {
-        return if choices.no_alias { Ok(()) } else { print("for the alias: `ccrun init --help`\n") };
+        return if choices.no_alias { Ok(()) } else { print("to add the alias, see `ccrun init --help`\n") };
     }
     append(&rc, &before, &line).with_context(|| format!("cannot write `{}`", rc.display()))?;
-    print(&format!("added to {shown}, for shells that start from now on:\n  {}\n", visible(&line)))
+    print(&format!("added to {shown}; it takes effect in new shells:\n  {}\n", visible(&line)))
 }
 
-/// At the end, on a line of its own, in the very file that a link may lead to.
+/// Appends the line on a line of its own. Follows a link to the file itself.
 fn append(rc: &Path, before: &[u8], line: &str) -> std::io::Result<()> {
     let separator = if before.is_empty() || before.ends_with(b"\n") { "" } else { "\n" };
     if let Some(directory) = rc.parent() {
         std::fs::create_dir_all(directory)?;
     }
     let mut file = std::fs::OpenOptions::new().append(true).create(true).open(rc)?;
-    file.write_all(format!("{separator}{line}\n").as_bytes())
+    file.write_all(format!("{separator}{line}\n").as_bytes())?;
+    file.sync_all()
 }
 
-/// Which file, and the line for it.
-fn place(setting: &Setting, surroundings: &Surroundings) -> Option<(PathBuf, String)> {
-    let home = &setting.places.home;
-    let shell = Path::new(surroundings.variable("SHELL")?).file_name()?.to_str()?.to_owned();
-    let within = |variable: &str, otherwise: PathBuf| surroundings.variable(variable).map_or(otherwise, PathBuf::from);
-    let ccrun = own_path(surroundings).replace('\'', r"'\''");
+/// The rc file, and the line for it.
+fn place(workspace: &Workspace, process: &ProcessEnvironment) -> Option<(PathBuf, String)> {
+    let home = &workspace.places.home;
+    let shell = Path::new(process.variable("SHELL")?).file_name()?.to_str()?.to_owned();
+    let within = |variable: &str, otherwise: PathBuf| process.variable(variable).map_or(otherwise, PathBuf::from);
+    // Quoted as in install.sh, which removes the same line.
+    let ccrun = own_path(process).replace('\'', r"'\''");
     let line = |shell: &str| format!("eval \"$('{ccrun}' init {shell})\"  # ccrun");
     match shell.as_str() {
         "bash" => Some((home.join(".bashrc"), line("bash"))),

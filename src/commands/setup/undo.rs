@@ -1,15 +1,15 @@
-//! What was there before, so that it can be there again.
+//! Remembers what was there before, to restore it.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::credential::Secret;
-use crate::credential::keyring::{self, Fault};
-use crate::helper::Ground;
+use crate::secret::command::FetchContext;
+use crate::secret::keyring::Fault;
+use crate::secret::{Secret, keyring};
 use crate::state;
 
-/// Files and entries as they were.
+/// Files and keyring entries before the change.
 #[derive(Debug, Default)]
 pub(super) struct Undo {
     files: Vec<(PathBuf, Option<Vec<u8>>)>,
@@ -17,7 +17,7 @@ pub(super) struct Undo {
 }
 
 impl Undo {
-    /// Remembers a file that is about to be written.
+    /// Remembers a file before it is written.
     pub(super) fn file(&mut self, path: &Path) -> Result<()> {
         let before = match std::fs::read(path) {
             Ok(bytes) => Some(bytes),
@@ -28,10 +28,10 @@ impl Undo {
         Ok(())
     }
 
-    /// Remembers an entry of the keyring that is about to be written.
-    /// One that is there and cannot be read could not be put back, and is a fault.
-    pub(super) fn secret(&mut self, entry: &str, ground: Ground<'_>) -> Result<(), Fault> {
-        let before = match keyring::get(entry, ground) {
+    /// Remembers a keyring entry before it is written. An entry that exists but cannot be read could not be restored,
+    /// so it is an error.
+    pub(super) fn secret(&mut self, entry: &str, context: FetchContext<'_>) -> Result<(), Fault> {
+        let before = match keyring::get(entry, context) {
             Err(Fault::NoEntry(_)) => None,
             read => Some(read?),
         };
@@ -39,18 +39,18 @@ impl Undo {
         Ok(())
     }
 
-    /// Puts everything back, as far as it can be.
-    pub(super) fn all(self, ground: Ground<'_>) {
+    /// Restores everything, as far as possible.
+    pub(super) fn all(self, context: FetchContext<'_>) {
         for (path, before) in self.files {
             drop(match before {
                 Some(bytes) => state::write(&path, &bytes),
-                None => std::fs::remove_file(&path),
+                None => state::remove(&path),
             });
         }
         for (entry, before) in self.secrets {
             drop(match before {
-                Some(secret) => keyring::set(&entry, secret, ground),
-                None => keyring::remove(&entry, ground),
+                Some(secret) => keyring::set(&entry, secret, context),
+                None => keyring::remove(&entry, context),
             });
         }
     }

@@ -1,23 +1,23 @@
-//! What a project's file does, and what changed since it was accepted, for somebody who decides about it. Nothing is
-//! cut, for what is cut may be what matters: whatever is too long goes on in the next line.
+//! Shows what a project's file does, and what has changed since it was trusted, to a user who must decide about it.
+//! Nothing is cut off, because the part cut off may be the part that matters: long text continues in the next line.
 
 use std::time::Duration;
 
 use similar::{ChangeTag, TextDiff};
 
-use crate::printable::{printable, visible};
-use crate::profile::Plan;
-use crate::trust::{Accepted, Subject};
+use crate::profile::{Change, Effects};
+use crate::terminal::printable::{printable, visible};
+use crate::workspace::trust::{Accepted, Review};
 
-/// How long the smallest difference is looked for; after that, one that is larger than need be will do.
+/// How long to search for the smallest difference. After that, a larger one is shown.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// How many lines that stay are shown around those that do not.
+/// How many unchanged lines are shown around a change.
 const CONTEXT: usize = 2;
 
-/// The plan of what stands at `path` in lines of at most `width` characters, with the files that it depends on where
-/// these are known.
-pub(in crate::commands) fn plan(path: &str, view: &Plan, files: Option<Vec<String>>, width: usize) -> String {
+/// The plan of the file at `path`, in lines of at most `width` characters. What runs commands or lets more data out
+/// comes first. With a review, the plan includes the files that it depends on.
+pub(in crate::commands) fn effects(path: &str, view: &Effects, review: Option<&Review>, width: usize) -> String {
     let pairs = |pairs: &[(String, String)], between: &str| {
         pairs.iter().map(|(left, right)| format!("{left} {between} {right}")).collect::<Vec<_>>()
     };
@@ -27,12 +27,15 @@ pub(in crate::commands) fn plan(path: &str, view: &Plan, files: Option<Vec<Strin
         ("runs", commands.collect()),
         ("sends telemetry to", pairs(&view.destinations, "→")),
         ("sends secrets to", pairs(&view.secrets.iter().cloned().collect::<Vec<_>>(), "→")),
-        ("captures content", view.content.clone()),
-        ("sets variables", view.variables.clone()),
-        ("sets for Claude Code", pairs(&view.settings, "=")),
-        ("says of all telemetry", pairs(&view.attributes, "=")),
+        ("may run more or send more", changes(view, true)),
+        ("also changes", changes(view, false)),
     ];
-    sections.extend(files.map(|files| ("depends on", files)));
+    if let Some(review) = review {
+        let unfollowed = review.unfollowed.iter();
+        let below = |(word, directory): &(String, String)| format!("{word}: any executable file below {directory}");
+        sections.push(("runs files that cannot be tracked", unfollowed.map(below).collect()));
+        sections.push(("depends on", review.files.keys().chain(review.reached.keys()).cloned().collect()));
+    }
     let mut out = lines("", path, width);
     for (title, entries) in sections.iter().filter(|(_, entries)| !entries.is_empty()) {
         out.push((*title).to_owned());
@@ -40,16 +43,33 @@ pub(in crate::commands) fn plan(path: &str, view: &Plan, files: Option<Vec<Strin
     }
     let missing: Vec<_> = sections.iter().filter(|(_, entries)| entries.is_empty()).map(|(title, _)| *title).collect();
     if !missing.is_empty() {
-        out.extend(lines("", &format!("not at all: {}", missing.join(", ")), width));
+        out.extend(lines("", &format!("does not: {}", missing.join(", ")), width));
     }
     out.join("\n")
 }
 
-/// What is not as it was accepted.
-pub(super) fn difference(accepted: &Accepted, subject: &Subject, width: usize) -> String {
+/// The changed values, as a difference.
+fn changes(view: &Effects, opens: bool) -> Vec<String> {
+    let changes = view.changes.iter().filter(|change| change.opens == opens);
+    let line = |mark: &str, change: &Change, value: &Option<String>| {
+        value.as_ref().map(|value| format!("{mark} {} = {value}{}", change.key, remark(&change.key, value)))
+    };
+    changes.flat_map(|change| [line("-", change, &change.before), line("+", change, &change.after)]).flatten().collect()
+}
+
+/// A remark for values whose effect is not obvious.
+fn remark(key: &str, value: &str) -> &'static str {
+    match (key, value) {
+        ("collector.mode", "\"direct\"") => "  # headers are in the program's environment, unredacted",
+        _ => "",
+    }
+}
+
+/// The difference from what was trusted.
+pub(super) fn difference(accepted: &Accepted, review: &Review, width: usize) -> String {
     let texts = TextDiff::configure()
         .timeout(PATIENCE)
-        .diff_lines(accepted.document.as_str(), subject.project.document.text.as_str());
+        .diff_lines(accepted.document.as_str(), review.project.document.text.as_str());
     let mut out = Vec::new();
     for (number, group) in texts.grouped_ops(CONTEXT).iter().enumerate() {
         out.extend((number > 0).then(|| "…".to_owned()));
@@ -63,27 +83,29 @@ pub(super) fn difference(accepted: &Accepted, subject: &Subject, width: usize) -
             out.extend(lines(mark, &format!("{}{end}", change.value().trim_end_matches('\n')), width));
         }
     }
-    out.extend(besides(accepted, subject).iter().flat_map(|change| lines("", change, width)));
+    out.extend(besides(accepted, review).iter().flat_map(|change| lines("", change, width)));
     out.join("\n")
 }
 
-/// What changed besides the text.
-fn besides(accepted: &Accepted, subject: &Subject) -> Vec<String> {
-    let file = |(file, hash): (&String, &String)| match accepted.files.get(file) {
+/// Changes outside the text.
+fn besides(accepted: &Accepted, review: &Review) -> Vec<String> {
+    let accepted_hash = |file: &String| accepted.files.get(file).or_else(|| accepted.reached.get(file));
+    let file = |(file, hash): (&String, &String)| match accepted_hash(file) {
         Some(before) if before == hash => None,
         Some(_) => Some(format!("`{file}` has changed")),
-        None => Some(format!("`{file}` is new to it")),
+        None => Some(format!("`{file}` is new")),
     };
-    let gone = accepted.files.keys().filter(|file| !subject.files.contains_key(*file));
-    let pairs = subject.pairs.difference(&accepted.pairs);
-    let files = subject.files.iter().filter_map(file);
+    let has = |file: &&String| review.files.contains_key(*file) || review.reached.contains_key(*file);
+    let gone = accepted.files.keys().filter(|file| !has(file));
+    let pairs = review.pairs.difference(&accepted.pairs);
+    let files = review.files.iter().chain(&review.reached).filter_map(file);
     files
-        .chain(gone.map(|file| format!("`{file}` has no part in it any more")))
-        .chain(pairs.map(|(secret, host)| format!("a secret goes where none was accepted: {secret} → {host}")))
+        .chain(gone.map(|file| format!("`{file}` is no longer used")))
+        .chain(pairs.map(|(secret, host)| format!("a secret goes to a new host: {secret} → {host}")))
         .collect()
 }
 
-/// A word as it is, or in quotes where it could be taken for two, or for something else.
+/// A word as it is, or quoted if it could be misread.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,~".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -92,15 +114,15 @@ fn quoted(word: &str) -> String {
     serde_json::Value::from(word).to_string()
 }
 
-/// A foreign text as lines that each begin with `mark`, so that none passes for one of ours, and are short enough that
-/// a terminal does not break them.
+/// Foreign text in lines that each begin with `mark`, so that none looks like one of ccrun's. The lines are short
+/// enough that a terminal does not wrap them.
 fn lines(mark: &str, text: &str, width: usize) -> Vec<String> {
     let characters: Vec<char> = visible(text).chars().collect();
     let room = width.saturating_sub(8).clamp(20, 190);
     let (first, rest) = characters.split_at(characters.len().min(room));
     let line = |before: &str, piece: &[char]| {
         let piece: String = piece.iter().collect();
-        // A space at a line's end may be what changed.
+        // A space at the end of a line may be the change.
         if piece.is_empty() { mark.trim_end().to_owned() } else { format!("{mark}{before}{}", printable(&piece)) }
     };
     std::iter::once(line("", first)).chain(rest.chunks(room).map(|piece| line("    ", piece))).collect()
@@ -114,10 +136,10 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::profile::project;
-    use crate::trust::{Named, Trust, Verdict};
+    use crate::workspace::project;
+    use crate::workspace::trust::{Named, Trust, Verdict};
 
-    fn subject(home: &Path, text: &str, pairs: &[(&str, &str)]) -> Subject {
+    fn review(home: &Path, text: &str, pairs: &[(&str, &str)]) -> Review {
         let project = home.join("project");
         std::fs::create_dir_all(&project).unwrap();
         std::fs::write(project.join(project::FILE_NAME), text).unwrap();
@@ -125,7 +147,12 @@ mod tests {
         let file = |name: &str| Some(found.directory.join(name)).filter(|path| path.exists());
         let files = ["helper", "old", "new"].into_iter().filter_map(file).collect();
         let pairs = pairs.iter().map(|(secret, host)| ((*secret).to_owned(), (*host).to_owned()));
-        Subject::read(&found, &Named { files, pairs: pairs.collect::<BTreeSet<_>>() }).unwrap()
+        Review::read(&found, &Named { files, pairs: pairs.collect::<BTreeSet<_>>(), ..Named::default() }).unwrap()
+    }
+
+    fn change(key: &str, before: Option<&str>, after: Option<&str>, opens: bool) -> Change {
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        Change { key: key.to_owned(), before: text(before), after: text(after), opens }
     }
 
     fn texts(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -133,15 +160,24 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_says_what_it_does_and_what_not() {
-        let view = Plan {
+    fn a_plan_lists_what_the_file_does_and_does_not_do() {
+        let view = Effects {
             commands: vec![["tools/token", "a b", "", "it's"].map(str::to_owned).to_vec()],
             secrets: texts(&[("keyring `team/key`", "otlp.example")]).into_iter().collect(),
             destinations: texts(&[("team", "https://otlp.example:443")]),
-            attributes: texts(&[("team.id", "platform")]),
-            ..Plan::default()
+            changes: vec![
+                change("collector.mode", None, Some("\"direct\""), true),
+                change("redact.drop", Some("[\"user.email\"]"), None, true),
+                change("team.id", Some("\"mine\""), Some("\"platform\""), false),
+            ],
         };
-        insta::assert_snapshot!(plan("/home/me/project/.ccrun.toml", &view, Some(vec!["tools/token".to_owned()]), 80), @r#"
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join("project")).unwrap();
+        std::fs::write(home.path().join("project/helper"), "").unwrap();
+        let mut review = review(home.path(), "", &[]);
+        review.reached.insert("tools/x".to_owned(), String::new());
+        review.unfollowed.insert(("cd tools".to_owned(), "tools".to_owned()));
+        insta::assert_snapshot!(effects("/home/me/project/.ccrun.toml", &view, Some(&review), 100), @r#"
         /home/me/project/.ccrun.toml
         runs
           tools/token "a b" "" "it's"
@@ -149,30 +185,36 @@ mod tests {
           team → https://otlp.example:443
         sends secrets to
           keyring `team/key` → otlp.example
-        says of all telemetry
-          team.id = platform
+        may run more or send more
+          + collector.mode = "direct"  # headers are in the program's environment, unredacted
+          - redact.drop = ["user.email"]
+        also changes
+          - team.id = "mine"
+          + team.id = "platform"
+        runs files that cannot be tracked
+          cd tools: any executable file below tools
         depends on
-          tools/token
-        not at all: captures content, sets variables, sets for Claude Code
+          helper
+          tools/x
         "#);
     }
 
     #[test]
-    fn what_is_long_is_not_cut_and_what_is_foreign_does_not_act() {
+    fn long_text_is_not_cut_and_control_characters_are_escaped() {
         let long = format!("{} evil", "x".repeat(300));
-        let view = Plan {
+        let view = Effects {
             commands: vec![vec!["sh".to_owned(), "-c".to_owned(), long]],
-            content: vec!["\u{1b}[2J\u{202e}\nruns\n  ls".to_owned()],
-            ..Plan::default()
+            destinations: texts(&[("a", "\u{1b}[2J\u{202e}\nruns\n  ls")]),
+            ..Effects::default()
         };
-        let shown = plan("a/file", &view, None, 80);
-        assert!(shown.contains(" evil\"") && shown.contains("  \\u{1b}[2J\\u{202e}\\nruns\\n  ls\n"), "{shown}");
+        let shown = effects("a/file", &view, None, 80);
+        assert!(shown.contains(" evil\"") && shown.contains("  a → \\u{1b}[2J\\u{202e}\\nruns\\n  ls\n"), "{shown}");
         assert!(shown.lines().all(|line| line.chars().count() <= 80));
         assert_eq!(shown.lines().filter(|line| *line == "runs").count(), 1);
     }
 
     #[test]
-    fn what_changed_is_shown() {
+    fn changes_are_shown() {
         let home = tempfile::tempdir().unwrap();
         let directory = home.path().join("project");
         std::fs::create_dir(&directory).unwrap();
@@ -182,11 +224,11 @@ mod tests {
         let trust = Trust::new(home.path().join("trust"));
         let before = "a = 1\nb = 2\nc = 3\nd = 4\ne = 5\n";
         let pair = ("keyring `k`", "a.example");
-        trust.grant(&subject(home.path(), before, &[pair]), Timestamp::UNIX_EPOCH).unwrap();
+        trust.grant(&review(home.path(), before, &[pair]), Timestamp::UNIX_EPOCH).unwrap();
         std::fs::write(directory.join("helper"), "evil").unwrap();
         std::fs::rename(directory.join("old"), directory.join("new")).unwrap();
         let after = before.replace("d = 4", "d = 5\u{1b}");
-        let now = subject(home.path(), &after, &[pair, ("keyring `k`", "b.example")]);
+        let now = review(home.path(), &after, &[pair, ("keyring `k`", "b.example")]);
         let Verdict::Changed { accepted } = trust.verdict(&now) else { panic!("that is a change") };
         insta::assert_snapshot!(difference(&accepted, &now, 80), @r"
           b = 2
@@ -195,9 +237,9 @@ mod tests {
         + d = 5\u{1b}
           e = 5
         `helper` has changed
-        `new` is new to it
-        `old` has no part in it any more
-        a secret goes where none was accepted: keyring `k` → b.example
+        `new` is new
+        `old` is no longer used
+        a secret goes to a new host: keyring `k` → b.example
         ");
     }
 }

@@ -1,59 +1,57 @@
-//! What an answer comes from: a cause that a person can do something about. Pure, so that a table can test it.
+//! Maps an answer to a cause that a person can act on. Pure, so that a table can test it.
 
 use crate::client::{Answer, FailureKind};
 use crate::forward::Outcome;
+use crate::otlp::GrpcCode;
 
-/// What an answer comes from.
+/// The cause of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::doctor) enum Cause {
-    /// All is well, as far as it says.
+    /// It accepted the data, as far as it says.
     Accepted,
-    /// It has taken it, and has something to say.
+    /// It accepted the data with a remark.
     Remarked,
-    /// It said yes, and took nothing.
+    /// It answered success but took nothing.
     Rejected,
-    /// There was no answer.
+    /// It did not answer.
     Failed(FailureKind),
-    /// It does not accept the credentials, or wants some.
+    /// It rejects the credentials, or requires some.
     Credentials,
     /// There is nothing at that path.
     Path,
-    /// What is at that path takes no requests like ours.
+    /// The path does not accept such requests.
     Method,
-    /// It does not take how the request is encoded.
+    /// It does not support the encoding.
     Encoding,
-    /// It finds one record too large.
+    /// It rejects a single record as too large.
     Size,
-    /// It sends us elsewhere.
+    /// It redirects.
     Redirect,
-    /// It answers people, with a page.
+    /// It answers with a web page.
     Page,
-    /// It is spoken to in plain text, and wants TLS.
+    /// It requires TLS and was sent plain text.
     WantsTls,
-    /// It takes no deltas.
+    /// It rejects delta temporality.
     Temporality,
-    /// It does not take this signal.
+    /// It does not support this signal.
     Signal,
-    /// It asks for less.
+    /// It throttles.
     Throttled,
-    /// It cannot at the moment.
+    /// It is temporarily failing.
     Fault,
-    /// It refuses the record for a reason of its own.
+    /// It rejects the record for a reason of its own.
     Refused,
-    /// Anything else.
+    /// Any other cause.
     Other,
 }
 
-/// Words by which a refusal is one of deltas: Prometheus' and Mimir's are `invalid temporality and type combination`,
-/// Grafana's and others' name the one or the other.
+/// Words that identify a rejection of delta temporality. Prometheus and Mimir answer `invalid temporality and type
+/// combination`; Grafana and others name one temporality or the other.
 const OF_TEMPORALITY: [&str; 3] = ["temporality", "delta metric", "cumulative"];
 
-/// Words by which a 400 is one of plain text on a port for TLS: Go's and nginx's.
-const OF_PLAIN_TEXT: [&str; 2] = ["HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port"];
-
-/// What an answer comes from, and what it means for the data.
+/// The cause of an answer, given what it means for the data.
 pub(super) fn cause(answer: &Answer, outcome: &Outcome) -> Cause {
-    let reason = match outcome {
+    match outcome {
         Outcome::Delivered { rejected: 0, message: None } => return Cause::Accepted,
         Outcome::Delivered { rejected: 0, .. } => return Cause::Remarked,
         Outcome::Delivered { message, .. } if is_of_temporality(message.as_deref().unwrap_or_default()) => {
@@ -62,21 +60,20 @@ pub(super) fn cause(answer: &Answer, outcome: &Outcome) -> Cause {
         Outcome::Delivered { .. } => return Cause::Rejected,
         Outcome::Unauthorized { .. } => return Cause::Credentials,
         Outcome::TooLarge { .. } => return Cause::Size,
-        Outcome::Refused { reason } | Outcome::Held { reason, .. } => reason,
-    };
-    if let Some(status) = reason.strip_prefix("grpc status ").filter(|status| !status.starts_with("OK")) {
-        return of_grpc(status, reason);
+        Outcome::Refused { .. } | Outcome::Held { .. } => {}
     }
-    if OF_PLAIN_TEXT.iter().any(|words| reason.contains(words)) {
-        return Cause::WantsTls;
+    let words = answer.words();
+    if let Some(code) = answer.grpc_failure() {
+        return if is_of_temporality(&words) { Cause::Temporality } else { of_grpc(code) };
     }
     match answer.status.as_u16() {
+        _ if answer.wants_tls() => Cause::WantsTls,
         300..=399 => Cause::Redirect,
         404 | 410 => Cause::Path,
         405 => Cause::Method,
         415 => Cause::Encoding,
         429 => Cause::Throttled,
-        _ if is_of_temporality(reason) => Cause::Temporality,
+        _ if is_of_temporality(&words) => Cause::Temporality,
         400 if matches!(outcome, Outcome::Refused { .. }) => Cause::Refused,
         500..=599 => Cause::Fault,
         _ if answer.is_html() => Cause::Page,
@@ -84,15 +81,17 @@ pub(super) fn cause(answer: &Answer, outcome: &Outcome) -> Cause {
     }
 }
 
-/// By the status's name, which begins `status` (gRPC, *Status codes and their use in gRPC*).
-fn of_grpc(status: &str, reason: &str) -> Cause {
-    let name = status.split(':').next().unwrap_or_default();
-    match name {
-        _ if is_of_temporality(reason) => Cause::Temporality,
-        "UNIMPLEMENTED" | "NOT_FOUND" => Cause::Signal,
-        "INVALID_ARGUMENT" => Cause::Refused,
-        "RESOURCE_EXHAUSTED" => Cause::Throttled,
-        "UNAVAILABLE" | "INTERNAL" | "DEADLINE_EXCEEDED" | "UNKNOWN" | "ABORTED" | "CANCELLED" => Cause::Fault,
+fn of_grpc(code: GrpcCode) -> Cause {
+    match code {
+        GrpcCode::Unimplemented | GrpcCode::NotFound => Cause::Signal,
+        GrpcCode::InvalidArgument => Cause::Refused,
+        GrpcCode::ResourceExhausted => Cause::Throttled,
+        GrpcCode::Unavailable
+        | GrpcCode::Internal
+        | GrpcCode::DeadlineExceeded
+        | GrpcCode::Unknown
+        | GrpcCode::Aborted
+        | GrpcCode::Cancelled => Cause::Fault,
         _ => Cause::Other,
     }
 }
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn every_answer_comes_from_something() {
+    fn every_http_answer_has_a_cause() {
         let json = "application/json";
         let prometheus = "invalid temporality and type combination for metric \"ccrun.doctor\"";
         let grafana = "otlp parse error: invalid temporality and type combination for metric \"ccrun.doctor\"";
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn every_status_of_grpc_comes_from_something() {
+    fn every_grpc_status_has_a_cause() {
         let cases = [
             (0, Cause::Accepted),
             (3, Cause::Refused),

@@ -1,5 +1,5 @@
-//! What the profile may have meant: what answers at the same host to another protocol, scheme, path or port. Asked with
-//! an empty request, and without credentials: they are for the profile's endpoint alone.
+//! Searches for the endpoint that the profile may have meant: another protocol, scheme, path or port on the same host.
+//! It sends an empty request without credentials, which are only for the profile's own endpoint.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,38 +9,38 @@ use hyper::Uri;
 use hyper::header::HeaderMap;
 use tokio::task::JoinSet;
 
-use super::ask::read;
 use super::cause::Cause;
+use super::reply::read;
 use crate::client::{FailureKind, Proxies};
 use crate::forward::Transport;
 use crate::otlp::Signal;
 use crate::profile::{Destination, Protocol};
 
-/// What stands between a host and `/v1/SIGNAL`: Grafana's, Prometheus', Dynatrace's, those of `VictoriaMetrics`,
-/// Langfuse's, and what most have.
+/// Path prefixes before `/v1/SIGNAL`: those of Grafana, Prometheus, Dynatrace, `VictoriaMetrics` and Langfuse, and the
+/// common one.
 const PREFIXES: [&str; 7] =
     ["/otlp", "/api/v1/otlp", "/api/v2/otlp", "/opentelemetry", "/insert/opentelemetry", "/api/public/otel", ""];
 
-/// A path that nobody has: who answers there answers everywhere, and proves nothing by it.
+/// A path that does not exist. A server that accepts it accepts every path, so its answers prove nothing.
 const NOWHERE: &str = "/ccrun-doctor-asks-for-nothing";
 
-/// What answers, in the words of a profile.
+/// An endpoint that answers, as a profile would name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::doctor) struct Elsewhere {
-    /// As `endpoint` would say it.
+pub(in crate::doctor) struct OtherEndpoint {
+    /// The value for `endpoint`.
     pub endpoint: String,
-    /// As `protocol` would.
+    /// The value for `protocol`.
     pub protocol: Protocol,
 }
 
-/// Finds what answers in the place of a destination that is in trouble. Each candidate has `patience`; all are asked at
-/// once.
+/// Searches for an endpoint that answers in place of a failing destination. Each candidate gets `patience`; all are
+/// tried at once.
 pub(super) async fn find(
     destination: &Destination,
     cause: Cause,
     proxies: &Proxies,
     patience: Duration,
-) -> Option<Elsewhere> {
+) -> Option<OtherEndpoint> {
     let quick =
         Destination { headers: BTreeMap::new(), headers_helper: None, timeout: patience, ..destination.clone() };
     let endpoint: Uri = destination.endpoint.parse().ok()?;
@@ -51,7 +51,7 @@ pub(super) async fn find(
         }
         Cause::Path | Cause::Method | Cause::Page | Cause::Signal => {
             let other = first(&quick, proxies, other_paths(&endpoint, destination.protocol)).await?;
-            let nowhere = vec![Elsewhere { endpoint: on(&endpoint, NOWHERE), protocol: other.protocol }];
+            let nowhere = vec![OtherEndpoint { endpoint: on(&endpoint, NOWHERE), protocol: other.protocol }];
             let proves_nothing = first(&quick, proxies, nowhere).await.is_some();
             Some(other).filter(|_| !proves_nothing)
         }
@@ -59,18 +59,18 @@ pub(super) async fn find(
     }
 }
 
-/// OTLP's two ports stand beside each other on most machines that have one.
-fn other_port(endpoint: &Uri) -> Option<Vec<Elsewhere>> {
+/// OTLP's two ports are usually neighbours.
+fn other_port(endpoint: &Uri) -> Option<Vec<OtherEndpoint>> {
     let (port, protocol) = match endpoint.port_u16()? {
         4317 => (4318, Protocol::HttpProtobuf),
         4318 => (4317, Protocol::Grpc),
         _ => return None,
     };
     let (scheme, host) = (endpoint.scheme_str()?, endpoint.host()?);
-    Some(vec![Elsewhere { endpoint: format!("{scheme}://{host}:{port}"), protocol }])
+    Some(vec![OtherEndpoint { endpoint: format!("{scheme}://{host}:{port}"), protocol }])
 }
 
-fn other_languages(endpoint: &Uri, protocol: Protocol) -> Vec<Elsewhere> {
+fn other_languages(endpoint: &Uri, protocol: Protocol) -> Vec<OtherEndpoint> {
     let same = endpoint.to_string().trim_end_matches('/').to_owned();
     let other_scheme = match same.split_once("://") {
         Some(("https", rest)) => format!("http://{rest}"),
@@ -79,21 +79,23 @@ fn other_languages(endpoint: &Uri, protocol: Protocol) -> Vec<Elsewhere> {
     };
     let other = if protocol == Protocol::Grpc { Protocol::HttpProtobuf } else { Protocol::Grpc };
     let all = [(&same, other), (&other_scheme, protocol), (&other_scheme, other)];
-    all.map(|(endpoint, protocol)| Elsewhere { endpoint: endpoint.clone(), protocol }).into()
+    all.map(|(endpoint, protocol)| OtherEndpoint { endpoint: endpoint.clone(), protocol }).into()
 }
 
-fn other_paths(endpoint: &Uri, protocol: Protocol) -> Vec<Elsewhere> {
+fn other_paths(endpoint: &Uri, protocol: Protocol) -> Vec<OtherEndpoint> {
     let path = endpoint.path().trim_end_matches('/');
     let protocol = if protocol == Protocol::Grpc { Protocol::HttpProtobuf } else { protocol };
-    // What `/v1/SIGNAL` is put behind once more.
+    // The part of the path that was appended twice.
     let cut = path
         .strip_suffix("/v1")
         .or_else(|| Signal::ALL.into_iter().find_map(|signal| path.strip_suffix(signal.http_path())));
     let longer = PREFIXES.iter().map(|prefix| format!("{path}{prefix}"));
     let instead = PREFIXES.iter().map(|prefix| (*prefix).to_owned());
     let paths = cut.map(str::to_owned).into_iter().chain(longer).chain(instead);
-    let mut found: Vec<Elsewhere> = Vec::new();
-    for other in paths.filter(|other| other != path).map(|path| Elsewhere { endpoint: on(endpoint, &path), protocol }) {
+    let mut found: Vec<OtherEndpoint> = Vec::new();
+    for other in
+        paths.filter(|other| other != path).map(|path| OtherEndpoint { endpoint: on(endpoint, &path), protocol })
+    {
         if !found.contains(&other) {
             found.push(other);
         }
@@ -107,8 +109,8 @@ fn on(endpoint: &Uri, path: &str) -> String {
     format!("{}://{authority}{path}", endpoint.scheme_str().unwrap_or("https"))
 }
 
-/// The first of some that answers as OTLP does.
-async fn first(destination: &Destination, proxies: &Proxies, candidates: Vec<Elsewhere>) -> Option<Elsewhere> {
+/// The first candidate that answers like an OTLP endpoint.
+async fn first(destination: &Destination, proxies: &Proxies, candidates: Vec<OtherEndpoint>) -> Option<OtherEndpoint> {
     let signal = destination.signals.first().copied().unwrap_or(Signal::Logs);
     let mut asking = JoinSet::new();
     let mut unheard: BTreeSet<_> = (0..candidates.len()).collect();
@@ -122,7 +124,7 @@ async fn first(destination: &Destination, proxies: &Proxies, candidates: Vec<Els
         });
     }
     let mut best = candidates.len();
-    // No longer than until nobody who comes before the best can answer any more.
+    // Stop waiting when no better candidate can still answer.
     while unheard.first().is_some_and(|first| *first < best)
         && let Some(Ok((number, is_otlp))) = asking.join_next().await
     {
@@ -132,7 +134,7 @@ async fn first(destination: &Destination, proxies: &Proxies, candidates: Vec<Els
     candidates.into_iter().nth(best)
 }
 
-/// Whether an answer is one of somebody who takes OTLP, be it from others, or of somebody whose TLS wants a look first.
+/// Whether the answer is from an OTLP endpoint, possibly one whose TLS must be checked first.
 fn is_otlp(cause: Cause) -> bool {
     use FailureKind as Kind;
     matches!(
@@ -154,12 +156,12 @@ fn is_otlp(cause: Cause) -> bool {
 mod tests {
     use super::*;
 
-    fn endpoints(found: Vec<Elsewhere>) -> Vec<(String, &'static str)> {
+    fn endpoints(found: Vec<OtherEndpoint>) -> Vec<(String, &'static str)> {
         found.into_iter().map(|other| (other.endpoint, other.protocol.name())).collect()
     }
 
     #[test]
-    fn the_other_of_the_two_ports_is_asked() {
+    fn the_other_otlp_port_is_tried() {
         let port = |endpoint: &str| other_port(&endpoint.parse().unwrap()).map(endpoints);
         assert_eq!(port("http://h:4317").unwrap(), [("http://h:4318".to_owned(), "http/protobuf")]);
         assert_eq!(port("http://[::1]:4318/x").unwrap(), [("http://[::1]:4317".to_owned(), "grpc")]);
@@ -168,14 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn the_other_protocol_is_asked_before_the_other_scheme() {
+    fn the_other_protocol_is_tried_before_the_other_scheme() {
         let found = endpoints(other_languages(&"http://h:4317/".parse().unwrap(), Protocol::HttpProtobuf));
         let expected = [("http://h:4317", "grpc"), ("https://h:4317", "http/protobuf"), ("https://h:4317", "grpc")];
         assert_eq!(found, expected.map(|(endpoint, protocol)| (endpoint.to_owned(), protocol)));
     }
 
     #[test]
-    fn a_path_is_made_longer_or_shorter_or_another() {
+    fn a_path_is_extended_shortened_or_replaced() {
         let paths = |endpoint: &str| endpoints(other_paths(&endpoint.parse().unwrap(), Protocol::HttpProtobuf));
         let of_grafana = paths("https://g.example");
         assert_eq!(of_grafana[0].0, "https://g.example/otlp");

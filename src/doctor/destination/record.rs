@@ -1,4 +1,4 @@
-//! The marked record: one of each signal, which a person finds by its attribute `ccrun.doctor`.
+//! The marked record: one of each signal, found by its attribute `ccrun.doctor`.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -17,14 +17,14 @@ use prost::Message;
 
 use crate::otlp::Signal;
 
-/// The attribute whose value tells this record from all others; also the name of the metric and of the span.
+/// The attribute whose value identifies this record. It is also the name of the metric and the span.
 pub const MARK: &str = "ccrun.doctor";
 
-/// A second, in nanoseconds: what the metric and the span last.
+/// A second in nanoseconds, the duration of the metric and the span.
 const SECOND: u64 = 1_000_000_000;
 
-/// A request with one record that is marked by `id`, 16 hexadecimal digits; in protobuf. A metric is a sum of
-/// one, in the temporality that the destination is given. `now` is in Unix nanoseconds.
+/// A protobuf request with one record marked with `id`, 16 hexadecimal digits. A metric is a sum of one, in the
+/// temporality that the destination expects. `now` is in Unix nanoseconds.
 pub(super) fn request(signal: Signal, id: &str, temporality: AggregationTemporality, now: u64) -> Vec<u8> {
     match signal {
         Signal::Logs => logs(id, now),
@@ -33,7 +33,7 @@ pub(super) fn request(signal: Signal, id: &str, temporality: AggregationTemporal
     }
 }
 
-/// The same as a client hands it over.
+/// The same, as a client would send it.
 pub(in crate::doctor) fn as_client(signal: Signal, id: &str, now: u64) -> Vec<u8> {
     request(signal, id, AggregationTemporality::Delta, now)
 }
@@ -79,7 +79,7 @@ fn traces(id: &str, now: u64) -> Vec<u8> {
     let digit = |at: usize| u8::from_str_radix(id.get(at..at + 2).unwrap_or("1"), 16).unwrap_or(1);
     let trace_id: Vec<_> = (0..16).map(|byte| digit(byte % 8 * 2)).collect();
     let span = Span {
-        // Neither may be all zeros (OTLP, *Span*).
+        // All-zero ids are invalid (OTLP, *Span*).
         span_id: trace_id.iter().take(8).map(|byte| byte | 1).collect(),
         trace_id: trace_id.iter().map(|byte| byte | 1).collect(),
         name: MARK.to_owned(),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_has_ids_whatever_the_mark_is() {
+    fn a_span_has_ids_for_any_mark() {
         for id in ["", "0000000000000000", "zz"] {
             let request = ExportTraceServiceRequest::decode(&traces(id, 5)[..]).unwrap();
             let span = &request.resource_spans[0].scope_spans[0].spans[0];

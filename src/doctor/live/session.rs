@@ -1,5 +1,5 @@
-//! A session of a few seconds, as a launch here would begin it: `ccrun` stays as the program's parent, so that its end
-//! is the collector's, and says which session it is.
+//! A short session, started as a launch here would start it. `ccrun` stays as the parent, so it exits when the
+//! collector has finished, and it writes the session's id to a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read};
@@ -13,88 +13,98 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use super::Client;
-use super::model::Model;
+use super::LiveProgram;
+use super::model::{Model, Script, Usage};
+use crate::client::Tls;
 use crate::doctor::Subject;
 use crate::doctor::destination::record;
 use crate::forward::{Outcome, Transport};
 use crate::otlp;
-use crate::profile::{Destination, Protocol, Selection, Temporality, Tls};
-use crate::random;
+use crate::profile::{Destination, Protocol, Selection, Temporality};
+use crate::system::{bounded, random};
+use crate::usage::STAND_IN;
 
-/// What a session of our own runs: it says what it was given, and lives until its stdin is closed.
+/// The program of a session with ccrun's own records: it prints its endpoint and runs until its stdin is closed.
 const PROGRAM: [&str; 3] = ["sh", "-c", r#"echo "$OTEL_EXPORTER_OTLP_ENDPOINT"; cat >/dev/null"#];
 
-/// What Claude Code is asked: as few tokens as there can be.
+/// The question for Claude Code: as few tokens as possible.
 const QUESTION: &str = "Reply with the single word: ok";
 
-/// The pause between two looks at a program that runs.
+/// The stand-in's answer, and the usage it reports.
+const ANSWER: &str = "ok";
+const USAGE: Usage = Usage { input: 1, output: 1, cache_read: 0, cache_creation: 0 };
+
+/// The pause between two checks of a running program.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
-/// How long a launch that is asked to end may take for that.
+/// How long a launch may take to exit when asked to.
 const ENDING: Duration = Duration::from_secs(1);
 
-/// The most that is read of what is printed, in bytes.
+/// The maximum size of a session id file, in bytes.
+const LONGEST_ID: u64 = 256;
+
+/// The maximum amount of output that is read, in bytes.
 const MOST: u64 = 64 << 10;
 
-/// What came of it.
+/// The result of a test session.
 #[derive(Debug)]
-pub(super) struct Ran {
-    /// The session's id; nothing where there was no session.
+pub(super) struct LiveSession {
+    /// The session's id, or `None` if there was no session.
     pub(super) session: Option<String>,
-    /// How it ended; nothing if it did not in time.
+    /// Its exit status, or `None` if it did not exit in time.
     pub(super) status: Option<ExitStatus>,
-    /// What `ccrun` said, a line each.
+    /// The lines that `ccrun` and the program printed to stderr.
     pub(super) said: Vec<String>,
-    /// What the program said on stderr.
-    pub(super) program_said: Vec<String>,
-    /// What the session's collector did not take of our own records, and why.
+    /// Why the collector rejected ccrun's own records, if it did.
     pub(super) refused: Option<String>,
 }
 
-/// Runs one, to be over by `end`.
-pub(super) fn run(subject: &Subject, client: &Client, end: Instant) -> Result<Ran> {
-    let mut command = Command::new(&subject.surroundings.executable);
-    command.args(options(&subject.selection));
+/// Runs a session that must be over by `end`.
+pub(super) fn run(subject: &Subject, client: &LiveProgram, end: Instant) -> Result<LiveSession> {
+    let mut command = Command::new(&subject.process.executable);
+    let directory = tempfile::tempdir().context("cannot create a directory for the session's id")?;
+    let session_file = directory.path().join("session");
+    command.args(options(&subject.selection)).arg("--session-file").arg(&session_file);
+    if !matches!(client, LiveProgram::Claude) {
+        command.args(["-r", &format!("{STAND_IN}=true")]);
+    }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // They live as long as the session does.
+    // They live as long as the session.
     let (home, model);
     match client {
-        Client::Claude => {
-            command.args(["--wait", "-v", "--", "claude", "-p", QUESTION, "--no-session-persistence"]);
+        LiveProgram::Claude => {
+            command.args(["--wait", "--", "claude", "-p", QUESTION, "--no-session-persistence"]);
         }
-        Client::StandIn => {
-            home = tempfile::tempdir().context("cannot make a directory for Claude Code")?;
-            model = Model::start().context("cannot listen on 127.0.0.1")?;
-            command.args(of_nobody(&home, &model));
-            command.args(["--wait", "-v", "--", "claude", "-p", QUESTION, "--bare"]);
+        LiveProgram::StandIn => {
+            home = tempfile::tempdir().context("cannot create a directory for Claude Code")?;
+            model = Model::start(Script::text(ANSWER).usage(USAGE)).context("cannot listen on 127.0.0.1")?;
+            command.args(of_stand_in(&home, &model));
+            command.args(["--wait", "--", "claude", "-p", QUESTION, "--bare"]);
         }
-        Client::Own(_) => {
-            command.args(["--wait", "-v", "--"]).args(PROGRAM).stdin(Stdio::piped());
+        LiveProgram::Own(_) => {
+            command.args(["--wait", "--"]).args(PROGRAM).stdin(Stdio::piped());
         }
     }
     let mut child = command.spawn().context("cannot run ccrun")?;
     let errors = lines_of(child.stderr.take());
-    let refused = if matches!(client, Client::Own(_)) {
+    let refused = if matches!(client, LiveProgram::Own(_)) {
         emit(subject, &mut child, end)
     } else {
         drop(first_line_of(child.stdout.take()));
         Ok(())
     };
-    // What our own program waits for.
+    // The program waits for its stdin to close.
     drop(child.stdin.take());
     let status = wait(&mut child, end);
     if status.is_none() {
         stop(&mut child);
     }
-    let lines = errors.recv_timeout(ENDING).unwrap_or_default();
-    let (said, program_said): (Vec<_>, Vec<_>) = lines.into_iter().partition(|line| line.starts_with("ccrun: "));
-    let said: Vec<_> = said.iter().filter_map(|line| line.strip_prefix("ccrun: ")).map(str::to_owned).collect();
-    let session = said.iter().find_map(|line| line.rsplit_once(", the session ")).map(|(_, id)| id.to_owned());
-    Ok(Ran { session, status, said, program_said, refused: refused.err().map(|error| format!("{error:#}")) })
+    let said = errors.recv_timeout(ENDING).unwrap_or_default();
+    let session = bounded::read(&session_file, LONGEST_ID).ok().and_then(|id| String::from_utf8(id).ok());
+    Ok(LiveSession { session, status, said, refused: refused.err().map(|error| format!("{error:#}")) })
 }
 
-/// What was chosen, as it would be typed.
+/// The selection as command-line options.
 fn options(selection: &Selection) -> Vec<String> {
     let pairs = |option: &str, pairs: &[(String, String)]| {
         pairs.iter().flat_map(|(key, value)| [option.to_owned(), format!("{key}={value}")]).collect::<Vec<_>>()
@@ -107,8 +117,8 @@ fn options(selection: &Selection) -> Vec<String> {
         .collect()
 }
 
-/// Variables by which Claude Code asks the stand-in, in a home of nobody's, whatever else is set.
-fn of_nobody(home: &TempDir, model: &Model) -> Vec<String> {
+/// Variables that make Claude Code use the stand-in and a temporary home, overriding everything else.
+fn of_stand_in(home: &TempDir, model: &Model) -> Vec<String> {
     let home = home.path().display().to_string();
     let set = [
         ("HOME", home.as_str()),
@@ -135,12 +145,12 @@ fn emit(subject: &Subject, child: &mut Child, end: Instant) -> Result<()> {
     let left = end.saturating_duration_since(Instant::now());
     let endpoint = endpoint.recv_timeout(left).unwrap_or_default();
     if endpoint.is_empty() {
-        bail!("the program was given no endpoint");
+        bail!("the program received no endpoint");
     }
     let signals = subject.meaning().map(|profile| profile.signals.emitted.clone()).unwrap_or_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let transport = Transport::new(&collector(endpoint, left))?;
-    let now = u64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(0);
+    let now = u64::try_from(subject.now().as_nanosecond()).unwrap_or(0);
     let mark = random::hex::<8>()?;
     for signal in signals {
         let body = record::as_client(signal, &mark, now);
@@ -157,7 +167,7 @@ fn emit(subject: &Subject, child: &mut Child, end: Instant) -> Result<()> {
     Ok(())
 }
 
-/// The session's collector, as a destination of ours.
+/// The session's collector as a destination.
 fn collector(endpoint: String, timeout: Duration) -> Destination {
     Destination {
         name: "collector".to_owned(),
@@ -176,7 +186,7 @@ fn collector(endpoint: String, timeout: Duration) -> Destination {
     }
 }
 
-/// Looks until a child has ended, or the time is over.
+/// Waits until a child has exited, or the time is over.
 pub(super) fn wait(child: &mut Child, end: Instant) -> Option<ExitStatus> {
     loop {
         match child.try_wait() {
@@ -187,11 +197,11 @@ pub(super) fn wait(child: &mut Child, end: Instant) -> Option<ExitStatus> {
     }
 }
 
-/// Ends a launch: it passes that on to its program, and leaves the collector to itself, which keeps what it has.
+/// Stops a launch. It passes the signal on to its program and leaves the collector running, which keeps what it has.
 fn stop(child: &mut Child) {
     let pid = i32::try_from(child.id()).map(Pid::from_raw);
     for _ in 0..2 {
-        // Once for the program, once for waiting for the collector.
+        // The first signal is for the program, the second ends the wait for the collector.
         if let Ok(pid) = pid {
             let _gone = kill(pid, Signal::SIGTERM);
         }
@@ -203,7 +213,7 @@ fn stop(child: &mut Child) {
     drop(child.wait());
 }
 
-/// All lines, once there are no more. Whatever the program leaves behind may hold the pipe for longer.
+/// All lines up to the end of the stream. A child of the program may hold the pipe open for longer.
 fn lines_of(stream: Option<ChildStderr>) -> Receiver<Vec<String>> {
     let (sender, receiver) = mpsc::channel();
     let read = move || {
@@ -215,7 +225,7 @@ fn lines_of(stream: Option<ChildStderr>) -> Receiver<Vec<String>> {
     receiver
 }
 
-/// The first line; the rest is read and forgotten, so that nobody waits for room in the pipe.
+/// The first line. The rest is read and discarded, so that the program never blocks on a full pipe.
 fn first_line_of(stream: Option<ChildStdout>) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     let read = move || {

@@ -1,4 +1,4 @@
-//! What is not delivered, for whom, since when and why.
+//! Reports what is undelivered, for which destination, since when and why.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,15 +6,16 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{Finding, Subject, size};
-use crate::backlog::{self, Entry, State};
-use crate::printable::printable;
+use crate::collector::backlog;
+use crate::collector::backlog::{Entry, State};
 use crate::state::SessionLock;
-use crate::store::{self, batches, sessions};
+use crate::store::{self, retention, sessions};
+use crate::terminal::printable::printable;
 
-/// From how much on that waits it is said what becomes of the oldest: four fifths of what may.
-const NEARLY_FULL: u64 = batches::MAXIMUM_WAITING / 5 * 4;
+/// From this many bytes on, the loss of the oldest data is announced: four fifths of the maximum.
+const NEARLY_FULL: u64 = retention::MAXIMUM / 5 * 4;
 
-/// What is said about one reason.
+/// The batches that wait for one reason.
 struct Backlog<'a> {
     batches: u64,
     bytes: u64,
@@ -31,53 +32,59 @@ pub(super) fn waiting(subject: &Subject) -> Vec<Finding> {
     let (held, fresh): (Vec<_>, Vec<_>) = entries.iter().filter(waits).partition(|entry| entry.last_error.is_some());
     for ((destination, why), backlog) in by_reason(held) {
         let summary = format!("for `{destination}` {}: {why}", backlog.words("waits"));
-        let finding = Finding::warning(summary).fix("mend that; `ccrun queue flush` tries again at once");
-        let again = backlog.next_try.map(|moment| format!("it is tried again at {}", local(moment, "%H:%M:%S")));
+        let finding = Finding::warning(summary).fix("fix the cause, then run `ccrun queue flush`");
+        let again = backlog.next_try.map(|moment| format!("the next try is at {}", local(moment, "%H:%M:%S")));
         findings.push(again.into_iter().fold(finding, Finding::detail));
     }
     for ((destination, _), backlog) in by_reason(fresh) {
-        findings.push(Finding::ok(format!("for `{destination}` {} and was not tried yet", backlog.words("waits"))));
+        findings.push(Finding::ok(format!("for `{destination}` {}, not tried yet", backlog.words("waits"))));
     }
     let bytes: u64 = entries.iter().filter(|entry| entry.state != State::Refused).map(|entry| entry.bytes).sum();
     if bytes > NEARLY_FULL {
-        let cap = size(batches::MAXIMUM_WAITING);
-        let summary = format!("{} wait in all: above {cap} the oldest goes, and is never delivered", size(bytes));
-        findings.push(Finding::warning(summary).fix("mend what keeps it, or forget some of it by `ccrun queue purge`"));
+        let cap = size(retention::MAXIMUM);
+        let summary = format!("{} wait in total: above {cap}, the oldest data is dropped", size(bytes));
+        findings.push(Finding::warning(summary).fix("fix the cause, or delete some with `ccrun queue purge`"));
     }
-    if findings.is_empty() && store::open_to_read(&subject.setting.places.store()).is_ok_and(|store| store.is_some()) {
-        findings.push(Finding::ok("nothing waits to be delivered"));
+    if findings.is_empty() && store::open_to_read(&subject.workspace.places.store()).is_ok_and(|store| store.is_some())
+    {
+        findings.push(Finding::ok("nothing waits for delivery"));
     }
     findings
 }
 
-/// What nobody delivers, for it was meant for a destination that is not there any more.
+/// Batches that are not delivered because their destination was changed or removed.
 pub(super) fn orphaned(subject: &Subject) -> Vec<Finding> {
     let entries = entries(subject);
     let orphaned = entries.iter().filter(|entry| entry.state == State::Orphaned).collect();
     let finding = |((destination, _), backlog): ((String, String), Backlog<'_>)| {
         let words = backlog.words("waits");
-        let summary =
-            format!("for `{destination}` {words} and nobody delivers it: its profile has changed or gone since");
+        let summary = format!("for `{destination}` {words}, orphaned: its profile was changed or removed since");
+        let flush = subject.selection.command("queue flush", false);
+        let destinations = subject.meaning().map(|profile| profile.destinations.as_slice()).unwrap_or_default();
+        let send = match destinations {
+            [only] => format!("{flush} --to {}", only.name),
+            _ => "ccrun queue flush -p PROFILE --to DESTINATION".to_owned(),
+        };
         Finding::warning(summary)
-            .fix("`ccrun queue flush -p PROFILE --to DESTINATION` sends it to one of today's, `ccrun queue purge` forgets it")
+            .fix(format!("`{send}` sends it to a current destination, `ccrun queue purge` deletes it"))
     };
     by_reason(orphaned).into_iter().map(finding).collect()
 }
 
-/// What destinations refused for good.
+/// Batches that destinations rejected permanently.
 pub(super) fn refused(subject: &Subject) -> Vec<Finding> {
     let entries = entries(subject);
     let refused = entries.iter().filter(|entry| entry.state == State::Refused).collect();
     let finding = |((destination, why), backlog): ((String, String), Backlog<'_>)| {
-        Finding::warning(format!("`{destination}` refused for good what {}: {why}", backlog.words("is set aside")))
-            .fix("mend that, then `ccrun queue retry` and `ccrun queue flush`; it is kept for thirty days")
+        Finding::warning(format!("`{destination}` permanently rejected what {}: {why}", backlog.words("is set aside")))
+            .fix("fix the cause, then run `ccrun queue retry` and `ccrun queue flush`; it is kept for thirty days")
     };
     by_reason(refused).into_iter().map(finding).collect()
 }
 
-/// Sessions whose collector has gone without a word.
+/// Sessions whose collector was killed.
 pub(super) fn killed(subject: &Subject) -> Vec<Finding> {
-    let places = &subject.setting.places;
+    let places = &subject.workspace.places;
     let Ok(Some(connection)) = store::open_to_read(&places.store()) else { return Vec::new() };
     let unfinished = sessions::unfinished(&connection).unwrap_or_default();
     let killed: Vec<_> = unfinished.iter().filter(|id| !SessionLock::is_held(&places.lock(id))).collect();
@@ -86,20 +93,21 @@ pub(super) fn killed(subject: &Subject) -> Vec<Finding> {
         1 => format!("the collector of the session {} was", printable(last)),
         many => format!("the collectors of {many} sessions, {} among them, were", printable(last)),
     };
-    let summary = format!("{what} killed before its end: what it had is on disk, what Claude Code had for it is lost");
+    let summary =
+        format!("{what} killed: data that was received is on disk; data that Claude Code had not yet sent is lost");
     let fix = format!(
-        "the next launch, or `ccrun queue flush`, delivers it; `ccrun sessions {}` has its log",
+        "the next launch or `ccrun queue flush` delivers it; `ccrun sessions {}` shows its log",
         printable(last)
     );
     vec![Finding::warning(summary).fix(fix)]
 }
 
-/// A store that cannot be read is told of by its own check.
+/// Entries of the queue. A store that cannot be read has its own check.
 fn entries(subject: &Subject) -> Vec<Entry> {
-    backlog::entries(&subject.setting).unwrap_or_default()
+    backlog::entries(&subject.workspace).unwrap_or_default()
 }
 
-/// By destination and reason, fit for a terminal, and no more than are read.
+/// Groups by destination and reason, with control characters removed and long lists cut.
 fn by_reason<'a>(entries: Vec<&'a Entry>) -> Vec<((String, String), Backlog<'a>)> {
     let mut found: BTreeMap<(String, String), Backlog<'a>> = BTreeMap::new();
     for entry in entries {
@@ -123,7 +131,7 @@ fn by_reason<'a>(entries: Vec<&'a Entry>) -> Vec<((String, String), Backlog<'a>)
     found
 }
 
-/// How many reasons are told of one by one. `ccrun queue status` has them all.
+/// How many reasons are listed individually. `ccrun queue status` lists all.
 const MOST: usize = 10;
 
 impl Backlog<'_> {

@@ -1,4 +1,4 @@
-//! The table: every kind of answer, and what it means.
+//! The table: every kind of answer and its meaning.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -29,7 +29,7 @@ fn header_map(pairs: &[(&str, &str)]) -> HeaderMap {
     pairs.iter().map(pair).collect()
 }
 
-/// A call's answer whose status stands in its trailers.
+/// A call's answer that carries its status in the trailers.
 fn call(body: &[u8], trailers: &[(&str, &str)]) -> Answer {
     let headers = [("content-type", "application/grpc")];
     Answer { trailers: header_map(trailers), ..answer(200, &headers, body) }
@@ -96,9 +96,14 @@ fn successes_over_http() {
         (answer(200, &json, r#"{"code":200,"status":[],"error":null}"#), delivered(0, "")),
         (answer(200, &json, r#"{"error":"bad key"}"#), held(&format!("{foreign}: bad key"), None)),
         (answer(200, &json, r#"{"code":16,"message":"bad key"}"#), held(&format!("{foreign}: bad key"), None)),
-        (answer(200, &json, "[]"), held(&format!("{foreign}: []"), None)),
-        (answer(200, &protobuf, "OK"), held(&format!("{foreign}: OK"), None)),
-        (answer(200, &[("content-type", "text/plain")], "ok\n"), held(&format!("{foreign}: ok"), None)),
+        (answer(200, &json, r#"{"code":"16"}"#), held(&format!("{foreign}: {{\"code\":\"16\"}}"), None)),
+        (answer(200, &json, r#"{"code":"ok"}"#), delivered(0, "")),
+        (answer(200, &json, "[]"), delivered(0, "")),
+        (answer(200, &json, r#""OK""#), delivered(0, "")),
+        (answer(200, &json, "OK"), delivered(0, "")),
+        (answer(200, &protobuf, "OK"), delivered(0, "")),
+        (answer(200, &[("content-type", "text/plain")], "ok\n"), delivered(0, "")),
+        (answer(202, &[("content-type", "text/plain")], "202 Accepted"), delivered(0, "")),
         (
             answer(200, &html, page),
             held("200 ok, but with a page where an answer to otlp belongs: a page of html titled `Sign in`", None),
@@ -107,7 +112,7 @@ fn successes_over_http() {
             answer(200, &[], "<html>"),
             held("200 ok, but with a page where an answer to otlp belongs: a page of html", None),
         ),
-        (answer(200, &[("content-encoding", "br")], "?"), held(foreign, None)),
+        (answer(200, &[("content-encoding", "br")], "?"), delivered(0, "")),
     ];
     for (answer, expected) in cases {
         assert_eq!(over_http(&answer), expected, "{answer:?}");
@@ -181,31 +186,52 @@ fn compressed_answers_are_read_within_the_limit() {
 }
 
 #[test]
-fn a_cut_answer_is_no_success_but_still_a_failure() {
-    for (cut, words) in [(Cut::TooLong, "was longer than 64 KiB"), (Cut::TooLate, "did not end in time")] {
+fn a_cut_off_answer_counts_by_its_status() {
+    for cut in [Cut::TooLong, Cut::TooLate, Cut::BrokenOff] {
         let success = Answer { cut: Some(cut), ..answer(200, &[], "") };
-        assert_eq!(over_http(&success), held(&format!("200 ok, but the answer {words}"), None));
-        assert_eq!(over_grpc(&success), held(&format!("the answer {words}"), None));
+        assert_eq!(over_http(&success), delivered(0, ""), "a repeated request would be counted twice");
+        let words = cut.words();
+        assert_eq!(over_grpc(&success), held(&format!("the answer {words}"), None), "there is no gRPC status");
         let failure = Answer { cut: Some(cut), ..answer(400, &[], "no name") };
         assert_eq!(over_http(&failure), refused("400 bad request: no name"));
+        let page = Answer { cut: Some(cut), ..answer(200, &[("content-type", "text/html")], "") };
+        assert!(matches!(over_http(&page), Outcome::Held { .. }));
     }
+}
+
+#[test]
+fn an_overlong_partial_success_counts_as_one() {
+    let cut = |content_type: &str, body: &[u8]| Answer {
+        cut: Some(Cut::TooLong),
+        ..answer(200, &[("content-type", content_type)], &body[..ANSWER_LIMIT])
+    };
+    let message = format!("too old{}", ", too old".repeat(ANSWER_LIMIT));
+    let counts = |outcome: Outcome, rejected: u64, said: &str| match outcome {
+        Outcome::Delivered { rejected: found, message } => {
+            assert_eq!(found, rejected);
+            assert!(message.unwrap_or_default().starts_with(said));
+        }
+        other => panic!("{other:?}"),
+    };
+    let protobuf = partial_success(3, &message);
+    counts(over_http(&cut(PROTOBUF, &protobuf)), 3, "too old, too old");
+    counts(over_http(&cut(PROTOBUF, &partial_success(0, &message))), 0, "too old, too old");
+    counts(over_grpc(&cut("application/grpc", &frame(&protobuf, false).unwrap())), 3, "too old, too old");
+    let json = format!(r#"{{"partialSuccess":{{"rejectedDataPoints":"3","errorMessage":"{message}"}}}}"#);
+    counts(over_http(&cut("application/json", json.as_bytes())), 3, "");
 }
 
 #[test]
 fn answers_over_grpc() {
     let framed = |message: &[u8]| frame(message, false).unwrap();
     let ok = [("grpc-status", "0")];
-    let no_answer = "grpc status OK, but what came with it is no answer to otlp";
     let cases = [
         (call(&framed(b""), &ok), delivered(0, "")),
         (call(b"", &ok), delivered(0, "")),
         (call(&framed(&partial_success(2, "late")), &ok), delivered(2, "late")),
-        (call(&framed(b"OK"), &ok), held(no_answer, None)),
-        (call(&[0, 0, 0, 0, 9], &ok), held("grpc status OK, but the message is cut short", None)),
-        (
-            call(&frame(b"x", true).unwrap(), &ok),
-            held("grpc status OK, but the answer is compressed in an unknown way", None),
-        ),
+        (call(&framed(b"OK"), &ok), delivered(0, "")),
+        (call(&[0, 0, 0, 0, 9], &ok), delivered(0, "")),
+        (call(&frame(b"x", true).unwrap(), &ok), delivered(0, "")),
         (
             call(b"", &[("grpc-status", "3"), ("grpc-message", "no%20name")]),
             refused("grpc status INVALID_ARGUMENT: no name"),
@@ -253,7 +279,7 @@ fn a_compressed_grpc_answer_is_read() {
 }
 
 #[test]
-fn retry_info_turns_too_large_into_later() {
+fn retry_info_means_retry_instead_of_split() {
     for (seconds, expected) in [(30, 30), (86_400, 900)] {
         let status = rpc_status("slow down").with_retry_delay(Duration::from_secs(seconds)).encode_to_vec();
         for details in [STANDARD.encode(&status), STANDARD_NO_PAD.encode(&status)] {
@@ -267,7 +293,7 @@ fn retry_info_turns_too_large_into_later() {
 }
 
 #[test]
-fn retry_http_429_502_503_504_and_the_grpc_codes_that_are_retryable() {
+fn retryable_http_and_grpc_statuses_are_retried() {
     for status in [429, 502, 503, 504] {
         assert!(matches!(over_http(&answer(status, &[], "")), Outcome::Held { .. }), "{status}");
     }
@@ -278,8 +304,8 @@ fn retry_http_429_502_503_504_and_the_grpc_codes_that_are_retryable() {
 }
 
 #[test]
-fn only_400_and_invalid_argument_are_given_up() {
-    // What is too large is parted, what is not authorized gets other credentials, and the rest is held.
+fn only_400_and_invalid_argument_are_permanent() {
+    // A request that is too large is split, an unauthorized one gets other credentials, and all others are held.
     let given_up = |outcome| matches!(outcome, Outcome::Refused { .. });
     let statuses: Vec<u16> = (300..600).filter(|status| given_up(over_http(&answer(*status, &[], "")))).collect();
     assert_eq!(statuses, [400]);
@@ -288,14 +314,14 @@ fn only_400_and_invalid_argument_are_given_up() {
 }
 
 #[test]
-fn secrets_that_a_backend_repeats_are_taken_out() {
+fn echoed_secrets_are_removed() {
     let mut sent = header_map(&[("authorization", "Bearer s3cr3t-token"), ("x-scope-orgid", "platform")]);
     sent.get_mut("authorization").unwrap().set_sensitive(true);
     let said = "`Bearer s3cr3t-token` (s3cr3t-token) of platform is not valid";
     let outcome = answer(401, &[], said).over_http(&sent, SystemTime::UNIX_EPOCH);
-    assert_eq!(outcome, unauthorized("401 unauthorized: `<secret>` (<secret>) of platform is not valid"));
+    assert_eq!(outcome, unauthorized("401 unauthorized: `Bearer <secret>` (<secret>) of platform is not valid"));
     let outcome = answer(200, &[], partial_success(1, said)).over_http(&sent, SystemTime::UNIX_EPOCH);
-    assert_eq!(outcome, delivered(1, "`<secret>` (<secret>) of platform is not valid"));
+    assert_eq!(outcome, delivered(1, "`Bearer <secret>` (<secret>) of platform is not valid"));
 }
 
 proptest! {

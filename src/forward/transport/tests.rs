@@ -1,4 +1,4 @@
-//! What needs no backend: paths, headers, endpoints that are none.
+//! Tests that need no backend: paths, headers, invalid endpoints.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ fn destination(endpoint: &str, protocol: Protocol) -> Destination {
         headers: BTreeMap::new(),
         headers_helper: None,
         batch: Duration::from_secs(5),
-        tls: crate::profile::Tls::default(),
+        tls: crate::client::Tls::default(),
         verify: None,
     }
 }
@@ -50,7 +50,7 @@ fn paths_are_joined() {
 }
 
 #[test]
-fn what_is_no_endpoint_is_an_error() {
+fn an_invalid_endpoint_is_an_error() {
     for endpoint in ["", "host:4318", "/v1/logs", "ftp://host", "http://", "http://a b", "unix:/run/otlp"] {
         let error = Transport::new(&destination(endpoint, Protocol::HttpProtobuf)).unwrap_err();
         assert!(error.to_string().contains("destination `backend`"), "{endpoint}: {error}");
@@ -58,7 +58,7 @@ fn what_is_no_endpoint_is_an_error() {
 }
 
 #[test]
-fn headers_of_the_protocol_win_and_the_user_agent_may_be_replaced() {
+fn protocol_headers_cannot_be_replaced_except_the_user_agent() {
     let transport = Transport::new(&destination("http://host", Protocol::Grpc)).unwrap();
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
@@ -73,7 +73,7 @@ fn headers_of_the_protocol_win_and_the_user_agent_may_be_replaced() {
 }
 
 #[test]
-fn a_timeout_of_grpc_has_eight_digits_at_most() {
+fn a_grpc_timeout_has_at_most_eight_digits() {
     let value = |timeout| grpc_timeout(timeout).unwrap().to_str().unwrap().to_owned();
     assert_eq!(value(Duration::from_millis(1500)), "1500m");
     assert_eq!(value(Duration::from_secs(99_999)), "99999000m");
@@ -82,7 +82,7 @@ fn a_timeout_of_grpc_has_eight_digits_at_most() {
 }
 
 #[test]
-fn sending_may_be_spawned() {
+fn sending_is_a_send_future() {
     fn is_send(_: &impl Send) {}
     let transport = Transport::new(&destination("http://host", Protocol::Grpc)).unwrap();
     is_send(&transport.send(Signal::Logs, Bytes::new(), &HeaderMap::new()));

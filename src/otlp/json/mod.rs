@@ -1,10 +1,11 @@
-//! OTLP in JSON, to and from the wire form (OTLP specification, *JSON Protobuf Encoding*; protobuf's JSON mapping).
+//! Converts OTLP between JSON and the wire form (OTLP specification, *JSON Protobuf Encoding*; protobuf's JSON
+//! mapping).
 //!
-//! The table of OTLP's messages drives both directions. Neither goes by way of the types that prost generates: their
-//! JSON loses or refuses what the specification allows, and they would lose what newer senders say.
+//! The table of OTLP's messages drives both directions. Neither uses the types that prost generates: their JSON loses
+//! or rejects data that the specification allows, and they lose fields of newer senders.
 //!
-//! Neither direction builds a tree. Reading writes the wire form as it goes, so that what it needs beside its input is
-//! its output, which is bounded, and the longest of its strings; writing walks the wire form where it lies.
+//! Neither direction builds a tree. Reading writes the wire form directly, so that it needs memory only for its input,
+//! for its bounded output, and for the longest string. Writing walks the wire form in place.
 
 mod read;
 mod scalar;
@@ -13,34 +14,33 @@ mod write;
 
 use thiserror::Error;
 
-use super::schema::MAX_DEPTH;
-use super::wire::Malformed;
+use super::wire::{MAX_DEPTH, Malformed};
 
 pub use read::json_to_protobuf;
 pub use write::protobuf_to_json;
 
-/// Why a request was not brought from one form into the other. No value of the request is repeated.
+/// Why a request could not be converted. Contains no value from the request.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum JsonError {
-    /// It is no JSON, or not what OTLP means by it.
+    /// It is not JSON, or not valid as OTLP.
     #[error("{what}, at line {line}, column {column}{path}")]
     Invalid {
-        /// What is wrong.
+        /// The fault.
         what: String,
         /// Counted from one.
         line: usize,
         /// In bytes, counted from one.
         column: usize,
-        /// Which field it is, behind a comma: `, in resourceLogs[0].scopeLogs`; or nothing.
+        /// The field, after a comma: `, in resourceLogs[0].scopeLogs`; or empty.
         path: String,
     },
-    /// It is no protobuf.
+    /// It is not protobuf.
     #[error("not a protobuf message: {0}")]
     Malformed(#[from] Malformed),
-    /// Messages lie in each other deeper than protobuf's readers go.
+    /// Messages are nested deeper than protobuf's readers allow.
     #[error("more than {MAX_DEPTH} messages in each other")]
     TooDeep,
-    /// The other form would be larger than the limit.
+    /// The result would exceed the limit.
     #[error("larger than {0} bytes in the other encoding")]
     TooLarge(usize),
 }

@@ -9,23 +9,24 @@ use super::JsonError;
 use super::scalar::{Number, put_number, put_text};
 use super::sink::Sink;
 use crate::otlp::Signal;
-use crate::otlp::schema::{Field, Kind, MAX_DEPTH, Message, Rule, request};
+use crate::otlp::schema::{Field, Kind, Message, Rule, request};
+use crate::otlp::wire::MAX_DEPTH;
 
-/// An `Export…ServiceRequest` in protobuf, of at most `limit` bytes, from the same in JSON.
+/// Converts an `Export…ServiceRequest` from JSON to protobuf of at most `limit` bytes.
 ///
-/// Takes what the specification has senders write, and what senders write besides: see the tests' table. Unknown
-/// fields are passed over, `null` is the default, and nothing at all is an empty request. What protobuf's own readers
-/// refuse is refused: a field that is given twice, two fields of which there may be one, messages in each other deeper
-/// than a hundred.
+/// Accepts everything that the specification lets senders write, and common deviations: see the tests' table. Unknown
+/// fields are skipped, `null` is the default, and empty input is an empty request. Input that protobuf's own readers
+/// reject is rejected: a field that is given twice, two fields that exclude each other, and messages nested deeper than
+/// a hundred levels.
 pub fn json_to_protobuf(signal: Signal, json: &[u8], limit: usize) -> Result<Vec<u8>, JsonError> {
     let text = std::str::from_utf8(json).map_err(|error| not_utf8(json, error.valid_up_to()))?;
     if text.trim_ascii().is_empty() {
         return Ok(Vec::new());
     }
-    // Names and quotes are what JSON has and protobuf has not: about half of it.
+    // JSON contains names and quotes that protobuf does not: about half of it.
     let mut reader = Reader { sink: Sink::new(limit, json.len() / 2), path: Vec::new(), fault: Fault::Expected("") };
     let mut json = serde_json::Deserializer::from_str(text);
-    // Messages are counted instead, as protobuf does; what is passed over is not recursed into.
+    // Nested messages are counted instead, as in protobuf. Skipped values are not read recursively.
     json.disable_recursion_limit();
     let object = Object { reader: &mut reader, message: request(signal) };
     let read = object.deserialize(&mut json).and_then(|()| json.end());
@@ -42,12 +43,12 @@ fn not_utf8(json: &[u8], place: usize) -> JsonError {
     JsonError::Invalid { what: "not UTF-8".to_owned(), line, column, path: String::new() }
 }
 
-/// What all the parts of a reading share.
+/// The shared state of a read.
 struct Reader {
     sink: Sink,
-    /// The way to what is being read.
+    /// The path of the current value.
     path: Vec<Step>,
-    /// What is wrong if anything is wrong now.
+    /// The fault to report if the current step fails.
     fault: Fault,
 }
 
@@ -58,7 +59,7 @@ enum Step {
 
 #[derive(Clone, Copy)]
 enum Fault {
-    /// Something else than this stands there.
+    /// The value is not this.
     Expected(&'static str),
     Twice,
     Several,
@@ -67,7 +68,7 @@ enum Fault {
 }
 
 impl Reader {
-    /// Says what is wrong in words of our own: those of serde would repeat what stands there.
+    /// Describes a fault in our own words, because serde's would repeat the value.
     fn explain(&self, error: &serde_json::Error, limit: usize) -> JsonError {
         let what = match (error.classify(), self.fault) {
             (Category::Data, Fault::TooDeep) => return JsonError::TooDeep,
@@ -75,7 +76,7 @@ impl Reader {
             (Category::Data, Fault::Expected(what)) => format!("expected {what}"),
             (Category::Data, Fault::Twice) => "given twice".to_owned(),
             (Category::Data, Fault::Several) => "given beside another field that excludes it".to_owned(),
-            // What breaks JSON's own rules is told in fixed words, with the place behind them.
+            // For a violation of JSON's own rules, serde uses fixed words, followed by the position.
             _ => error.to_string().split(" at line ").next().unwrap_or_default().to_owned(),
         };
         let mut path = String::new();
@@ -97,7 +98,7 @@ impl Reader {
     }
 }
 
-/// Reads an object as a message, into whatever is open.
+/// Reads an object as a message, into the current container.
 struct Object<'a> {
     reader: &'a mut Reader,
     message: &'static Message,
@@ -145,7 +146,7 @@ impl<'de> Visitor<'de> for Object<'_> {
     }
 }
 
-/// Reads a key as a field's place in the message, or as none.
+/// Reads a key as a field's place in the message, or `None` if it is unknown.
 struct Key(&'static Message);
 
 impl<'de> DeserializeSeed<'de> for Key {
@@ -168,7 +169,7 @@ impl Visitor<'_> for Key {
     }
 }
 
-/// Reads a field's value and says whether there is one: `null` is none.
+/// Reads a field's value and returns whether there is one. `null` means that there is none.
 struct Value<'a> {
     reader: &'a mut Reader,
     field: &'static Field,
@@ -236,8 +237,8 @@ impl<'de> Visitor<'de> for List<'_> {
     }
 }
 
-/// Reads an element of a list. `null` is a message without anything in it, as JavaScript has it in arrays; for a
-/// number it would be a wrong one.
+/// Reads an element of a list. `null` is an empty message, as JavaScript writes it in arrays. For a number it would be
+/// an incorrect value.
 struct Element<'a> {
     reader: &'a mut Reader,
     field: &'static Field,
@@ -272,7 +273,7 @@ impl<'de> Visitor<'de> for Element<'_> {
     }
 }
 
-/// Reads one value that is not `null`.
+/// Reads one value other than `null`.
 struct One<'a> {
     reader: &'a mut Reader,
     field: &'static Field,
@@ -341,7 +342,7 @@ impl Visitor<'_> for One<'_> {
     }
 }
 
-/// What a field of this kind takes.
+/// The expected value for a field of this kind.
 fn expected(kind: Kind) -> &'static str {
     match kind {
         Kind::String => "a string",

@@ -1,4 +1,4 @@
-//! What is no message: from JSON's strings and numbers to the wire (protobuf, *JSON representation format*).
+//! Converts JSON's strings and numbers to the wire form (protobuf, *JSON representation format*).
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use super::sink::Sink;
 use crate::otlp::schema::{Field, Kind, Rule};
 use crate::otlp::wire::put_varint;
 
-/// A number as JSON gives it. Some come as text, because JavaScript's numbers have 53 bits and no NaN.
+/// A number in JSON. Some numbers are text, because JavaScript's numbers have 53 bits and no NaN.
 #[derive(Clone, Copy)]
 pub(super) enum Number<'a> {
     Truth(bool),
@@ -27,7 +27,7 @@ enum Wire {
     Four(u32),
 }
 
-/// What is not what its field takes.
+/// The value does not fit its field.
 pub(super) struct Unfit;
 
 /// Writes a number, with its tag unless it is packed.
@@ -74,7 +74,7 @@ fn wire(kind: Kind, number: Number) -> Option<Wire> {
         return Some(Wire::Varint(number as u64));
     }
     let integer = integer(number)?;
-    // The casts repeat the sign as protobuf does: a negative number of 32 bits is one of 64 on the wire.
+    // The casts repeat the sign as protobuf does: a negative 32-bit number has 64 bits on the wire.
     #[expect(clippy::cast_sign_loss, reason = "two's complement is what is meant")]
     match kind {
         Kind::Fixed32 => u32::try_from(integer).ok().map(Wire::Four),
@@ -91,7 +91,7 @@ fn wire(kind: Kind, number: Number) -> Option<Wire> {
     }
 }
 
-/// What is too large for an integer that a double may stand for, as that double.
+/// A number that is too large for its integer field, as a double, if a double field may replace it.
 fn as_double(kind: Kind, number: Number) -> Option<(u32, Wire)> {
     let (Kind::Int64(field_number) | Kind::Sfixed64(field_number)) = kind else { return None };
     let is_written_as_number = !matches!(number, Number::Text(_));
@@ -104,7 +104,7 @@ fn zigzag(integer: i32) -> u32 {
     ((integer << 1) ^ (integer >> 31)) as u32
 }
 
-/// An integer, however it is written: `5`, `"5"`, `5.0`, `5e0`.
+/// An integer in any notation: `5`, `"5"`, `5.0`, `5e0`.
 fn integer(number: Number) -> Option<i128> {
     match number {
         Number::Truth(_) => None,
@@ -115,7 +115,7 @@ fn integer(number: Number) -> Option<i128> {
     }
 }
 
-/// A float without a fraction. No field takes more than 64 bits, so nothing larger is of interest.
+/// A float without a fraction. No field takes more than 64 bits, so larger numbers are irrelevant.
 #[expect(clippy::cast_possible_truncation, reason = "what is larger is refused")]
 fn whole(number: f64) -> Option<i128> {
     let is_whole = number.fract() == 0.0 && number.abs() <= 18_446_744_073_709_551_616.0;
@@ -136,7 +136,7 @@ fn double(number: Number) -> Option<f64> {
     }
 }
 
-/// A number in a string. Rust reads words such as `inf`, too, which JSON does not have.
+/// A number in a string. Rust also parses words such as `inf`, which JSON does not have.
 fn finite(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }
@@ -161,8 +161,9 @@ pub(super) fn put_text(sink: &mut Sink, field: &Field, text: &[u8]) -> Result<()
     if is_fit { Ok(()) } else { Err(Unfit) }
 }
 
-/// JavaScript cuts strings between the halves of a character, and half of one has no place in protobuf: it becomes
-/// U+FFFD, as in JavaScript's own protobuf. The text is UTF-8 but for such halves, of three bytes that begin with 0xED.
+/// JavaScript may cut a string between the surrogates of a character. A lone surrogate is invalid in protobuf and
+/// becomes U+FFFD, as in JavaScript's own protobuf. The text is UTF-8 except for surrogates, three bytes that begin
+/// with 0xED.
 fn whole_characters(text: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(text) {
         return Cow::Borrowed(text);
@@ -177,7 +178,7 @@ fn whole_characters(text: &[u8]) -> Cow<'_, str> {
     Cow::Owned(whole)
 }
 
-/// Both alphabets, with padding or without.
+/// Decodes both alphabets, with or without padding.
 fn base64(out: &mut Vec<u8>, text: &str) -> bool {
     let is_url_safe = text.contains(['-', '_']);
     let engine = if is_url_safe { URL_SAFE_PAD_INDIFFERENT } else { STANDARD_PAD_INDIFFERENT };

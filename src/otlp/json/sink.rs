@@ -1,27 +1,27 @@
-//! Where the wire form grows: messages are closed when their length is known.
+//! Writes the wire form. A message's length is filled in when it is closed.
 
 use crate::otlp::wire::put_varint;
 
-/// The bytes of a message that is being written.
+/// The bytes of a message during writing.
 pub(super) struct Sink {
     pub(super) bytes: Vec<u8>,
-    /// How many of them there may be.
+    /// The maximum number of bytes.
     limit: usize,
-    /// How many messages are open, the outermost not counted.
+    /// How many messages are open, not counting the outermost.
     depth: usize,
 }
 
-/// Something that was begun.
+/// An open message.
 #[must_use]
 pub(super) struct Open {
-    /// Where its field begins.
+    /// The start of its field.
     field: usize,
-    /// Where its content begins.
+    /// The start of its content.
     content: usize,
 }
 
 impl Sink {
-    /// An empty one for at most `limit` bytes, with room for `expected`.
+    /// An empty sink for at most `limit` bytes, with the capacity for `expected`.
     pub(super) fn new(limit: usize, expected: usize) -> Self {
         Self { bytes: Vec::with_capacity(expected.min(limit)), limit, depth: 0 }
     }
@@ -30,7 +30,7 @@ impl Sink {
         self.depth
     }
 
-    /// Whether there are more bytes than there may be.
+    /// Whether the limit is exceeded.
     pub(super) fn is_over(&self) -> bool {
         self.bytes.len() > self.limit
     }
@@ -39,11 +39,11 @@ impl Sink {
         put_varint(&mut self.bytes, u64::from(number) << 3 | u64::from(wire_type));
     }
 
-    /// Begins field `number`, whose length [`Sink::close`] writes.
+    /// Starts field `number`. [`Sink::close`] writes its length.
     pub(super) fn open(&mut self, number: u32) -> Open {
         let field = self.bytes.len();
         self.put_tag(number, 2);
-        // Most lengths fit one byte; the others make room for themselves.
+        // Most lengths fit one byte. A longer length moves the content.
         self.bytes.push(0);
         self.depth += 1;
         Open { field, content: self.bytes.len() }
@@ -62,7 +62,7 @@ impl Sink {
         }
     }
 
-    /// The same, unless nothing has been written in it: then it has never been.
+    /// The same, but removes the field if it has no content.
     pub(super) fn close_unless_empty(&mut self, open: Open) {
         if self.bytes.len() > open.content {
             return self.close(open);

@@ -1,4 +1,4 @@
-//! From the wire form to JSON, walking it where it lies.
+//! Converts the wire form to JSON by walking it in place.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -8,23 +8,24 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::JsonError;
 use crate::otlp::Signal;
-use crate::otlp::schema::{Field, Kind, MAX_DEPTH, Message, Rule, request};
-use crate::otlp::wire::{self, Malformed, Value, fields};
+use crate::otlp::schema::{Field, Kind, Message, Rule, request};
+use crate::otlp::wire::{self, MAX_DEPTH, Malformed, Value, fields};
+use crate::system::hex::Hex;
 
-/// An `Export…ServiceRequest` in JSON, of at most `limit` bytes, from the same in protobuf.
+/// Converts an `Export…ServiceRequest` from protobuf to JSON of at most `limit` bytes.
 ///
-/// It is as the specification wants it: ids in lower-case hexadecimal, enumerations as numbers, integers of 64 bits as
-/// strings, bytes in base64, what is not set left out. **Fields that OTLP did not have when this was written are lost**:
-/// JSON needs their names, and the wire has only numbers.
+/// The output follows the specification: ids are lower-case hexadecimal, enumerations are numbers, 64-bit integers are
+/// strings, bytes are base64, and unset fields are omitted. **Fields that OTLP did not have when this was written are
+/// lost**: JSON needs their names, but the wire form has only numbers.
 pub fn protobuf_to_json(signal: Signal, protobuf: &[u8], limit: usize) -> Result<Vec<u8>, JsonError> {
-    // JSON of ordinary telemetry is twice or three times as long.
+    // JSON of ordinary telemetry is two or three times as long.
     let bytes = Vec::with_capacity(protobuf.len().saturating_mul(2).min(limit));
     let mut out = Out { bytes, limit };
     object(&mut out, request(signal), protobuf, 0)?;
     Ok(out.bytes)
 }
 
-/// The JSON that is being written. That it is full is the only error that it knows.
+/// The JSON during writing. Its only error is that the limit is exceeded.
 struct Out {
     bytes: Vec<u8>,
     limit: usize,
@@ -91,18 +92,19 @@ fn object(out: &mut Out, message: &'static Message, bytes: &[u8], depth: usize) 
     out.put(if separator == "{" { "{}" } else { "}" })
 }
 
-/// Which of a message's fields are there.
+/// The fields that are present in a message.
 struct Survey {
     /// A bit for each place in the table.
     present: u32,
-    /// The one that counts of those that exclude each other: the last. What it had before another came is forgotten.
+    /// The field that counts among those that exclude each other: the last one. Its occurrences before another such
+    /// field are ignored.
     one_of: Option<OneOf>,
 }
 
 #[derive(Clone, Copy)]
 struct OneOf {
     place: usize,
-    /// How many bytes of the message stand before the field's first occurrence that counts.
+    /// How many bytes of the message precede the first occurrence that counts.
     since: usize,
 }
 
@@ -124,7 +126,7 @@ impl Survey {
         Ok(survey)
     }
 
-    /// The occurrences of a field that count, if there are any.
+    /// The occurrences of a field that count, or `None` if it is absent.
     fn occurrences<'a>(&self, place: usize, field: &'static Field, bytes: &'a [u8]) -> Option<Occurrences<'a>> {
         let since = match (field.rule, self.one_of) {
             (Rule::OneOf, Some(one_of)) if one_of.place == place => one_of.since,
@@ -135,7 +137,7 @@ impl Survey {
     }
 }
 
-/// A field as often as it is there.
+/// All occurrences of a field.
 #[derive(Clone)]
 struct Occurrences<'a> {
     fields: wire::Fields<'a>,
@@ -151,7 +153,7 @@ impl<'a> Iterator for Occurrences<'a> {
     }
 }
 
-/// Writes a list; false says that it is empty.
+/// Writes a list. Returns false if it is empty.
 fn list(out: &mut Out, field: &'static Field, occurrences: Occurrences, depth: usize) -> Result<bool, JsonError> {
     let mut separator = "[";
     for occurrence in occurrences {
@@ -161,7 +163,7 @@ fn list(out: &mut Out, field: &'static Field, occurrences: Occurrences, depth: u
                 out.put(separator)?;
                 object(out, message, occurrence.bytes()?, depth + 1)?;
             }
-            // Numbers may be packed or not, whatever the definition says.
+            // Numbers may be packed or not, regardless of the definition.
             (kind, Value::Bytes(mut packed)) if !is_text(kind) => {
                 while !packed.is_empty() {
                     let (number, rest) = kind.take_packed(packed)?;
@@ -186,8 +188,8 @@ fn list(out: &mut Out, field: &'static Field, occurrences: Occurrences, depth: u
     Ok(true)
 }
 
-/// Writes what there is once: a message that came in pieces is one, and of anything else the last counts. False says
-/// that it is a default value, which is as good as none.
+/// Writes a single value. A message in pieces is merged, and otherwise the last value counts. Returns false for a
+/// default value, which counts as absent.
 fn one(out: &mut Out, field: &'static Field, occurrences: Occurrences, depth: usize) -> Result<bool, JsonError> {
     if let Kind::Message(message) = field.kind {
         let mut whole: Cow<[u8]> = Cow::Borrowed(&[]);
@@ -225,7 +227,7 @@ fn scalar(out: &mut Out, field: &Field, value: Value) -> Result<(), JsonError> {
     match (field.kind, value) {
         (Kind::String, Value::Bytes(text)) => out.put_json(String::from_utf8_lossy(text)),
         (Kind::Bytes, Value::Bytes(bytes)) => out.put_display(Base64Display::new(bytes, &STANDARD)),
-        (Kind::Id(_), Value::Bytes(id)) => out.put_display(Hexadecimal(id)),
+        (Kind::Id(_), Value::Bytes(id)) => out.put_display(Hex(id)),
         (Kind::Bool, Value::Varint(truth)) => out.put_json(truth != 0),
         (Kind::Double, Value::Fixed64(bits)) => double(out, f64::from_bits(bits)),
         (Kind::Fixed32, Value::Fixed32(number)) => out.put_json(number),
@@ -243,7 +245,7 @@ fn scalar(out: &mut Out, field: &Field, value: Value) -> Result<(), JsonError> {
     }
 }
 
-/// What JSON has no number for is a string.
+/// Doubles that JSON numbers cannot express are strings.
 fn double(out: &mut Out, number: f64) -> Result<(), JsonError> {
     if number.is_nan() {
         out.put("\"NaN\"")
@@ -251,13 +253,5 @@ fn double(out: &mut Out, number: f64) -> Result<(), JsonError> {
         out.put(if number > 0.0 { "\"Infinity\"" } else { "\"-Infinity\"" })
     } else {
         out.put_json(number)
-    }
-}
-
-struct Hexadecimal<'a>(&'a [u8]);
-
-impl std::fmt::Display for Hexadecimal<'_> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
     }
 }

@@ -1,12 +1,13 @@
-//! What is done to a request between receiving and storing, in one pass over its wire form: whole resources are
-//! refused, resources are stamped, content that nobody let out is taken out, attributes are redacted.
+//! Changes a request between receiving and storing, in one pass over its wire form: rejects whole resources, stamps
+//! resources, removes content without a switch, and redacts attributes.
 //!
-//! Decoding and encoding again would lose the fields of newer senders, which prost drops. Here whatever is not named by
-//! a rule stays as it came, byte for byte and in its order, unknown fields included. How deep the pass goes is fixed by
-//! the tables in `shape`, whatever a sender nests.
+//! Decoding and re-encoding would lose the fields of newer senders, which prost drops. Here everything that no rule
+//! names stays as received, byte for byte and in order, including unknown fields. The tables in `shape` fix the depth
+//! of the pass, however deeply a sender nests messages.
 
 mod attribute;
 mod content;
+mod own_hooks;
 mod redact;
 mod shape;
 mod stamp;
@@ -14,72 +15,80 @@ mod stamp;
 use std::borrow::Cow;
 
 use attribute::{key_of, put_with_text, text_of, text_of_value};
-use content::{PLACEHOLDER, Unwanted};
+use content::{PLACEHOLDER, PREFIX, Unwanted};
 pub use content::{Switch, Withheld};
+pub use own_hooks::OwnHooks;
 use redact::Fate;
 pub use redact::{HashKey, Redact};
-use shape::{
-    BODY, DATA, EVENT_ATTRIBUTES, EVENT_NAME, Kind, POINTS, RECORD, RESOURCE, RESOURCE_ATTRIBUTES, RESOURCE_ITEM,
-    SCOPE, SCOPE_ITEM, SCOPE_NAME, SCOPE_SHAPE, SPAN_ATTRIBUTES, SPAN_EVENT_NAME, SPAN_NAME, STATUS_MESSAGE, Shape,
-};
+use shape::{Kind, SCOPE_SHAPE, Shape};
 pub use stamp::Stamp;
 use stamp::{below, resource_attributes};
 
+use super::schema::every::{RECORD, RESOURCE, RESOURCE_ITEM, SCOPE, SCOPE_ITEM};
+use super::schema::{log_record, resource, scope, span, span_event, status};
+use super::split::count_in_resource;
 use super::wire::{Field, Malformed, fields, put_changed, put_message};
 use super::{Pattern, Signal};
 
-/// How many bytes a request may grow by: four MiB are thousands of resources, where Claude Code sends one.
-/// Without a bound, 64 MiB of empty resources of two bytes each would become gigabytes.
+/// How many bytes a request may grow by. Four MiB are enough for thousands of resources, and Claude Code sends one.
+/// Without a limit, 64 MiB of empty resources of two bytes each would become gigabytes.
 const MAX_GROWTH: usize = 4 << 20;
 
-/// What a usual stamp adds to the one resource that Claude Code sends, in bytes, and more. Without room for it the whole
-/// request is copied once more, into twice its size.
+/// The initial capacity for growth, in bytes. It is more than a typical stamp adds to the one resource that Claude Code
+/// sends. Without it the whole request would be copied again, into twice its size.
 const USUAL_GROWTH: usize = 1 << 10;
 
-/// The attribute by which a resource says which service it is.
+/// The resource attribute with the service's name.
 const SERVICE_NAME: &[u8] = b"service.name";
 
-/// The attribute by which Claude Code names an event.
+/// The attribute with the name of a Claude Code event.
 const NAME_ATTRIBUTE: &[u8] = b"event.name";
 
-/// The attribute by which Claude Code says of a span which tool it is about.
+/// The attribute with the tool of a Claude Code span.
 const TOOL_NAME: &[u8] = b"tool_name";
 
-/// What Claude Code's instrumentation scopes begin with.
+/// The prefix of Claude Code's instrumentation scopes.
 const CLAUDE_SCOPE: &[u8] = b"com.anthropic.claude_code";
 
-/// What Claude Code's services are called, unless somebody names them otherwise.
+/// The default name of Claude Code's services.
 const CLAUDE_SERVICE: &[u8] = b"claude-code";
 
-/// What is done to every request.
+/// The rules for every request.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     accept: Vec<Pattern>,
     stamp: Stamp,
     withheld: Withheld,
     redact: Redact,
+    own_hooks: OwnHooks,
 }
 
 impl Rules {
-    /// Telemetry of services that one of `accept` matches is taken; one without a name matches `*` alone. It is given
-    /// the attributes of the stamp, and redacted then, so that these are too.
+    /// Accepts telemetry of services that match a pattern in `accept`; one without a name matches only `*`. The
+    /// attributes of the stamp are added before redaction, so that they are redacted as well.
     pub fn new(accept: Vec<Pattern>, stamp: Stamp, withheld: Withheld, redact: Redact) -> Self {
-        Self { accept, stamp: stamp.redacted(&redact), withheld, redact }
+        Self { accept, stamp: stamp.redacted(&redact), withheld, redact, own_hooks: OwnHooks::default() }
+    }
+
+    /// The same without events that are about these hooks alone.
+    #[must_use]
+    pub fn without_hooks(self, own_hooks: OwnHooks) -> Self {
+        Self { own_hooks, ..self }
     }
 }
 
-/// What became of a request.
+/// The result of rewriting a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rewritten {
-    /// What is to be stored.
+    /// The request to store.
     pub body: Vec<u8>,
-    /// How many records, points or spans were refused.
+    /// How many records, points or spans were rejected.
     pub refused: u64,
 }
 
 /// Applies rules to an `Export…ServiceRequest` in protobuf.
 ///
-/// A resource's new attributes go behind its other fields; a `ResourceX` without a resource is given one.
+/// New attributes of a resource follow its other fields. A `ResourceX` without a resource gets one.
 pub fn rewrite(signal: Signal, body: &[u8], rules: &Rules) -> Result<Rewritten, Malformed> {
     let rewriter = Rewriter { rules, signal, limit: body.len().saturating_add(MAX_GROWTH) };
     let mut out = Vec::with_capacity(body.len().saturating_add(USUAL_GROWTH));
@@ -92,7 +101,7 @@ pub fn rewrite(signal: Signal, body: &[u8], rules: &Rules) -> Result<Rewritten, 
             put_changed(&mut out, &field, |out| rewriter.item(out, field.bytes()?))?;
             rewriter.check(&out)?;
         } else {
-            refused += count(signal, field.bytes()?)?;
+            refused += count_in_resource(signal, field.bytes()?)?;
         }
     }
     Ok(Rewritten { body: out, refused })
@@ -101,7 +110,7 @@ pub fn rewrite(signal: Signal, body: &[u8], rules: &Rules) -> Result<Rewritten, 
 struct Rewriter<'a> {
     rules: &'a Rules,
     signal: Signal,
-    /// How long the outcome may be.
+    /// The maximum length of the result.
     limit: usize,
 }
 
@@ -118,7 +127,7 @@ impl Rewriter<'_> {
         any_service(item, |service| accept.iter().any(|pattern| pattern.matches(service)))
     }
 
-    /// A `ResourceX`. Of a resource in several pieces the last one gets what is added.
+    /// A `ResourceX`. If the resource is in several pieces, additions go to the last one.
     fn item(&self, out: &mut Vec<u8>, item: &[u8]) -> Result<(), Malformed> {
         let additions = self.rules.stamp.additions(item)?;
         let pieces = below(item, RESOURCE).count();
@@ -145,7 +154,7 @@ impl Rewriter<'_> {
     fn resource(&self, out: &mut Vec<u8>, resource: &[u8], additions: &[u8]) -> Result<(), Malformed> {
         for field in fields(resource) {
             let field = field?;
-            if field.number != RESOURCE_ATTRIBUTES {
+            if field.number != resource::ATTRIBUTES {
                 out.extend_from_slice(field.raw);
             } else if !self.rules.stamp.replaces(key_of(field.bytes()?)?) {
                 self.attribute(out, &field, &Unwanted::NOTHING)?;
@@ -157,8 +166,9 @@ impl Rewriter<'_> {
 
     /// A `ScopeX`.
     fn scope_item(&self, out: &mut Vec<u8>, item: &[u8], claude: bool) -> Result<(), Malformed> {
-        let Rules { withheld, redact, .. } = self.rules;
-        let claude = !withheld.is_nothing() && (claude || is_claude(item)?);
+        let Rules { withheld, redact, own_hooks, .. } = self.rules;
+        let has_hooks = self.signal == Signal::Logs && !own_hooks.events.is_empty();
+        let claude = (has_hooks || !withheld.is_nothing()) && (claude || is_claude(item)?);
         if redact.is_nothing() && !claude {
             out.extend_from_slice(item);
             return Ok(());
@@ -168,6 +178,7 @@ impl Rewriter<'_> {
             let field = field?;
             match field.number {
                 SCOPE => put_changed(out, &field, |out| self.message(out, field.bytes()?, &SCOPE_SHAPE, None))?,
+                RECORD if has_hooks && claude && own_hooks.has(field.bytes()?)? => {}
                 RECORD => put_changed(out, &field, |out| self.message(out, field.bytes()?, record, tool))?,
                 _ => out.extend_from_slice(field.raw),
             }
@@ -175,8 +186,8 @@ impl Rewriter<'_> {
         Ok(())
     }
 
-    /// A message that has attributes, and further messages that have some. One of Claude Code's comes with the tool that
-    /// the message around it is about, which may be none.
+    /// A message with attributes, and further messages with attributes below it. `around` is set for messages of Claude
+    /// Code: the tool of the enclosing message, or empty.
     fn message(
         &self,
         out: &mut Vec<u8>,
@@ -197,17 +208,17 @@ impl Rewriter<'_> {
                 self.attribute(out, &field, &unwanted)?;
             } else if let Some((_, shape)) = below {
                 put_changed(out, &field, |out| match shape.kind {
-                    Kind::Status => status(out, field.bytes()?, &unwanted),
+                    Kind::Status => put_status(out, field.bytes()?, &unwanted),
                     _ => self.message(out, field.bytes()?, shape, around.map(|_| &*tool)),
                 })?;
-            } else if !(without_body && field.number == BODY) {
+            } else if !(without_body && field.number == log_record::BODY) {
                 out.extend_from_slice(field.raw);
             }
         }
         Ok(())
     }
 
-    /// An attribute, if there is to be anything left of it.
+    /// An attribute, unless it is removed.
     fn attribute(&self, out: &mut Vec<u8>, field: &Field<'_>, unwanted: &Unwanted<'_>) -> Result<(), Malformed> {
         let attribute = field.bytes()?;
         let key = key_of(attribute)?;
@@ -228,34 +239,34 @@ impl Rewriter<'_> {
 }
 
 /// The status of a span.
-fn status(out: &mut Vec<u8>, status: &[u8], unwanted: &Unwanted<'_>) -> Result<(), Malformed> {
+fn put_status(out: &mut Vec<u8>, status: &[u8], unwanted: &Unwanted<'_>) -> Result<(), Malformed> {
     for field in fields(status) {
         let field = field?;
-        if !(field.number == STATUS_MESSAGE && unwanted.has_status_message()) {
+        if !(field.number == status::MESSAGE && unwanted.has_status_message()) {
             out.extend_from_slice(field.raw);
         }
     }
     Ok(())
 }
 
-/// What a message goes by.
+/// The names of a message.
 #[derive(Default)]
 struct Named<'a> {
-    /// All its names. Versions differ in whether an event's stands in an attribute, the record or the body; what is
-    /// content by one of them is content.
+    /// All names. Depending on the version, an event's name is in an attribute, the record or the body. Content by any
+    /// of the names is content.
     names: Vec<Cow<'a, [u8]>>,
-    /// What the body of a log record says.
+    /// The text in the body of a log record.
     body: Option<Cow<'a, [u8]>>,
-    /// Which tool a span is about, if it is about one.
+    /// The tool that a span concerns, or empty.
     tool: Cow<'a, [u8]>,
 }
 
 impl<'a> Named<'a> {
     fn of(message: &'a [u8], kind: Kind, around: &[u8]) -> Result<Self, Malformed> {
         let number = match kind {
-            Kind::Event => EVENT_NAME,
-            Kind::Span => SPAN_NAME,
-            Kind::SpanEvent => SPAN_EVENT_NAME,
+            Kind::Event => log_record::EVENT_NAME,
+            Kind::Span => span::NAME,
+            Kind::SpanEvent => span_event::NAME,
             Kind::Status | Kind::Other => return Ok(Self::default()),
         };
         let (mut names, mut name, mut body, mut tool) = (Vec::with_capacity(3), None, None, Cow::default());
@@ -264,11 +275,11 @@ impl<'a> Named<'a> {
             let is_event = kind == Kind::Event;
             if field.number == number {
                 name = Some(Cow::Borrowed(field.bytes()?));
-            } else if is_event && field.number == BODY {
+            } else if is_event && field.number == log_record::BODY {
                 body = text_of_value(field.bytes()?)?.or(body);
-            } else if is_event && field.number == EVENT_ATTRIBUTES && key_of(field.bytes()?)? == NAME_ATTRIBUTE {
+            } else if is_event && field.number == log_record::ATTRIBUTES && key_of(field.bytes()?)? == NAME_ATTRIBUTE {
                 names.push(text_of(field.bytes()?)?);
-            } else if kind == Kind::Span && field.number == SPAN_ATTRIBUTES && key_of(field.bytes()?)? == TOOL_NAME {
+            } else if kind == Kind::Span && field.number == span::ATTRIBUTES && key_of(field.bytes()?)? == TOOL_NAME {
                 tool = text_of(field.bytes()?)?;
             }
         }
@@ -282,7 +293,7 @@ impl<'a> Named<'a> {
     }
 }
 
-/// Whether something is true of a name that a resource gives its service.
+/// Whether a predicate holds for any name that a resource gives its service.
 fn any_service(item: &[u8], is_so: impl Fn(&[u8]) -> bool) -> Result<bool, Malformed> {
     let mut is_named = false;
     for attribute in resource_attributes(item) {
@@ -297,38 +308,15 @@ fn any_service(item: &[u8], is_so: impl Fn(&[u8]) -> bool) -> Result<bool, Malfo
     Ok(!is_named && is_so(b""))
 }
 
-/// Whether a `ScopeX` is of one of Claude Code's scopes.
+/// Whether a `ScopeX` has one of Claude Code's scopes.
 fn is_claude(item: &[u8]) -> Result<bool, Malformed> {
     let mut is_claude = false;
     for scope in below(item, SCOPE) {
-        for name in below(scope?, SCOPE_NAME) {
+        for name in below(scope?, scope::NAME) {
             is_claude = name?.starts_with(CLAUDE_SCOPE);
         }
     }
     Ok(is_claude)
-}
-
-/// How many records, points or spans a `ResourceX` holds.
-fn count(signal: Signal, item: &[u8]) -> Result<u64, Malformed> {
-    let mut count = 0;
-    for scope in below(item, SCOPE_ITEM) {
-        for record in below(scope?, RECORD) {
-            count += if signal == Signal::Metrics { points(record?)? } else { record.map(|_| 1)? };
-        }
-    }
-    Ok(count)
-}
-
-fn points(metric: &[u8]) -> Result<u64, Malformed> {
-    let mut count = 0;
-    for number in DATA {
-        for data in below(metric, number) {
-            for point in below(data?, POINTS) {
-                count += point.map(|_| 1)?;
-            }
-        }
-    }
-    Ok(count)
 }
 
 #[cfg(test)]

@@ -1,17 +1,16 @@
-//! OTLP's messages as a table: what each field is called, what it holds, and how often.
+//! OTLP's messages as a table: the name, type and cardinality of each field. All code that reads or writes a field
+//! takes its number from here.
 
+pub mod every;
 mod messages;
 
-pub(super) use messages::request;
+pub use messages::*;
 
 use super::wire::{Malformed, Value, take_array, take_varint};
 
-/// How deep messages may lie in each other, the request itself not counted: as deep as protobuf's own readers go.
-pub(super) const MAX_DEPTH: usize = 100;
-
 /// A message and its fields.
 pub(super) struct Message {
-    /// In the order in which JSON gets them.
+    /// Its fields, in the order of JSON.
     pub(super) fields: &'static [Field],
 }
 
@@ -21,26 +20,26 @@ pub(super) struct Field {
     pub(super) number: u32,
     /// Its name in the protobuf definition: `time_unix_nano`. Its name in JSON follows: `timeUnixNano`.
     pub(super) name: &'static str,
-    /// What it holds.
+    /// Its type.
     pub(super) kind: Kind,
-    /// How often, and when it counts as there.
+    /// How often it occurs, and when it counts as present.
     pub(super) rule: Rule,
 }
 
-/// What a field holds; protobuf's types, but for the two ids.
+/// The type of a field: protobuf's types, and the two ids.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     String,
     /// Base64 in JSON.
     Bytes,
-    /// Bytes that are hexadecimal in JSON: of this many, or none.
+    /// Bytes that are hexadecimal in JSON: this many, or none.
     Id(usize),
     Bool,
     Double,
     Fixed32,
     Fixed64,
-    /// With the number of the double that stands instead of it, and takes what is too large for it: JavaScript's
-    /// exporters take every number without a fraction for an integer, 1e300 too.
+    /// Contains the number of the double field that replaces it for numbers that are too large. JavaScript's exporters
+    /// treat every number without a fraction as an integer, even 1e300.
     Sfixed64(u32),
     Int32,
     /// The same.
@@ -52,48 +51,51 @@ pub(super) enum Kind {
     Message(&'static Message),
 }
 
-/// The names of an enumeration's values, which are numbered from zero without a gap, and what each begins with.
+/// The names of an enumeration's values, numbered from zero without gaps, and their prefix.
 #[derive(Clone, Copy)]
 pub(super) struct Names {
     pub(super) prefix: &'static str,
     pub(super) names: &'static [&'static str],
 }
 
-/// How often a field may be there, and when it counts as there.
+/// How often a field may occur, and when it counts as present.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rule {
-    /// Once; a default value is as good as none. A message has no default value and counts whenever it is given.
+    /// Once; a default value counts as absent. A message has no default value and counts whenever it is given.
     Plain,
-    /// Once; a default value counts.
+    /// Once; a default value counts as present.
     Optional,
-    /// As `Optional`, and instead of the message's other fields of this rule. No message of OTLP has two such groups.
+    /// As `Optional`, but excludes the message's other fields with this rule. No message of OTLP has two such groups.
     OneOf,
     /// A list; numbers are packed.
     Repeated,
 }
 
 impl Message {
-    /// The place in the table of the field that JSON calls so.
+    /// The place in the table of the field with this name in JSON.
     ///
-    /// The names of the protobuf definition are taken, too, as other receivers do (otelcol's among them). The
-    /// specification calls them invalid; but to pass them over would acknowledge data and lose it.
+    /// Names from the protobuf definition are accepted as well, as other receivers do (including otelcol). The
+    /// specification calls them invalid, but skipping them would acknowledge data and lose it.
     pub(super) fn place_by_name(&self, key: &[u8]) -> Option<usize> {
         self.fields.iter().position(|field| field.is_called(key))
     }
 
-    /// The place in the table of the field with that number.
+    /// The place in the table of the field with this number.
     pub(super) fn place(&self, number: u32) -> Option<usize> {
         self.fields.iter().position(|field| field.number == number)
     }
 
-    /// The field with that number.
+    /// The field with this number.
     pub(super) fn field(&self, number: u32) -> Option<&'static Field> {
-        self.fields.iter().find(|field| field.number == number)
+        // Most messages number their fields without gaps.
+        let place = usize::try_from(number).unwrap_or_default().wrapping_sub(1);
+        let likely = self.fields.get(place).filter(|field| field.number == number);
+        likely.or_else(|| self.fields.iter().find(|field| field.number == number))
     }
 }
 
 impl Kind {
-    /// The first number of a packed list, and what follows it.
+    /// The first number of a packed list, and the rest.
     pub(super) fn take_packed(self, packed: &[u8]) -> Result<(Value<'_>, &[u8]), Malformed> {
         Ok(match self {
             Self::Double | Self::Fixed64 | Self::Sfixed64(_) => {
@@ -113,7 +115,7 @@ impl Kind {
 }
 
 impl Field {
-    /// Its name in JSON, letter by letter: what follows an underscore is a capital.
+    /// Its name in JSON, byte by byte: the letter after an underscore is upper case.
     pub(super) fn json_name(&self) -> impl Iterator<Item = u8> + use<> {
         let mut bytes = self.name.bytes();
         std::iter::from_fn(move || match bytes.next()? {
@@ -127,9 +129,17 @@ impl Field {
     }
 }
 
+/// A field's name, derived from its constant.
+const fn lowercase<const N: usize>(name: &str) -> [u8; N] {
+    let mut lower = [0; N];
+    lower.copy_from_slice(name.as_bytes());
+    lower.make_ascii_lowercase();
+    lower
+}
+
 impl Names {
-    /// The number that has this name. OTLP allows only numbers, but protobuf's own JSON writes names: a sender that
-    /// uses that is understood, as otelcol understands it, rather than made to lose its data.
+    /// The number with this name. OTLP allows only numbers, but protobuf's own JSON writes names. Senders that use it
+    /// are understood, as in otelcol, so that their data is not lost.
     pub(super) fn number(self, name: &str) -> Option<usize> {
         let name = name.strip_prefix(self.prefix)?;
         self.names.iter().position(|known| *known == name)

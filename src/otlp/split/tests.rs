@@ -12,7 +12,7 @@ use prost::Message;
 
 use super::*;
 
-/// Field 7777, of a newer sender.
+/// Field 7777 of a newer sender.
 const UNKNOWN: [u8; 5] = [0x8a, 0xe6, 0x03, 0x01, b'?'];
 
 fn resource(number: usize) -> Resource {
@@ -52,7 +52,7 @@ fn logs(shape: &Shape) -> Vec<u8> {
     request
 }
 
-/// Every record with what describes it.
+/// Every record with its description.
 fn log_records(request: &[u8]) -> Vec<(u32, String, String, String, u64)> {
     let request = ExportLogsServiceRequest::decode(request).unwrap();
     let mut found = Vec::new();
@@ -86,7 +86,7 @@ fn sum(count: u64) -> Metric {
     Metric { name: "sum".to_owned(), unit: "1".to_owned(), data: Some(Data::Sum(data)), ..Metric::default() }
 }
 
-/// Halves until nothing can be halved any more.
+/// Halves until no part can be halved.
 fn atoms(signal: Signal, request: Vec<u8>) -> Vec<Vec<u8>> {
     match halve(signal, &request).unwrap() {
         None => vec![request],
@@ -96,7 +96,7 @@ fn atoms(signal: Signal, request: Vec<u8>) -> Vec<Vec<u8>> {
 
 proptest! {
     #[test]
-    fn halves_hold_exactly_the_records_of_the_whole(shape in shapes()) {
+    fn halves_together_contain_exactly_the_original_records(shape in shapes()) {
         let whole = logs(&shape);
         let records = log_records(&whole);
         prop_assert_eq!(count(Signal::Logs, &whole).unwrap(), records.len() as u64);
@@ -110,7 +110,7 @@ proptest! {
     }
 
     #[test]
-    fn in_the_end_each_part_holds_one_record_at_most(shape in shapes()) {
+    fn repeated_halving_ends_with_one_record_in_each_part(shape in shapes()) {
         let whole = logs(&shape);
         let parts = atoms(Signal::Logs, whole.clone());
         prop_assert!(parts.iter().all(|part| count(Signal::Logs, part).unwrap() <= 1));
@@ -154,7 +154,7 @@ fn a_metric_is_halved_between_its_points() {
 }
 
 #[test]
-fn metrics_come_apart_before_their_points() {
+fn metrics_are_separated_before_their_points() {
     let gauge = Metric { data: Some(Data::Gauge(Gauge { data_points: points(2) })), ..Metric::default() };
     let whole = metrics(vec![sum(2), gauge]);
     assert_eq!(count(Signal::Metrics, &whole).unwrap(), 4);
@@ -165,7 +165,7 @@ fn metrics_come_apart_before_their_points() {
 }
 
 #[test]
-fn spans_come_apart_like_log_records() {
+fn spans_are_split_like_log_records() {
     let spans =
         vec![Span { name: "a".to_owned(), ..Span::default() }, Span { name: "b".to_owned(), ..Span::default() }];
     let scope_spans = vec![ScopeSpans { scope: Some(scope(3)), spans, ..ScopeSpans::default() }];

@@ -1,4 +1,4 @@
-//! The same verdict as prost's, which decodes what it takes.
+//! Compares validation with prost's decoder.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -8,11 +8,11 @@ use proptest::prelude::*;
 use prost::Message as _;
 
 use super::*;
-use crate::otlp::arbitrary::Source;
+use crate::otlp::arbitrary::arbitrary;
 use crate::otlp::put_message;
 use crate::otlp::wire::put_varint;
 
-/// A group, which prost passes over where it knows no such field.
+/// A group. prost skips groups in unknown fields.
 const GROUP: Malformed = Malformed::WireType(3);
 
 fn is_decoded(signal: Signal, body: &[u8]) -> bool {
@@ -34,17 +34,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn requests_are_requests_and_damaged_ones_are_what_prost_takes_them_for(
+    fn valid_and_damaged_requests_are_judged_as_by_prost(
         bytes in vec(any::<u8>(), 0..1000),
         damages in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
-        let request = |signal| match signal {
-            Signal::Traces => Source::new(&bytes, false).traces().encode_to_vec(),
-            Signal::Metrics => Source::new(&bytes, false).metrics().encode_to_vec(),
-            Signal::Logs => Source::new(&bytes, false).logs().encode_to_vec(),
-        };
         for signal in Signal::ALL {
-            let mut body = request(signal);
+            let mut body = arbitrary(signal, &bytes, false);
             prop_assert_eq!(validate(signal, &body), Ok(()));
             for (at, byte) in &damages {
                 let at = at.index(body.len().max(1));
@@ -57,22 +52,21 @@ proptest! {
     }
 
     #[test]
-    fn odd_fields_are_what_prost_takes_them_for(bytes in vec(any::<u8>(), 0..400)) {
+    fn unusual_fields_are_judged_as_by_prost(bytes in vec(any::<u8>(), 0..400)) {
         for signal in Signal::ALL {
             agrees(signal, &odd(request(signal), &mut bytes.iter().copied()))?;
         }
     }
 
     #[test]
-    fn bytes_of_any_kind_are_what_prost_takes_them_for(bytes: Vec<u8>) {
+    fn arbitrary_bytes_are_judged_as_by_prost(bytes: Vec<u8>) {
         for signal in Signal::ALL {
             agrees(signal, &bytes)?;
         }
     }
 }
 
-/// A message of fields that its table has, and some that it has not: mostly as they should be, in any order, in pieces,
-/// packed or not.
+/// A message with known and unknown fields. Most are valid; they are in any order, in pieces, and packed or not.
 fn odd(shape: &'static Message, bytes: &mut dyn Iterator<Item = u8>) -> Vec<u8> {
     let mut out = Vec::new();
     for _ in 0..bytes.next().unwrap_or(0) % 5 {
@@ -102,7 +96,7 @@ fn put_number(out: &mut Vec<u8>, number: u32, wire_type: u8, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Messages in each other, the outermost first.
+/// Nested messages, outermost first.
 fn nested(numbers: impl DoubleEndedIterator<Item = u32>, inner: &[u8]) -> Vec<u8> {
     numbers.rev().fold(inner.to_vec(), |inner, number| {
         let mut outer = Vec::new();
@@ -112,7 +106,7 @@ fn nested(numbers: impl DoubleEndedIterator<Item = u32>, inner: &[u8]) -> Vec<u8
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn faults_are_named() {
     let attribute = |content: &[u8]| nested([1, 2, 2, 6].into_iter(), content);
     let cases = [
         (attribute(&[0x0a, 1, 0xff]), Malformed::NotUtf8(1)),
@@ -125,10 +119,9 @@ fn what_is_wrong_is_named() {
     }
 }
 
-/// A body of lists in each other: a message more for each list, and one for each value in it. Nothing but a scalar is
-/// taken in the deepest.
+/// A body of nested lists. Each list adds one message, and so does each value in it. The deepest accepts only a scalar.
 #[test]
-fn messages_lie_as_deep_as_prost_goes() {
+fn messages_nest_as_deeply_as_prost_allows() {
     let (nothing, text, list, unknown) = (&b""[..], &[0x0a, 0][..], &[0x2a, 0][..], &[0x9a, 0x06, 0][..]);
     for (inner, deepest) in [(nothing, MAX_DEPTH), (text, MAX_DEPTH), (list, MAX_DEPTH - 1), (unknown, MAX_DEPTH - 1)] {
         for depth in (90..110).step_by(2) {

@@ -1,4 +1,4 @@
-//! Reading what Claude Code would read, and saying it as a profile does.
+//! Reads what Claude Code would read, and expresses it as a profile.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -58,7 +58,7 @@ impl<'a> Finder<'a> {
         Some(value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
-    /// The variable, and where it stands.
+    /// The variable and its place.
     fn place(&self, name: &str) -> String {
         match self.variables.get(name) {
             Some((_, place)) => format!("{name} in {place}"),
@@ -71,8 +71,8 @@ impl<'a> Finder<'a> {
         self.entries.push(Entry { table, key: key.to_owned(), value, from: from.to_owned() });
     }
 
-    /// The signals that are exported by OTLP. Where no exporter is named at all but an endpoint is, somebody forgot
-    /// them, as most who hear nothing have: then metrics and events are meant.
+    /// The signals that are exported over OTLP. If an endpoint but no exporter is set, the exporters were probably
+    /// forgotten, which is a common mistake. Metrics and events are then assumed.
     fn exporters(&mut self) -> BTreeSet<Signal> {
         let signals = [Signal::Metrics, Signal::Logs, Signal::Traces];
         let name = |signal: Signal| format!("OTEL_{}_EXPORTER", signal.name().to_uppercase());
@@ -100,7 +100,7 @@ impl<'a> Finder<'a> {
             }
             if exporters.contains(&"prometheus") {
                 self.remark(format!(
-                    "the `prometheus` exporter ({from}) is left out: every session wants port 9464, and only one gets \
+                    "the `prometheus` exporter ({from}) is left out: every session needs port 9464, and only one can have \
                      it; the profile `prometheus` sends to its OTLP receiver instead"
                 ));
             }
@@ -118,7 +118,8 @@ impl<'a> Finder<'a> {
         names.into_iter().flatten().find_map(|name| Some((self.value(&name)?, name)))
     }
 
-    /// One destination; gives where its endpoint was found, unless there is none that a profile can say.
+    /// Adds one destination. Returns the place of its endpoint, or `None` if there is no endpoint that a profile can
+    /// express.
     fn destination(&mut self, name: &str, signal: Option<Signal>, signals: &BTreeSet<Signal>) -> Option<String> {
         let (endpoint, variable_name) = self.either(signal, "ENDPOINT")?;
         let from = self.place(&variable_name);
@@ -150,7 +151,8 @@ impl<'a> Finder<'a> {
             key: place.clone(),
         });
         self.put(&table, "signals", Value::List(names.collect()), &from);
-        // `lowmemory` gives counters as deltas, which is what Claude Code has (OTLP exporter, *Temporality Preference*).
+        // `lowmemory` exports counters as deltas, and Claude Code has only counters (OTLP exporter, *Temporality
+        // Preference*).
         let preference = self.value(TEMPORALITY).filter(|value| value.eq_ignore_ascii_case("cumulative"));
         if preference.is_some() && signals.contains(&Signal::Metrics) {
             let from = self.place(TEMPORALITY);
@@ -170,7 +172,7 @@ impl<'a> Finder<'a> {
         Some(from)
     }
 
-    /// The client certificate: over gRPC OpenTelemetry's, over HTTP Claude Code's own.
+    /// The client certificate: OpenTelemetry's variables over gRPC, Claude Code's own over HTTP.
     fn certificate(&mut self, destination: &str, signal: Option<Signal>, is_grpc: bool) {
         let own = |name: &str| Some((self.value(name)?, name.to_owned()));
         let both = if is_grpc {
@@ -189,12 +191,12 @@ impl<'a> Finder<'a> {
         } else if let Some((_, name)) = both.into_iter().flatten().next() {
             let from = self.place(&name);
             self.remark(format!(
-                "{from} is not used: a client certificate takes a file for itself and one for its key, both absolute"
+                "{from} is not used: a client certificate needs absolute paths of the certificate and its key"
             ));
         }
     }
 
-    /// A URL of scheme, host and port, which is all of an endpoint that gRPC takes.
+    /// The scheme, host and port of a URL, the only parts that a gRPC endpoint has.
     fn grpc_endpoint(&self, endpoint: &str, signal: Option<Signal>) -> String {
         let is_plain = || self.either(signal, "INSECURE").is_some_and(|(value, _)| value == "true");
         let (scheme, rest) = match endpoint.split_once("://") {
@@ -212,11 +214,11 @@ impl<'a> Finder<'a> {
         let word = ["grpc", "http/json"].into_iter().find(|word| *word == value).unwrap_or("http/protobuf");
         self.put(table, "protocol", Value::Text(word.to_owned()), &from);
         if value != word {
-            self.remark(format!("{from} names no protocol that there is: `http/protobuf` is used"));
+            self.remark(format!("{from} is not a known protocol: `http/protobuf` is used"));
         }
     }
 
-    /// The general headers and over them the signal's own, as Claude Code reads them.
+    /// The general headers with the signal's own merged over them, as Claude Code reads them.
     fn headers(&mut self, destination: &str, signal: Option<Signal>, is_grpc: bool) {
         let names = [Some(variable(None, "HEADERS")), signal.map(|signal| variable(Some(signal), "HEADERS"))];
         let mut headers = BTreeMap::new();
@@ -247,14 +249,14 @@ impl<'a> Finder<'a> {
         for (key, word) in content {
             let mut name = format!("OTEL_LOG_{word}");
             if word == "ASSISTANT_RESPONSES" && self.value(&name).is_none() {
-                // Unset it follows the prompts.
+                // If unset, it follows the switch for prompts.
                 "OTEL_LOG_USER_PROMPTS".clone_into(&mut name);
             }
             let Some(value) = self.value(&name) else { continue };
             let from = self.place(&name);
             self.put(&["content"], key, Value::Bool(is_on(&value)), &from);
             if value.starts_with("file:") {
-                self.remark(format!("{from} writes files, which a profile cannot say: it is off"));
+                self.remark(format!("{from} writes files, which a profile cannot do: it is off"));
             }
         }
         let cardinality = ["session_id", "account_uuid", "version", "entrypoint", "resource_attributes", "repository"];
@@ -282,7 +284,7 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// Whose it is. Claude's user settings would lose theirs to the settings of a session.
+    /// Resource attributes. Those in Claude's user settings would otherwise be overridden by the session's settings.
     fn resource(&mut self) {
         let name = "OTEL_RESOURCE_ATTRIBUTES";
         let from = self.place(name);
@@ -298,28 +300,26 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// Says what worked and does not go on as it was.
+    /// Remarks on what worked before and no longer does.
     fn remark_what_is_lost(&mut self) {
         if self.value(HELPER).is_some() {
             let from = self.variables.get(HELPER).map(|(_, place)| place.clone()).unwrap_or_default();
-            self.remark(format!(
-                "`otelHeadersHelper` in {from} is not run: this version of ccrun does not do that yet"
-            ));
+            self.remark(format!("`otelHeadersHelper` in {from} is not run: ccrun does not support it"));
         }
     }
 }
 
-/// Says whether sums are given as deltas or as totals.
+/// The variable that selects delta or cumulative temporality.
 const TEMPORALITY: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
 
-/// By what name the setting `otelHeadersHelper` stands among the variables.
+/// The name under which the setting `otelHeadersHelper` appears among the variables.
 pub const HELPER: &str = "otelHeadersHelper";
 
 fn is_absolute(path: &str) -> bool {
     Path::new(path).is_absolute()
 }
 
-/// The name of a transport variable, of a signal or of all.
+/// The name of a transport variable, of one signal or of all.
 fn variable(signal: Option<Signal>, what: &str) -> String {
     match signal {
         Some(signal) => format!("OTEL_EXPORTER_OTLP_{}_{what}", signal.name().to_uppercase()),
@@ -327,7 +327,7 @@ fn variable(signal: Option<Signal>, what: &str) -> String {
     }
 }
 
-/// A list as Claude Code reads it: split at each `,` and the first `=` of each part, trimmed.
+/// Parses a list as Claude Code does: split at each `,` and at the first `=` of each part, trimmed.
 fn pairs(list: &str, is_encoded: bool) -> impl Iterator<Item = (String, String)> {
     let pair = move |part: &str| {
         let (key, value) = part.split_once('=')?;

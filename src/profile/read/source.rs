@@ -1,17 +1,16 @@
-//! Where a value comes from: a literal, a source, or several of which the first that has it counts.
+//! Where a value comes from: a literal, a source, or several sources of which the first that has the value is used.
 
 use std::path::Path;
 use std::time::Duration;
 
 use super::url::{check_url, in_the_clear};
 use super::{duration, path, text, texts, truth};
-use crate::credential::{ClientCredentials, Command, Format, Source};
-use crate::helper;
 use crate::profile::diagnostic::Diagnostic;
 use crate::profile::schema;
 use crate::profile::tree::{Node, Value};
+use crate::secret::{ClientCredentials, Command, Format, Source, command};
 
-/// The sources of a value, the first that is asked first.
+/// The sources of a value in order.
 pub(super) fn sources(node: &Node, faults: &mut Vec<Diagnostic>) -> Vec<Source> {
     if let Value::List(items) = &node.value {
         return items.iter().flat_map(|item| sources(item, faults)).collect();
@@ -32,7 +31,7 @@ pub(super) fn sources(node: &Node, faults: &mut Vec<Diagnostic>) -> Vec<Source> 
     });
     let source = source.or_else(|| Some(Source::File(node.get("file").and_then(path)?, format())));
     if source.is_none() {
-        faults.push(Diagnostic::at(&node.origin, "something is missing of what says where this comes from").secret());
+        faults.push(Diagnostic::at(&node.origin, "the source is incomplete").secret());
     }
     source.into_iter().collect()
 }
@@ -41,16 +40,17 @@ fn oauth2(table: &Node, faults: &mut Vec<Diagnostic>) -> Option<Source> {
     let token_url = table.get("token_url")?;
     let url = token_url.text()?;
     let fault = match check_url(url) {
-        // A variable that is not defined is a fault of its own.
+        // An undefined variable is reported separately.
         _ if url.contains("${") => None,
         Err(reason) => Some(format!("bad token_url: {reason}")),
-        Ok(_) if url.contains('#') => Some("bad token_url: a fragment does not belong there".to_owned()),
-        Ok(_) if in_the_clear(url) => Some("the client's secret would go over plain text to another host".to_owned()),
+        Ok(_) if url.contains('#') => Some("bad token_url: it must not have a fragment".to_owned()),
+        Ok(_) if in_the_clear(url) => Some("the client secret would be sent in plain text to another host".to_owned()),
         Ok(_) => None,
     };
     let fault = fault.map(|message| Diagnostic::at(&token_url.origin, message));
-    faults
-        .extend(fault.map(|fault| fault.help("write for example \"https://login.example.com/oauth2/token\"").secret()));
+    faults.extend(
+        fault.map(|fault| fault.help("write, for example, \"https://login.example.com/oauth2/token\"").secret()),
+    );
     let client_secret = sources(table.get("client_secret")?, faults);
     Some(Source::Oauth2(ClientCredentials {
         token_url: url.to_owned(),
@@ -60,13 +60,13 @@ fn oauth2(table: &Node, faults: &mut Vec<Diagnostic>) -> Option<Source> {
     }))
 }
 
-/// A helper command. A program with a slash in its name starts at the file that names it.
+/// A helper command. A program with a slash in its name is resolved from the directory of its file.
 pub(super) fn command(table: &Node) -> Command {
     let some = Some(table);
     let mut argv = texts(some, "command").unwrap_or_default();
     if let (Some(program), Some(node)) = (argv.first_mut(), table.get("command")) {
         let directory = Path::new(&node.origin.document.label).parent();
-        *program = helper::located(program, directory).to_string_lossy().into_owned();
+        *program = command::located(program, directory).to_string_lossy().into_owned();
     }
     Command {
         argv,

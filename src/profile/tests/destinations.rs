@@ -1,9 +1,9 @@
-//! What a destination says of certificates and secrets, before anybody is asked.
+//! Checks of certificates and secrets that need no connection.
 
 use super::profile;
 
 #[test]
-fn certificates_are_checked_as_far_as_that_can_be_done_here() {
+fn certificates_are_checked_without_a_connection() {
     let complaint = |tls: &str| {
         let text = format!("[destination.d]\nendpoint = \"https://h\"\n[destination.d.tls]\n{tls}\n");
         profile(&[("p", &text)], &["p"]).err().map(|faults| faults.0[0].message.clone())
@@ -13,11 +13,11 @@ fn certificates_are_checked_as_far_as_that_can_be_done_here() {
     assert_eq!(complaint("cert = \"b\"").unwrap(), "`tls.cert` without `tls.key`");
     assert_eq!(complaint("key = \"b\"").unwrap(), "`tls.key` without `tls.cert`");
     let fault = complaint("server_name = \"https://otel.corp\"").unwrap();
-    assert_eq!(fault, "`https://otel.corp` is no name that a certificate could be for");
+    assert_eq!(fault, "`https://otel.corp` is not a valid server name");
 }
 
 #[test]
-fn a_token_is_asked_for_where_nobody_listens_in() {
+fn tokens_are_requested_only_over_tls() {
     let complaint = |url: &str| {
         let source =
             format!("{{ oauth2 = {{ token_url = {url:?}, client_id = \"i\", client_secret = {{ env = \"S\" }} }} }}");
@@ -27,28 +27,28 @@ fn a_token_is_asked_for_where_nobody_listens_in() {
     for url in ["https://idp.example/token?tenant=a", "http://127.0.0.1:8080/token", "http://localhost/t"] {
         assert_eq!(complaint(url), None, "{url}");
     }
-    let clear = "the client's secret would go over plain text to another host";
+    let clear = "the client secret would be sent in plain text to another host";
     assert_eq!(complaint("http://idp.example/token").unwrap(), clear);
     let bad = [
-        ("idp.example/token", "it is no URL"),
-        ("https://id:secret@idp.example/", "user information does not belong in a URL"),
-        ("https://idp.example/t#f", "a fragment does not belong there"),
-        ("https://idp.example:0/t", "its port is no number from 1 to 65535"),
+        ("idp.example/token", "it is not a URL"),
+        ("https://id:secret@idp.example/", "a URL must not contain user information"),
+        ("https://idp.example/t#f", "it must not have a fragment"),
+        ("https://idp.example:0/t", "its port is not a number from 1 to 65535"),
     ];
     for (url, reason) in bad {
         assert_eq!(complaint(url).unwrap(), format!("bad token_url: {reason}"));
     }
     let missing = "[destination.d]\nendpoint = \"https://h\"\nheaders.x = { oauth2 = { token_url = \"https://t\", client_id = \"i\" } }\n";
     let faults = profile(&[("p", missing)], &["p"]).unwrap_err();
-    assert!(faults.0[0].message.starts_with("something is missing"), "{faults}");
+    assert!(faults.0[0].message.starts_with("the source is incomplete"), "{faults}");
 }
 
 #[test]
-fn secrets_do_not_go_over_plain_text_to_another_host() {
+fn secrets_are_not_sent_in_plain_text_to_another_host() {
     let complains = |endpoint: &str, more: &str| {
         let text = format!("[destination.d]\nendpoint = {endpoint:?}\n{more}\n");
         let faults = profile(&[("p", &text)], &["p"]).err();
-        faults.is_some_and(|faults| faults.0.iter().any(|fault| fault.message.contains("over plain text")))
+        faults.is_some_and(|faults| faults.0.iter().any(|fault| fault.message.contains("in plain text")))
     };
     let secrets = [
         "headers.x = { env = \"SET\" }",

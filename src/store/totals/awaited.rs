@@ -1,13 +1,15 @@
-//! Who waits for a snapshot, and what becomes of that.
+//! The recipients that wait for a snapshot, and its outcome for them.
 
 use rusqlite::{Connection, params};
 
 use crate::otlp::Signal;
-use crate::store::batches::Recipient;
-use crate::store::has_table;
-use crate::store::tally::{self, Counts};
+use crate::store::backlog::Waiting;
+use crate::store::counters;
+use crate::store::counts::Counts;
+use crate::store::failure::{Failure, failure};
+use crate::store::recipient::Recipient;
 
-/// Notes that a recipient waits for a snapshot of at least this generation, for so many more points.
+/// Records that a recipient waits for a snapshot of at least this generation, for this many more points.
 pub(super) fn add(
     connection: &Connection,
     to: &Recipient,
@@ -26,8 +28,8 @@ pub(super) fn add(
     Ok(())
 }
 
-/// The destination has every series as of this generation, or later: whoever waited for that waits no longer. `now` is
-/// in Unix milliseconds. `is_full` if unchanged series were among what was sent.
+/// The destination has every series as of this generation or later, so the recipients that waited are done. `now` is in
+/// Unix milliseconds. `is_full` says that unchanged series were sent too.
 pub fn acknowledge(
     connection: &Connection,
     totals: i64,
@@ -46,23 +48,24 @@ pub fn acknowledge(
     let done = statement.query_map(params![totals, generation], recipient_and_points)?;
     for row in done.collect::<rusqlite::Result<Vec<_>>>()? {
         let (to, points) = row;
-        tally::add(connection, &to, Signal::Metrics, Counts { delivered: points, ..Counts::default() }, now)?;
+        counters::add(connection, &to, Signal::Metrics, Counts { delivered: points, ..Counts::default() }, now)?;
     }
     Ok(())
 }
 
-/// The destination did not take the snapshot this time: whoever waits for it is told why. `now` is in Unix milliseconds.
-pub fn failed(connection: &Connection, totals: i64, reason: &str, now: i64) -> rusqlite::Result<()> {
+/// The destination did not accept the snapshot: records why for the waiting recipients. `now` is in Unix milliseconds.
+pub fn failed(connection: &Connection, totals: i64, failure: &Failure, now: i64) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "SELECT session, destination, fingerprint, points FROM awaited WHERE totals = ?1 AND attempts = 0",
     )?;
     let new = statement.query_map([totals], recipient_and_points)?.collect::<rusqlite::Result<Vec<_>>>()?;
     for (to, points) in new {
-        tally::add(connection, &to, Signal::Metrics, Counts { held: points, ..Counts::default() }, now)?;
+        counters::add(connection, &to, Signal::Metrics, Counts { held: points, ..Counts::default() }, now)?;
     }
-    let mut statement =
-        connection.prepare_cached("UPDATE awaited SET attempts = attempts + 1, last_error = ?2 WHERE totals = ?1")?;
-    statement.execute(params![totals, reason])?;
+    let mut statement = connection.prepare_cached(
+        "UPDATE awaited SET attempts = attempts + 1, last_error = ?2, next_try = ?3 WHERE totals = ?1",
+    )?;
+    statement.execute(params![totals, failure.reason, failure.next_try])?;
     Ok(())
 }
 
@@ -71,11 +74,8 @@ fn recipient_and_points(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Recipient,
     Ok((to, row.get::<_, i64>(3)?.cast_unsigned()))
 }
 
-/// A recipient waits for nothing any more; what it brought stays part of the totals. Gives whether it did wait.
+/// A recipient no longer waits for a snapshot; its points stay part of the totals. Returns whether it did wait.
 pub(in crate::store) fn purge(connection: &Connection, to: &Recipient, now: i64) -> rusqlite::Result<u64> {
-    if !has_table(connection, "awaited")? {
-        return Ok(0);
-    }
     let mut statement = connection.prepare_cached(
         "DELETE FROM awaited WHERE session = ?1 AND destination = ?2 AND fingerprint = ?3
          RETURNING session, destination, fingerprint, points",
@@ -84,15 +84,18 @@ pub(in crate::store) fn purge(connection: &Connection, to: &Recipient, now: i64)
     let gone = gone.collect::<rusqlite::Result<Vec<_>>>()?;
     for (to, points) in &gone {
         let dropped = Counts { dropped: *points, ..Counts::default() };
-        tally::add(connection, to, Signal::Metrics, dropped, now)?;
+        counters::add(connection, to, Signal::Metrics, dropped, now)?;
     }
     Ok(gone.len() as u64)
 }
 
-/// How many wait.
-pub(in crate::store) fn count(connection: &Connection) -> rusqlite::Result<u64> {
-    if !has_table(connection, "awaited")? {
-        return Ok(0);
-    }
-    connection.query_row("SELECT count(*) FROM awaited", [], |row| row.get(0).map(i64::cast_unsigned))
+/// The waiting recipients: each counts as one batch.
+pub(in crate::store) fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Waiting>> {
+    let mut statement =
+        connection.prepare("SELECT session, destination, fingerprint, since, last_error, next_try FROM awaited")?;
+    let rows = statement.query_map([], |row| {
+        let recipient = Recipient { session: row.get(0)?, destination: row.get(1)?, fingerprint: row.get(2)? };
+        Ok(Waiting { recipient, batches: 1, bytes: 0, since: row.get(3)?, failure: failure(row, 4)? })
+    });
+    rows?.collect()
 }

@@ -1,4 +1,4 @@
-//! What is sent of the totals, request by request.
+//! Sends the totals, request by request.
 
 use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 use prost::Message;
@@ -7,50 +7,50 @@ use rusqlite::{Connection, params};
 use super::fold::{MILLISECOND, expire};
 use crate::totals::{Gathered, PLACE, Place, stamp, zero};
 
-/// How far back the zero of a series may lie, in nanoseconds: a backend that takes no late points refuses older ones,
-/// and nothing can be seen of what was counted in an outage in any case.
+/// How far in the past the zero of a series may lie, in nanoseconds. A backend that takes no late points refuses older
+/// ones, and an increase during an outage cannot be shown in any case.
 const ZERO_BACK: i64 = 60_000 * MILLISECOND;
 
-/// How far ahead of the clock the last point may be to be believed, in nanoseconds. Beyond it somebody has set the clock
-/// right that was wrong by days, and points of the future would be sent until it gets there.
+/// How far ahead of the clock the last point may plausibly be, in nanoseconds. Beyond that, a clock that was wrong by
+/// days has been corrected, and points from the future would be sent until it catches up.
 const CREDIBLE: i64 = 24 * 60 * 60 * 1000 * MILLISECOND;
 
-/// How long a series that was refused may be left out, in milliseconds.
+/// The longest time for which a refused series is left out, in milliseconds.
 const LONGEST_REST: i64 = 60 * 60 * 1000;
 
-/// How long it is after the first time, in milliseconds.
+/// The time for which it is left out first, in milliseconds.
 const FIRST_REST: i64 = 15_000;
 
-/// Which series are asked for, and how much of them.
+/// A selection of series and its limits.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
-    /// Only those behind this place.
+    /// Only series behind this place.
     pub after: Place,
-    /// Only those that have changed after this generation.
+    /// Only series that changed after this generation.
     pub above: i64,
-    /// At most so many.
+    /// At most this many series.
     pub series: usize,
-    /// In a request of at most so many bytes.
+    /// At most this many bytes in the request.
     pub bytes: usize,
 }
 
 /// A request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chunk {
-    /// Protobuf.
+    /// The request in protobuf.
     pub body: Vec<u8>,
-    /// The series in it, in their order.
+    /// The series in it, in order.
     pub places: Vec<Place>,
-    /// Whether it says that these begin, rather than where they are.
+    /// Whether it contains the zeros with which these series begin, instead of their values.
     pub is_zero: bool,
     /// The name of its first metric.
     pub metric: String,
 }
 
-/// The next request: of series that the destination knows nothing of yet, that they begin with nothing; once there are
-/// none of these, the totals. Time goes on from request to request, whatever the clock does, and whoever sends; that is
-/// noted before anything is sent. `now` and `before`, since when a series must have changed not to be forgotten, are in
-/// Unix milliseconds.
+/// The next request. It contains the zeros of series that the destination does not know yet, or, once none of these is
+/// left, the totals. Times increase from request to request, even if the clock jumps or another process sends; this is
+/// recorded before anything is sent. `now`, and `before`, the time since which a series must have changed to be kept,
+/// are in Unix milliseconds.
 pub fn take(
     connection: &Connection,
     totals: i64,
@@ -58,11 +58,16 @@ pub fn take(
     now: i64,
     before: i64,
 ) -> rusqlite::Result<Option<Chunk>> {
-    expire(connection, totals, before)?;
+    expire(connection, totals, now, before)?;
     let now = now.saturating_mul(MILLISECOND);
     let mut statement = connection.prepare_cached("SELECT latest, floor FROM totals WHERE id = ?1")?;
     let (latest, floor): (i64, i64) = statement.query_row([totals], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let latest = if latest.saturating_sub(now) > CREDIBLE { now - MILLISECOND } else { latest };
+    let (latest, before) = (credible(latest, now), floor);
+    let floor = credible(before, now);
+    if floor < before {
+        // Otherwise every series that begins would begin then.
+        connection.prepare_cached("UPDATE totals SET floor = ?2 WHERE id = ?1")?.execute(params![totals, floor])?;
+    }
     let (gathered, time) = zeros(connection, totals, wanted, now, floor.max(latest))?;
     let (gathered, time, is_zero) = if gathered.is_empty() {
         let time = now.max(latest.saturating_add(MILLISECOND));
@@ -78,8 +83,24 @@ pub fn take(
     Ok(Some(Chunk { body: gathered.encode(), places, is_zero, metric }))
 }
 
-/// The zeros of new series, and the latest time of any. One that is sent again, for its acknowledgement was lost, may be
-/// a later one, but no earlier one: nothing but zeros was sent before.
+/// A recorded time, or the latest credible one if it lies too far ahead.
+fn credible(noted: i64, now: i64) -> i64 {
+    if noted.saturating_sub(now) > CREDIBLE { now - MILLISECOND } else { noted }
+}
+
+/// Corrects the start of series that began when the clock was ahead: no point may begin after its own time.
+fn begin_by(connection: &Connection, totals: i64, now: i64, ahead: &[Place]) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE series SET start = ?3, changed_at = min(changed_at, ?4) WHERE totals = ?1 AND place = ?2",
+    )?;
+    for place in ahead {
+        statement.execute(params![totals, place, now - MILLISECOND, now / MILLISECOND])?;
+    }
+    Ok(())
+}
+
+/// The zeros of new series, and the latest time of any. A zero that is sent again because its acknowledgement was lost
+/// may have a later time, but not an earlier one: only zeros were sent before.
 fn zeros(
     connection: &Connection,
     totals: i64,
@@ -93,12 +114,16 @@ fn zeros(
     )?;
     let (milliseconds, latest_rest) = rest(now);
     let mut rows = statement.query(params![totals, milliseconds, latest_rest])?;
-    let (mut gathered, mut latest, mut times) = (Gathered::default(), 0, Vec::new());
+    let (mut gathered, mut latest, mut times, mut ahead) = (Gathered::default(), 0, Vec::new(), Vec::new());
     while let Some(row) = rows.next()? {
         let (place, mut series) = (place(row.get(0)?), series(row)?);
-        let start: i64 = row.get(2)?;
+        let noted: i64 = row.get(2)?;
+        let start = credible(noted, now);
+        if start < noted {
+            ahead.push(place);
+        }
         let earliest = now.saturating_sub(ZERO_BACK).max(floor.saturating_add(MILLISECOND));
-        let time = start.max(earliest).max(row.get(3)?);
+        let time = start.max(earliest).max(credible(row.get(3)?, now));
         zero(&mut series);
         stamp(&mut series, start.cast_unsigned(), time.cast_unsigned());
         if gathered.places().len() >= wanted.series || !gathered.take(place, series, wanted.bytes) {
@@ -107,6 +132,7 @@ fn zeros(
         latest = latest.max(time);
         times.push(time);
     }
+    begin_by(connection, totals, now, &ahead)?;
     let mut statement = connection.prepare_cached("UPDATE series SET zero_at = ?3 WHERE totals = ?1 AND place = ?2")?;
     for (place, time) in gathered.places().iter().zip(times) {
         statement.execute(params![totals, place, time])?;
@@ -114,7 +140,7 @@ fn zeros(
     Ok((gathered, latest))
 }
 
-/// The totals at a time. One that was refused the last time stands alone: it would take others with it.
+/// The totals at a time. A series that was refused the last time stands alone: it would make others fail with it.
 fn values(connection: &Connection, totals: i64, wanted: Wanted, now: i64, time: i64) -> rusqlite::Result<Gathered> {
     let (milliseconds, latest_rest) = rest(now);
     let mut statement = connection.prepare_cached(
@@ -122,29 +148,35 @@ fn values(connection: &Connection, totals: i64, wanted: Wanted, now: i64, time: 
             AND generation > ?3 AND (not_before <= ?4 OR not_before > ?5) ORDER BY place",
     )?;
     let mut rows = statement.query(params![totals, wanted.after, wanted.above, milliseconds, latest_rest])?;
-    let mut gathered = Gathered::default();
+    let (mut gathered, mut ahead) = (Gathered::default(), Vec::new());
     while let Some(row) = rows.next()? {
         let is_alone = row.get::<_, i64>(3)? > 0;
         if is_alone && !gathered.is_empty() {
             break;
         }
         let (place, mut series) = (place(row.get(0)?), series(row)?);
-        stamp(&mut series, row.get::<_, i64>(2)?.cast_unsigned(), time.cast_unsigned());
+        let noted: i64 = row.get(2)?;
+        let start = if noted > time { now - MILLISECOND } else { noted };
+        if start < noted {
+            ahead.push(place);
+        }
+        stamp(&mut series, start.cast_unsigned(), time.cast_unsigned());
         if gathered.places().len() >= wanted.series || !gathered.take(place, series, wanted.bytes) || is_alone {
             break;
         }
     }
+    begin_by(connection, totals, now, &ahead)?;
     Ok(gathered)
 }
 
-/// At a moment in Unix nanoseconds: now, and when the longest rest ends that can have begun, in Unix milliseconds. A
-/// later one is of a clock that was wrong.
+/// For a time in Unix nanoseconds: that time, and the latest end of a rest that can have begun by then, in Unix
+/// milliseconds. A later end comes from a clock that was wrong.
 fn rest(now: i64) -> (i64, i64) {
     let now = now / MILLISECOND;
     (now, now.saturating_add(LONGEST_REST))
 }
 
-/// What was written here can be read here.
+/// This program wrote the bytes, so they can be read.
 fn series(row: &rusqlite::Row<'_>) -> rusqlite::Result<ResourceMetrics> {
     Ok(ResourceMetrics::decode(row.get_ref(1)?.as_blob()?).unwrap_or_default())
 }
@@ -162,7 +194,7 @@ pub fn begun(connection: &Connection, totals: i64, places: &[Place]) -> rusqlite
     Ok(())
 }
 
-/// The destination refused the zero of this series for itself: its total may pass, alone.
+/// The destination refused the zero of this series for its own sake: its total may pass, alone.
 pub fn without_zero(connection: &Connection, totals: i64, place: &Place) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "UPDATE series SET begun = 2, refusals = max(refusals, 1), not_before = 0 WHERE totals = ?1 AND place = ?2",
@@ -171,9 +203,9 @@ pub fn without_zero(connection: &Connection, totals: i64, place: &Place) -> rusq
     Ok(())
 }
 
-/// The destination has these series, whatever it had against any of them.
+/// The destination has these series, including any that it refused before.
 pub fn passed(connection: &Connection, totals: i64, places: &[Place]) -> rusqlite::Result<()> {
-    // Only one that stood alone may have been refused before.
+    // Only a series that stood alone may have been refused before.
     let [place] = places else { return Ok(()) };
     let mut statement = connection.prepare_cached(
         "UPDATE series SET begun = 1, refusals = 0, not_before = 0 WHERE totals = ?1 AND place = ?2 AND refusals > 0",
@@ -182,8 +214,9 @@ pub fn passed(connection: &Connection, totals: i64, places: &[Place]) -> rusqlit
     Ok(())
 }
 
-/// The destination refused this series for itself: it is left out for a while, longer each time. Its total stays, and is
-/// sent then, after its zero if the destination has not even that. `now` is in Unix milliseconds.
+/// The destination refused this series for its own sake: it is left out for a while, longer each time. Its total stays,
+/// and is sent afterwards, preceded by its zero if the destination does not have that either. `now` is in Unix
+/// milliseconds.
 pub fn refused(connection: &Connection, totals: i64, place: &Place, now: i64) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "UPDATE series SET refusals = min(refusals + 1, 16), not_before = ?3 + min(?4 << min(refusals, 16), ?5),

@@ -1,9 +1,9 @@
 use super::*;
 
 #[test]
-fn what_is_not_needed_any_more_is_given_back() {
+fn unused_memory_is_returned() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("store-1.db");
+    let path = directory.path().join("store-2.db");
     let connection = crate::store::open(&path).unwrap();
     connection
         .execute_batch(
@@ -22,9 +22,9 @@ fn what_is_not_needed_any_more_is_given_back() {
 }
 
 #[test]
-fn the_log_is_written_over_once_it_is_in_the_database() {
+fn the_log_is_reused_after_a_checkpoint() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("store-1.db");
+    let path = directory.path().join("store-2.db");
     let connection = crate::store::open(&path).unwrap();
     connection.execute_batch("CREATE TABLE blob (bytes BLOB)").unwrap();
     let grow = || connection.execute("INSERT INTO blob VALUES (zeroblob(1000000))", []).unwrap();
@@ -37,14 +37,14 @@ fn the_log_is_written_over_once_it_is_in_the_database() {
     assert_eq!(log_size(&connection).unwrap(), 0);
     grow();
     assert!(log_size(&connection).unwrap() < 2_000_000);
-    assert_eq!(length(), crate::store::LOG, "no more of it is kept");
+    assert_eq!(length(), crate::store::LOG, "the log does not grow");
 }
 
 #[tokio::test]
-async fn the_log_ends_somewhere_even_if_there_is_always_more_to_write() {
+async fn the_log_is_bounded_under_constant_writes() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("store-1.db");
-    let store = Store::start(&path, |_| {}).unwrap();
+    let path = directory.path().join("store-2.db");
+    let store = Store::start(&path, crate::store::STORE, |_| {}).unwrap();
     store.commit(|connection| connection.execute_batch("CREATE TABLE blob (bytes BLOB)")).await.unwrap();
     let write = |store: Store| async move {
         store.commit(|connection| connection.execute("INSERT INTO blob VALUES (zeroblob(100000))", [])).await
@@ -60,11 +60,11 @@ async fn the_log_ends_somewhere_even_if_there_is_always_more_to_write() {
 }
 
 #[tokio::test]
-async fn work_that_fails_takes_no_other_with_it() {
+async fn a_failing_change_affects_no_other() {
     let directory = tempfile::tempdir().unwrap();
-    let store = Store::start(&directory.path().join("store-1.db"), |_| {}).unwrap();
+    let store = Store::start(&directory.path().join("store-2.db"), crate::store::STORE, |_| {}).unwrap();
     store.commit(|connection| connection.execute_batch("CREATE TABLE t (x UNIQUE)")).await.unwrap();
-    // The thread is kept until all of the others wait, so that they are one group.
+    // The thread is held up until all others wait, so that they are one group.
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let busy = store.read(move |_| {
         wait.recv().ok();
@@ -86,16 +86,41 @@ async fn work_that_fails_takes_no_other_with_it() {
 }
 
 #[tokio::test]
-async fn reading_sees_what_was_committed_and_takes_no_lock() {
+async fn reads_see_committed_data_and_take_no_lock() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("store-1.db");
-    let store = Store::start(&path, |_| {}).unwrap();
+    let path = directory.path().join("store-2.db");
+    let store = Store::start(&path, crate::store::STORE, |_| {}).unwrap();
     store.commit(|connection| connection.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (7)")).await.unwrap();
-    // Somebody else writes for as long as they like.
+    // Another process holds the write lock for a long time.
     let lock = File::open(path.with_extension("lock")).unwrap();
     lock.lock().unwrap();
     let read = store.read(|connection| connection.query_row("SELECT x FROM t", [], |row| row.get::<_, i64>(0)));
     assert_eq!(read.await.unwrap(), 7);
     let failed = store.read(|connection| connection.query_row("SELECT x FROM u", [], |row| row.get::<_, i64>(0)));
     assert!(failed.await.is_err());
+}
+
+/// Removing the log of an open store would remove its last commits, so they are written into the database.
+#[tokio::test]
+async fn commits_in_a_removed_log_are_saved() {
+    for removed in [&["-wal"][..], &["-shm"], &["-wal", "-shm"]] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store-2.db");
+        let start = || Store::start(&path, crate::store::STORE, |replaced| panic!("{replaced:?}")).unwrap();
+        let (one, other) = (start(), start());
+        one.commit(|connection| connection.execute_batch("CREATE TABLE t (x)")).await.unwrap();
+        for store in [&one, &other, &one] {
+            store.commit(|connection| connection.execute("INSERT INTO t VALUES (7)", [])).await.unwrap();
+        }
+        for suffix in removed {
+            std::fs::remove_file(with_suffix(&path, suffix)).unwrap();
+        }
+        let sum =
+            |connection: &Connection| connection.query_row("SELECT sum(x) FROM t", [], |row| row.get::<_, i64>(0));
+        assert_eq!(one.read(sum).await.unwrap(), 21, "{removed:?}");
+        for store in [&other, &one, &other] {
+            store.commit(|connection| connection.execute("INSERT INTO t VALUES (7)", [])).await.unwrap();
+        }
+        assert_eq!((one.read(sum).await.unwrap(), other.read(sum).await.unwrap()), (42, 42), "{removed:?}");
+    }
 }

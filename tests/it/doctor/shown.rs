@@ -1,4 +1,4 @@
-//! What is shown, to whom, and that nothing is changed by looking.
+//! How doctor shows its findings to people and programs. It changes nothing.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -19,9 +19,9 @@ fn a_healthy_system_shows_no_warning() {
             backend.endpoint()
         ),
     );
-    // Whether a backend takes a key is known there alone.
+    // Only the backend knows whether it accepts a key.
     for (options, well) in
-        [([].as_slice(), "all is well"), (&["-p", "team"], "all is well, as far as can be seen from here")]
+        [([].as_slice(), "all is well"), (&["-p", "team"], "all is well, as far as this machine can tell")]
     {
         let output = sandbox.run(["doctor", "--strict", "--json"].iter().chain(options));
         assert_eq!(troubles(&findings(&output)), Vec::<serde_json::Value>::new());
@@ -29,13 +29,13 @@ fn a_healthy_system_shows_no_warning() {
         let shown = text(&output.stdout);
         assert!(output.status.success() && shown.ends_with(&format!("\n{well}\n")), "{shown}");
         assert!(shown.contains("\nprogram\n  ok       Claude Code is `"), "{shown}");
-        assert!(shown.contains("  ok       its version is 2.1.329\n") && !shown.contains('\x1b'), "{shown}");
+        assert!(shown.contains("  ok       its version is 2.1.332\n") && !shown.contains('\x1b'), "{shown}");
         assert_eq!(text(&output.stderr), "");
     }
 }
 
 #[test]
-fn warnings_fail_where_it_is_strict() {
+fn strict_fails_on_warnings() {
     let mut sandbox = healthy();
     sandbox.set("OTEL_EXPORTER_OTLP_PROTOCOL", "http");
     let output = sandbox.run(["doctor"]);
@@ -45,12 +45,12 @@ fn warnings_fail_where_it_is_strict() {
         shown.contains("\nenvironment\n  warning  OTEL_EXPORTER_OTLP_PROTOCOL in the environment is `http`"),
         "{shown}"
     );
-    assert!(shown.contains("\n           fix: say `http/protobuf` "), "{shown}");
+    assert!(shown.contains("\n           fix: set it to `http/protobuf` "), "{shown}");
     assert_eq!(sandbox.run(["doctor", "--strict"]).status.code(), Some(1));
     assert_eq!(sandbox.run(["doctor", "--offline"]).status.code(), Some(2));
 }
 
-/// Every file and directory below a place, with what looking might have changed.
+/// All files and directories below a place, with everything that a check might change.
 fn snapshot(place: &Path) -> BTreeMap<PathBuf, (u32, i64, i64, Vec<u8>)> {
     let mut all = BTreeMap::new();
     for entry in std::fs::read_dir(place).unwrap().flatten() {
@@ -60,7 +60,7 @@ fn snapshot(place: &Path) -> BTreeMap<PathBuf, (u32, i64, i64, Vec<u8>)> {
         }
         let content = if metadata.is_file() { std::fs::read(&path).unwrap() } else { Vec::new() };
         if path.extension().is_some_and(|extension| extension == "db-shm") {
-            // The memory that readers of the store share, where each says that it reads.
+            // Readers of the store register in this shared memory.
             continue;
         }
         all.insert(path, (metadata.mode(), metadata.mtime(), metadata.mtime_nsec(), content));
@@ -69,7 +69,7 @@ fn snapshot(place: &Path) -> BTreeMap<PathBuf, (u32, i64, i64, Vec<u8>)> {
 }
 
 #[test]
-fn nothing_is_changed() {
+fn doctor_changes_no_file() {
     let sandbox = healthy();
     let header = "headers.Authorization = { command = [\"echo\", \"token\"] }";
     sandbox.profile("team", format!("[destination.backend]\nendpoint = \"http://127.0.0.1:9\"\n{header}\n"));
@@ -78,14 +78,14 @@ fn nothing_is_changed() {
     assert!(sandbox.run(["-p", "team", "true"]).status.success());
     sandbox.wait_for_end();
     let before = snapshot(&sandbox.home());
-    assert!(before.keys().any(|path| path.ends_with("ccrun/store-1.db")), "{:?}", before.keys());
+    assert!(before.keys().any(|path| path.ends_with("ccrun/store-2.db")), "{:?}", before.keys());
     sandbox.run(["doctor", "-p", "team"]);
     let after = snapshot(&sandbox.home());
     assert!(before == after, "{:?}\n{:?}", before.keys(), after.keys());
 }
 
 #[test]
-fn it_may_be_pasted_anywhere() {
+fn doctors_output_contains_no_private_data() {
     let mut sandbox = healthy();
     let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap().name;
     let script = "echo \"Authorization: Bearer $TEAM_SECRET of max@mail.example in $HOME\" >&2; exit 1";
@@ -113,11 +113,11 @@ fn it_may_be_pasted_anywhere() {
 }
 
 #[test]
-fn it_works_where_little_else_does() {
+fn doctor_works_on_a_broken_system() {
     let mut sandbox = healthy();
     sandbox.profile("broken", "[");
     assert_eq!(sandbox.run(["doctor", "-p", "broken"]).status.code(), Some(1));
-    // Claude may look for itself, and is shown no secret.
+    // Claude may run doctor itself, and sees no secrets.
     sandbox.set("CLAUDECODE", "1");
     assert_eq!(troubles(&findings(&sandbox.run(["doctor", "--json"]))), Vec::<serde_json::Value>::new());
     let nowhere = sandbox.home().join("not/there").display().to_string();
@@ -127,7 +127,7 @@ fn it_works_where_little_else_does() {
 }
 
 #[test]
-fn what_is_foreign_does_not_act_on_a_terminal() {
+fn foreign_text_is_escaped_for_the_terminal() {
     let sandbox = healthy();
     claude(&sandbox, "printf '\\033[31mred\\033[0m\\n'");
     for options in [["doctor"].as_slice(), &["doctor", "--json"]] {
@@ -136,9 +136,9 @@ fn what_is_foreign_does_not_act_on_a_terminal() {
     }
 }
 
-/// For a terminal there are colours.
+/// On a terminal, the output is coloured.
 #[test]
-fn a_terminal_has_colours() {
+fn the_output_on_a_terminal_is_coloured() {
     let sandbox = healthy();
     let output = sandbox.command("script").args(["-qec", "ccrun doctor", "/dev/null"]).output().unwrap();
     assert!(text(&output.stdout).contains("\x1b[32mok"), "{output:?}");

@@ -1,9 +1,9 @@
-//! Faults on the way to a destination: names, ports, silence, certificates, TLS, proxies.
+//! Faults of the connection to a destination: names, ports, timeouts, certificates, TLS, proxies.
 
 use super::*;
 
 #[test]
-fn names_and_ports_that_lead_nowhere_are_told_apart() {
+fn unreachable_names_and_ports_are_distinguished() {
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let sandbox = Sandbox::new();
     look(&sandbox, &to("http://nowhere.invalid:4318")).says(
@@ -11,47 +11,43 @@ fn names_and_ports_that_lead_nowhere_are_told_apart() {
         "cannot find the address of nowhere.invalid",
         "correct the host in `endpoint`",
     );
-    look(&sandbox, &to(&format!("http://{gone}"))).says(
-        "failed",
-        "refused the connection",
-        "start what should listen there",
-    );
-    // As a filter of names does it; the system reads this one as a name, too.
+    look(&sandbox, &to(&format!("http://{gone}"))).says("failed", "refused the connection", "start the server there");
+    // Like the answer of a DNS filter. The system also resolves this address.
     look(&sandbox, &to(&format!("http://127.1:{}", gone.port()))).says(
         "failed",
-        "leads to this machine alone, where nothing listens",
+        "resolves to this machine, where nothing listens",
         "/etc/hosts",
     );
 }
 
 #[test]
-fn what_never_answers_and_what_hangs_up_are_told_apart() {
+fn timeouts_and_closed_connections_are_distinguished() {
     let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     let found = look_within(&sandbox, &to(&format!("http://{}", deaf.local_addr().unwrap())), IMPATIENT);
-    found.says("failed", "did not answer within", "what is behind it");
+    found.says("failed", "did not answer within", "what listens there");
     backend.reply_always(Reply::close());
     look_within(&sandbox, &to(&backend.endpoint()), IMPATIENT).says(
         "failed",
         "closed the connection without an answer",
-        "takes OTLP",
+        "accepts OTLP",
     );
 }
 
 #[test]
-fn a_time_that_is_over_is_kept_to() {
+fn checks_run_in_parallel_within_the_time_limit() {
     let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
     let sandbox = Sandbox::new();
     let one = |name: &str| format!("[destination.{name}]\nendpoint = \"http://{}\"\n", deaf.local_addr().unwrap());
     sandbox.profile("many", (0..8).map(|number| one(&format!("d{number}"))).collect::<String>());
     let found = examine(&sandbox, &["-p", "many", "--timeout", IMPATIENT]);
     let silent = found.iter().filter(|found| found["summary"].as_str().unwrap().contains("did not answer")).count();
-    // Side by side: eight one after the other would have found no time.
+    // The checks run in parallel: one after the other, eight would not fit the limit.
     assert_eq!(silent, 8, "{found:#?}");
 }
 
 #[test]
-fn certificates_are_told_apart() {
+fn certificate_faults_are_distinguished() {
     let found = |identity: Identity, ca: Option<&str>, more: &str| {
         let sandbox = Sandbox::new();
         let path = sandbox.write("home/ca.pem", ca.unwrap_or(identity.authority()));
@@ -68,7 +64,7 @@ fn certificates_are_told_apart() {
     found(Identity::of("localhost"), Some(other.authority()), "").says(
         "failed",
         "from an authority that is not trusted here",
-        "as `ca` in `[destination.d.tls]`",
+        "set `ca` in `[destination.d.tls]`",
     );
     found(Identity::demanding("localhost", &Authority::new(), &[&TLS13]), None, "").says(
         "failed",
@@ -83,17 +79,17 @@ fn certificates_are_told_apart() {
     found(Identity::of("localhost").without_http2(), None, "protocol = \"grpc\"\n").says(
         "failed",
         "does not offer http/2",
-        "set `protocol = \"http/protobuf\"`: that answers",
+        "set `protocol = \"http/protobuf\"`: this endpoint answers",
     );
     let ending = found(Identity::ending("localhost", Duration::from_hours(3 * 24 + 12)), None, "");
-    ending.says("warning", "the certificate ends on ", "renew");
+    ending.says("warning", "the certificate expires on ", "renew");
     assert!(ending.one()["summary"].as_str().unwrap().ends_with(", in 3 days"), "{:?}", ending.one());
     let healthy = found(Identity::of("localhost"), None, "");
     assert!(healthy.0.iter().all(|found| found["level"] == "ok"), "{:#?}", healthy.0);
 }
 
 #[test]
-fn tls_where_there_is_none_and_none_where_there_is_some_are_found() {
+fn wrong_schemes_are_reported() {
     let (sandbox, plain) = (Sandbox::new(), Backend::start());
     let identity = Identity::of("localhost");
     let ca = sandbox.write("home/ca.pem", identity.authority());
@@ -105,10 +101,14 @@ fn tls_where_there_is_none_and_none_where_there_is_some_are_found() {
         found.says(
             "failed",
             "does not speak tls",
-            &format!("set `endpoint = \"http://localhost:{}\"`: that answers", plain.port()),
+            &format!("set `endpoint = \"http://localhost:{}\"`: this endpoint answers", plain.port()),
         );
         let found = look(&sandbox, &(to(&format!("http://localhost:{}", secure.port())) + &more));
-        found.says("failed", "", &format!("set `endpoint = \"https://localhost:{}\"`: that answers", secure.port()));
+        found.says(
+            "failed",
+            "",
+            &format!("set `endpoint = \"https://localhost:{}\"`: this endpoint answers", secure.port()),
+        );
     }
 }
 

@@ -1,25 +1,28 @@
-//! What developers are shown of everything that holds a secret.
+//! The `Debug` output of every type that holds a secret.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ccrun::claude::SettingsFile;
-use ccrun::client::{Client, Proxies};
-use ccrun::collector::{Plan, Role, Token};
-use ccrun::credential::{Answers, Keyring};
+use ccrun::claude::hooks::Caller;
+use ccrun::client::{Client, Proxies, Tls};
+use ccrun::collector::{Hook, Role, SessionPlan};
+use ccrun::credential::Answers;
 use ccrun::environment::{Changes, Endpoint};
 use ccrun::forward::Transport;
-use ccrun::process::Process;
-use ccrun::profile::{Profile, Selection, Tls};
-use ccrun::setting::Setting;
+use ccrun::profile::{Profile, Selection};
+use ccrun::secret::Keyring;
+use ccrun::state::Places;
 use ccrun::store::sessions::Session;
-use ccrun::surroundings::{Places, Surroundings};
-use ccrun::trust::Seal;
+use ccrun::system::process::Process;
+use ccrun::system::process_environment::ProcessEnvironment;
+use ccrun::workspace::trust::TrustedDigest;
+use ccrun::workspace::{Config, LedgerRules, Workspace};
 
 use super::{ALL, FROM_COMMAND, FROM_ENV, LITERAL, PASSWORD, assert_none, profile};
 use crate::support::sandbox::{DEADLINE, Sandbox};
 
 #[test]
-fn nothing_that_holds_a_secret_shows_it_to_developers() {
+fn debug_output_of_secret_types_hides_the_secret() {
     let mut sandbox = Sandbox::new();
     profile(&mut sandbox, "https://h", "grpc");
     let more = format!(
@@ -27,44 +30,46 @@ fn nothing_that_holds_a_secret_shows_it_to_developers() {
          client_secret = \"{PASSWORD}\" }} }}\n[env]\nKEY = \"{LITERAL}\"\n"
     );
     sandbox.profile("more", more);
-    let setting = setting(&sandbox);
+    let workspace = workspace(&sandbox);
     let selection = Selection {
         profiles: vec!["team".to_owned(), "more".to_owned()],
         env: vec![("OPTION".to_owned(), LITERAL.to_owned())],
         ..Selection::default()
     };
-    let (resolved, _) = setting.resolve(&selection).unwrap();
+    let (resolved, _) = workspace.resolve(&selection, &Config::default()).unwrap();
     let destination = &resolved.profile.destinations[0];
 
     let mut sources = destination.headers.clone();
     sources.remove("x-oauth");
     let fetched: Vec<_> =
-        sources.values().map(|sources| ccrun::credential::fetch(sources, setting.ground()).unwrap()).collect();
-    assert!(fetched.iter().any(|fetched| fetched.value.0 == FROM_COMMAND), "the look would find what there is");
-    let proxies = Proxies::named_by(&setting.variables);
+        sources.values().map(|sources| ccrun::secret::fetch(sources, workspace.context()).unwrap()).collect();
+    assert!(fetched.iter().any(|fetched| fetched.value.expose() == FROM_COMMAND), "the secret was fetched");
+    let proxies = Proxies::named_by(&workspace.variables);
     let transport = Transport::new(destination).unwrap().through(&proxies);
     let client = Client::new("https://h".parse().unwrap(), Tls::default(), DEADLINE).through(&proxies);
     let named: BTreeMap<_, _> = [("A".to_owned(), LITERAL.to_owned())].into();
-    let surroundings = Surroundings {
-        variables: setting.variables.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+    let process = ProcessEnvironment {
+        variables: workspace.variables.iter().map(|(name, value)| (name.into(), value.into())).collect(),
         directory: "/".into(),
         executable: "/ccrun".into(),
+        called_by: None,
+        started_at: jiff::Timestamp::UNIX_EPOCH,
     };
-    let endpoint = Endpoint { port: 1, token: PASSWORD.to_owned() };
+    let endpoint = Endpoint { port: 1, token: PASSWORD.into() };
     let settings = SettingsFile { path: "/s".into(), variables: named.clone(), ..SettingsFile::default() };
     let changes = Changes { set: named, removed: BTreeSet::new() };
     let shown = [
         format!("{resolved:?} {destination:?} {:?} {:#?}", destination.headers, resolved.profile),
-        format!("{fetched:?} {proxies:?} {transport:?} {client:?} {setting:?} {:?}", setting.ground()),
-        format!("{surroundings:?} {endpoint:?} {settings:?} {changes:?}"),
-        format!("{:?}", plan(selection, resolved.profile.clone(), setting)),
+        format!("{fetched:?} {proxies:?} {transport:?} {client:?} {workspace:?} {:?}", workspace.context()),
+        format!("{process:?} {endpoint:?} {settings:?} {changes:?}"),
+        format!("{:?}", plan(selection, resolved.profile.clone(), workspace)),
     ];
     let shown = shown.concat();
     assert_none(&ALL, shown.as_bytes(), "what developers are shown");
     assert!(shown.contains("x-command") && shown.contains("CANARY"), "{shown}");
 }
 
-fn setting(sandbox: &Sandbox) -> Setting {
+fn workspace(sandbox: &Sandbox) -> Workspace {
     let places = Places {
         home: sandbox.home(),
         config: sandbox.home().join(".config/ccrun"),
@@ -77,10 +82,17 @@ fn setting(sandbox: &Sandbox) -> Setting {
     let proxy = format!("http://u:{PASSWORD}@proxy:1");
     let variables = [("CANARY", FROM_ENV), ("PATH", &path), ("HTTPS_PROXY", &proxy)];
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    Setting { places, variables, withheld: BTreeSet::new(), project: None, keyring: Keyring::Desktop }
+    Workspace {
+        places,
+        variables,
+        withheld: BTreeSet::new(),
+        project: None,
+        keyring: Keyring::Desktop,
+        ledger: LedgerRules::default(),
+    }
 }
 
-fn plan(selection: Selection, profile: Profile, setting: Setting) -> Plan {
+fn plan(selection: Selection, profile: Profile, workspace: Workspace) -> SessionPlan {
     let session = Session {
         id: "0".repeat(16),
         parent: None,
@@ -92,17 +104,19 @@ fn plan(selection: Selection, profile: Profile, setting: Setting) -> Plan {
         started_at: 0,
         selection,
     };
-    let (token, launched) = (Token(PASSWORD.to_owned()), Process::current());
-    Plan {
+    let (token, launched) = (PASSWORD.into(), Process::current());
+    SessionPlan {
         role: Role::Keeper,
+        worker: 0,
         session,
         profile,
         token,
         launched,
         settings: None,
+        hook: Some(Hook { token: PASSWORD.into(), caller: Caller::Client, is_shown: true, shared: Vec::new() }),
         stays: false,
-        setting,
+        workspace,
         answers: Answers::default(),
-        seal: Seal::default(),
+        trusted_digest: TrustedDigest::default(),
     }
 }

@@ -1,4 +1,4 @@
-//! Many sessions at once, and destinations that have nothing to do with each other.
+//! Many sessions at once, with destinations that must not affect each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread::scope;
@@ -9,15 +9,15 @@ use crate::support::sandbox::{DEADLINE, Sandbox, wait_until};
 use crate::support::session::Session;
 use crate::support::telemetry::items;
 
-/// How many sessions there are at once.
+/// The number of concurrent sessions.
 const SESSIONS: usize = 20;
 
-/// How many requests each of them exports.
+/// The number of requests that each session exports.
 const REQUESTS: usize = 10;
 
 #[test]
 #[ignore = "takes long; scripts/test.sh --all runs it"]
-fn of_twenty_sessions_each_delivers_its_own_though_the_other_destination_is_down() {
+fn twenty_sessions_deliver_while_another_destination_is_down() {
     let (sandbox, up, down) = (Sandbox::new(), Backend::start(), Backend::start());
     down.reply_always(Reply::http(503, "down"));
     let destination =
@@ -39,9 +39,10 @@ fn of_twenty_sessions_each_delivers_its_own_though_the_other_destination_is_down
     sessions.into_iter().for_each(Session::end);
     sandbox.wait_for_end();
     assert_eq!(by_session(&up.received()), expected);
-    assert_eq!(ids_of(&up.received()).len(), all, "nothing came twice");
+    assert_eq!(ids_of(&up.received()).len(), all, "no record arrives twice");
     let tried = down.received().len();
-    // A first attempt each at the most, one at each one's end, and those of whoever had its turn.
+    // At most one first attempt and one last attempt for each session, and the retries of the session whose turn it
+    // was.
     assert!(tried <= 3 * SESSIONS, "{tried} requests to a destination that is down");
     let queue = sandbox.queue();
     assert_eq!(queue.len(), SESSIONS);
@@ -51,12 +52,12 @@ fn of_twenty_sessions_each_delivers_its_own_though_the_other_destination_is_down
     down.clear();
     assert!(sandbox.run(["queue", "flush"]).status.success());
     assert_eq!(by_session(&down.received()), expected);
-    assert_eq!(ids_of(&down.received()).len(), all, "nothing came twice");
-    assert!(down.received().len() <= 2, "all that was left goes together");
+    assert_eq!(ids_of(&down.received()).len(), all, "no record arrives twice");
+    assert!(down.received().len() <= 2, "a flush combines the undelivered data");
     assert!(sandbox.queue().is_empty());
 }
 
-/// The ids that arrived, by the session that their resource names.
+/// The ids that arrived, by the session in their resource.
 fn by_session(received: &[Received]) -> BTreeMap<String, BTreeSet<String>> {
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for received in received {
@@ -71,13 +72,13 @@ fn by_session(received: &[Received]) -> BTreeMap<String, BTreeSet<String>> {
 
 #[test]
 #[ignore = "takes long; scripts/test.sh --all runs it"]
-fn what_passes_for_one_session_ends_the_waiting_of_all() {
+fn a_delivery_by_one_session_ends_the_back_off_of_all() {
     let (sandbox, backend) = (Sandbox::new(), Backend::start());
     backend.reply(Reply::http(503, "busy").header("retry-after", "900"));
     let waits = Session::to(&sandbox, &backend.endpoint());
     waits.client().export(&ids("waits", 1));
     wait_until("the first attempt", || sandbox.queue().iter().any(|entry| entry["next_try"].is_string()));
-    // Its end tries at once.
+    // The end of this session tries at once.
     let ends = Session::to(&sandbox, &backend.endpoint());
     ends.client().export(&ids("ends", 1));
     ends.end();

@@ -1,4 +1,4 @@
-//! A minute of keys that are exchanged every few seconds, under a steady load, over both protocols.
+//! Keys that rotate every few seconds for a minute, under a steady load over both protocols.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,21 +12,21 @@ use crate::support::keys::{Helper, Locked};
 use crate::support::sandbox::{Sandbox, wait_until};
 use crate::support::session::Session;
 
-/// How long the keys are exchanged, unless `TEST_SECONDS` says otherwise.
+/// How long keys rotate, unless `TEST_SECONDS` is set.
 const SECONDS: u64 = 60;
 
-/// How long a key is good for at least.
+/// The shortest lifetime of a key.
 const BETWEEN_ROTATIONS: Duration = Duration::from_secs(3);
 
-/// How many sessions there are, each with a destination for either protocol.
+/// The number of sessions. Each has a destination for either protocol.
 const SESSIONS: usize = 3;
 
-/// How long a client rests between two exports.
+/// The pause of a client between two exports.
 const BETWEEN_EXPORTS: Duration = Duration::from_millis(50);
 
 #[test]
 #[ignore = "takes a minute; scripts/test.sh --all runs it"]
-fn nothing_is_lost_while_keys_are_exchanged() {
+fn nothing_is_lost_while_keys_rotate() {
     let sandbox = Sandbox::new();
     let (http, grpc) = (Locked::start(), Locked::start());
     let both = [&http, &grpc];
@@ -50,7 +50,7 @@ fn nothing_is_lost_while_keys_are_exchanged() {
     let mut rotations = 0;
     let mut acknowledged: Vec<String> = scope(|scope| {
         let loads: Vec<_> = sessions.iter().map(|session| scope.spawn(|| load(session, &over))).collect();
-        // Every session has to have met a key over either protocol before it is exchanged, so that the count is exact.
+        // Every session must have used a key over both protocols before the next rotation, so that the count is exact.
         let met = |key: &str| {
             sessions.iter().all(|session| {
                 both.iter().all(|backend| backend.accepted().iter().any(|received| is_from(received, session, key)))
@@ -70,7 +70,7 @@ fn nothing_is_lost_while_keys_are_exchanged() {
     acknowledged.sort();
     let mut duplicates = 0;
     for (name, backend) in [("http", &http), ("grpc", &grpc)] {
-        wait_until("everything to arrive", || counts(backend).len() >= acknowledged.len());
+        wait_until("all records to arrive", || counts(backend).len() >= acknowledged.len());
         let counts = counts(backend);
         let lost = acknowledged.iter().filter(|id| !counts.contains_key(*id)).count();
         let twice: usize = counts.values().map(|times| times - 1).sum();
@@ -81,7 +81,7 @@ fn nothing_is_lost_while_keys_are_exchanged() {
             backend.refused()
         ));
         assert_eq!(lost, 0);
-        // One each session for each key, unless another session's trial kept it from being refused at all.
+        // One rejection for each session and key, unless another session's probe prevented it.
         assert!(backend.refused() <= SESSIONS * rotations, "{} refusals", backend.refused());
         duplicates += twice;
     }
@@ -95,7 +95,7 @@ fn nothing_is_lost_while_keys_are_exchanged() {
     assert!(sandbox.queue().is_empty());
 }
 
-/// Exports until it is over, and gives what was acknowledged.
+/// Exports until told to stop, and returns the acknowledged records.
 fn load(session: &Session, over: &AtomicBool) -> Vec<String> {
     let (mut client, mut acknowledged, mut number) = (session.client(), Vec::new(), 0);
     while !over.load(Ordering::Relaxed) {
@@ -113,7 +113,7 @@ fn is_from(received: &Received, session: &Session, key: &str) -> bool {
         && ids_in(received).iter().any(|id| id.starts_with(&session.id))
 }
 
-/// How often each record came with a key that was accepted.
+/// How often each record arrived with an accepted key.
 fn counts(backend: &Locked) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for id in backend.accepted().iter().flat_map(ids_in) {

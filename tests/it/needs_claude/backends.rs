@@ -1,22 +1,22 @@
-//! A backend that is down costs the user nothing, and gets everything in the end.
+//! A backend that is down does not affect the user, and gets everything later.
 
 use super::profile;
 use crate::support::backend::{Backend, Reply};
 use crate::support::claude::{Client, USAGE};
-use crate::support::model::Script;
 use crate::support::sandbox::{DEADLINE, text, wait_until};
 use crate::support::telemetry::{events, items, sums};
+use ccrun::doctor::live::model::Script;
 
-/// What is wrong with the backend.
+/// The fault of a backend.
 #[derive(Clone, Copy)]
 enum Fault {
-    /// It accepts, and never answers.
+    /// It accepts connections and never answers.
     Silent,
-    /// Nobody listens on its port.
+    /// Nothing listens on its port.
     Absent,
 }
 
-/// Who delivers in the end.
+/// What delivers the data later.
 #[derive(Clone, Copy)]
 enum Courier {
     NextSession,
@@ -30,7 +30,7 @@ fn keeps_and_delivers(fault: Fault, courier: Courier) {
         Fault::Silent => backend.reply_always(Reply::hang()),
         Fault::Absent => backend.stop(),
     }
-    // The backend will not answer before the client has ended: its end cannot have waited for an answer.
+    // The backend answers only after the client has ended, so the client did not wait for it.
     let output = client.ask(&["-p", "team"], "a question");
     assert_eq!((text(&output.stdout), text(&output.stderr)), ("the answer\n".to_owned(), String::new()));
     assert_eq!(output.status.code(), Some(0));
@@ -57,7 +57,7 @@ fn keeps_and_delivers(fault: Fault, courier: Courier) {
             assert!(output.status.success(), "{output:?}");
         }
     }
-    wait_until("everything to be delivered", || client.queue().is_empty());
+    wait_until("all data to be delivered", || client.queue().is_empty());
     let received = backend.received();
     assert!(items(&received).iter().all(|item| item.resource["ccrun.session"] == session));
     assert_eq!(events(&received, "api_request").len(), asked);
@@ -67,25 +67,25 @@ fn keeps_and_delivers(fault: Fault, courier: Courier) {
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn what_a_silent_backend_was_to_get_arrives_with_the_next_session() {
+fn data_for_a_silent_backend_arrives_with_the_next_session() {
     keeps_and_delivers(Fault::Silent, Courier::NextSession);
 }
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn what_a_silent_backend_was_to_get_arrives_when_flushed() {
+fn data_for_a_silent_backend_arrives_when_flushed() {
     keeps_and_delivers(Fault::Silent, Courier::Flush);
 }
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn what_an_absent_backend_was_to_get_arrives_with_the_next_session() {
+fn data_for_an_absent_backend_arrives_with_the_next_session() {
     keeps_and_delivers(Fault::Absent, Courier::NextSession);
 }
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn what_an_absent_backend_was_to_get_arrives_when_flushed() {
+fn data_for_an_absent_backend_arrives_when_flushed() {
     keeps_and_delivers(Fault::Absent, Courier::Flush);
 }
 
@@ -96,11 +96,11 @@ fn a_backend_that_comes_back_during_the_session_gets_everything_once() {
     client.profile("team", profile(&backend, "grpc"));
     backend.stop();
     let child = client.stall(&["-p", "team"], "a question");
-    wait_until("something to wait", || client.queue().iter().any(|entry| entry["last_error"].is_string()));
+    wait_until("data to be queued", || client.queue().iter().any(|entry| entry["last_error"].is_string()));
     backend.restart();
     client.model.release();
     assert!(crate::support::claude::finish(child).status.success());
     backend.wait_for(|received| super::complete(received, client.questions()), DEADLINE);
-    wait_until("everything to be delivered", || client.queue().is_empty());
+    wait_until("all data to be delivered", || client.queue().is_empty());
     assert_eq!(events(&backend.received(), "user_prompt").len(), 1);
 }

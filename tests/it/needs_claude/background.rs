@@ -1,4 +1,4 @@
-//! Background sessions: what goes on after the launched process has ended.
+//! Background sessions, which continue after the launched process has ended.
 
 use std::collections::BTreeSet;
 
@@ -7,35 +7,35 @@ use serde_json::json;
 use super::{complete, profile};
 use crate::support::backend::{Backend, Received};
 use crate::support::claude::{Client, USAGE, finish};
-use crate::support::model::Script;
 use crate::support::sandbox::{DEADLINE, text, wait_until};
 use crate::support::telemetry::{events, items};
 use crate::support::terminal::Terminal;
+use ccrun::doctor::live::model::Script;
 
-// The background service asks the model more than it counts: what a job's state is, and what to call it. Such a request
-// is in no telemetry, so that a job counts its conversation alone.
+// The background service makes requests of its own to the model, about the state and the title of a job. They are in no
+// telemetry, so a job counts only its conversation.
 
-/// A client that may start background sessions; their turns hang behind one tool call.
+/// A client with permission to start background sessions. Their turns hang after one tool call.
 fn client() -> Client {
     let client = Client::new(Script::text("the answer").usage(USAGE).bash("true").stalling());
     client.settle_in();
     client
 }
 
-/// Hands a question to a background session, waits until its turn hangs, and gives its id.
+/// Starts a background session with a question, waits until its turn hangs, and returns its id.
 fn background(client: &Client, profile: &str) -> String {
     let before = client.model.stalled();
     let output =
         finish(client.claude(&["-p", profile], ["--bg", "--allowedTools=Bash", "a question"]).spawn().unwrap());
     assert!(output.status.success(), "{output:?}");
-    wait_until("the background session to be in mid-turn", || client.model.stalled() > before);
+    wait_until("the background session to be in the middle of a turn", || client.model.stalled() > before);
     let stdout = text(&output.stdout);
     let (_, rest) = stdout.split_once("claude stop ").unwrap();
     rest.split_whitespace().next().unwrap().to_owned()
 }
 
-/// Waits until a session that was launched later, and of which nothing goes on, has been looked for and is over; those
-/// before it must live on.
+/// Waits until a session that was launched later and is idle has been checked and has ended. Earlier sessions must
+/// survive that.
 fn outlive_a_later_session(client: &Client) {
     let before: BTreeSet<_> = client.collectors().into_iter().collect();
     assert!(finish(client.claude(&[], ["--version"]).spawn().unwrap()).status.success());
@@ -67,11 +67,11 @@ fn a_background_session_keeps_its_collector_until_it_is_stopped() {
         assert_eq!(serde_json::from_slice::<serde_json::Value>(&std::fs::read(&file).unwrap()).unwrap(), off);
     }
     assert!(client.queue().is_empty());
-    wait_until("the background service to end", || client.processes().is_empty());
+    wait_until("the background service to exit", || client.processes().is_empty());
 }
 
-/// All jobs run under one service, which has the environment of whoever started it. What shows that the second job lives
-/// is the service's roster alone: it hands nothing over before its end.
+/// All jobs run under one service, which has the environment of the process that started it. Only the service's roster
+/// shows that the second job is running, because it exports nothing until its end.
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
 fn background_sessions_of_two_profiles_each_deliver_their_own() {
@@ -99,13 +99,18 @@ fn background_sessions_of_two_profiles_each_deliver_their_own() {
     }
     client.wait_for_end();
     assert_eq!(client.report()["total"]["requests"], 2);
+    let rows = client.report_by("profile,session");
+    for name in names {
+        let of: Vec<_> = rows.iter().filter(|row| row["profile"] == name).collect();
+        assert!(of.len() == 1 && of[0]["requests"] == 1 && of[0]["prompts"] == 1, "{rows:?}");
+    }
 }
 
-/// Two profiles, `--bg` in both, and in one a bare ←, which moves a conversation in mid-turn to a worker of the same
-/// service under a new `session.id`; then the launched process ends.
+/// Two profiles with `--bg`. In one of them, ← moves a conversation in the middle of a turn to a worker of the same
+/// service, under a new `session.id`. Then the launched process ends.
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn a_conversation_that_is_moved_to_the_background_delivers_where_it_did() {
+fn a_conversation_moved_to_the_background_keeps_its_destination() {
     let client = client();
     let [red, blue] = [Backend::start(), Backend::start()];
     for (name, backend) in [("red", &red), ("blue", &blue)] {
@@ -117,11 +122,11 @@ fn a_conversation_that_is_moved_to_the_background_delivers_where_it_did() {
     terminal.wait_for("❯");
     let before = client.model.stalled();
     terminal.enter("a question");
-    wait_until("the conversation to be in mid-turn", || client.model.stalled() > before);
+    wait_until("the conversation to be in the middle of a turn", || client.model.stalled() > before);
     terminal.press("Left");
     terminal.wait_for("moved to the background");
-    wait_until("the worker to be in mid-turn", || client.model.stalled() > before + 1);
-    wait_until("two interrupts to leave it", || {
+    wait_until("the worker to be in the middle of a turn", || client.model.stalled() > before + 1);
+    wait_until("two interrupts to end the client", || {
         terminal.press("C-c");
         terminal.exit_code().is_some()
     });
@@ -132,7 +137,7 @@ fn a_conversation_that_is_moved_to_the_background_delivers_where_it_did() {
         let requests = events(received, "api_request").into_iter();
         requests.map(|event| event.attributes["session.id"].clone()).collect()
     };
-    // The job, the conversation before it was moved, and after.
+    // The job, and the conversation before and after it was moved.
     blue.wait_for(|received| conversations(received).len() == 3, DEADLINE);
     let output = finish(client.claude(&["-p", "local"], ["daemon", "stop", "--any"]).spawn().unwrap());
     assert!(output.status.success(), "{output:?}");
@@ -144,11 +149,12 @@ fn a_conversation_that_is_moved_to_the_background_delivers_where_it_did() {
     let sessions = |backend: &Backend| -> BTreeSet<_> {
         items(&backend.received()).into_iter().map(|item| item.resource["ccrun.session"].clone()).collect()
     };
-    assert_eq!((sessions(&red).len(), sessions(&blue).len()), (1, 2), "the worker is in the session that was moved");
+    assert_eq!((sessions(&red).len(), sessions(&blue).len()), (1, 2), "the worker belongs to the moved session");
+    assert_eq!(client.report()["total"]["sessions"], 4, "three conversation ids, two of them for one conversation");
     assert!(client.queue().is_empty());
 }
 
-/// A job that is started again finds its settings file, telemetry off in it, and the user's own part as it was.
+/// A restarted job finds its settings file, with telemetry off and the user's part unchanged.
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
 fn a_job_that_starts_again_after_its_session_finds_its_settings() {
@@ -159,7 +165,7 @@ fn a_job_that_starts_again_after_its_session_finds_its_settings() {
     let words = ["--settings", &own, "--bg", "--allowedTools=Bash", "a question"];
     let output = finish(client.claude(&["-p", "team"], words).spawn().unwrap());
     assert!(output.status.success(), "{output:?}");
-    wait_until("the background session to be in mid-turn", || client.model.stalled() > 0);
+    wait_until("the background session to be in the middle of a turn", || client.model.stalled() > 0);
     let shown = text(&output.stdout);
     let job = shown.split_once("claude stop ").unwrap().1.split_whitespace().next().unwrap().to_owned();
     client.model.release();

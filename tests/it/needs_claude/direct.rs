@@ -1,16 +1,16 @@
-//! Claude Code that exports by itself, with what a profile says.
+//! Claude Code that exports by itself, configured by a profile.
 
 use serde_json::json;
 
 use super::complete;
 use crate::support::backend::Backend;
 use crate::support::claude::{Client, USAGE};
-use crate::support::model::Script;
 use crate::support::sandbox::{DEADLINE, text};
+use ccrun::doctor::live::model::Script;
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn a_headers_helper_of_claude_codes_own_has_them_from_the_profile() {
+fn claudes_headers_helper_gets_the_profiles_headers() {
     let (backend, mut client) = (Backend::start(), Client::new(Script::text("the answer").usage(USAGE)));
     client.set("TOKEN", "sk-1, sk-2");
     let destination = "[destination.own]\nendpoint = \"https://h\"\nheaders.authorization = { env = \"TOKEN\", format = \"Bearer {}\" }\n";
@@ -34,13 +34,13 @@ fn a_headers_helper_of_claude_codes_own_has_them_from_the_profile() {
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn headers_in_the_environment_arrive_as_they_are_over_http() {
+fn headers_in_the_environment_arrive_unchanged_over_http() {
     arrive("http/protobuf", "Bearer a b=c%20d");
 }
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn headers_in_the_environment_arrive_as_they_are_over_grpc() {
+fn headers_in_the_environment_arrive_unchanged_over_grpc() {
     arrive("grpc", "Bearer a, b=c%20d");
 }
 

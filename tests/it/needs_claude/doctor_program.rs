@@ -2,12 +2,12 @@
 
 use crate::doctor::{findings, found, troubles};
 use crate::support::claude::Client;
-use crate::support::model::Script;
 use crate::support::sandbox::text;
+use ccrun::doctor::live::model::Script;
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn the_real_client_is_found_healthy_and_left_as_it_is() {
+fn doctor_finds_the_real_client_healthy_and_changes_nothing() {
     let client = Client::new(Script::text("hi"));
     let output = client.run(["doctor", "--strict", "--json"]);
     assert_eq!(troubles(&findings(&output)), Vec::<serde_json::Value>::new());

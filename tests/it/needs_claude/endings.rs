@@ -1,15 +1,15 @@
-//! How a session ends: exit codes, signals, and what arrives nevertheless.
+//! How sessions end: exit codes, signals, and what still arrives.
 
 use std::os::unix::process::ExitStatusExt;
 
 use super::profile;
 use crate::support::backend::{Backend, Received};
 use crate::support::claude::{Client, USAGE, finish, pid};
-use crate::support::model::Script;
 use crate::support::sandbox::{DEADLINE, is_collector, kill, parent, pids, text, wait_until};
 use crate::support::telemetry::{events, has_metric, sums};
+use ccrun::doctor::live::model::Script;
 
-/// Whether everything has arrived that a client has counted whose turn hangs behind one tool call.
+/// Whether everything that a client has counted before its turn hung after one tool call has arrived.
 fn has_first_half(received: &[Received]) -> bool {
     let events =
         ["user_prompt", "api_request", "tool_decision", "tool_result"].map(|name| events(received, name).len());
@@ -17,7 +17,8 @@ fn has_first_half(received: &[Received]) -> bool {
     events == [1; 4] && metrics.iter().all(|name| has_metric(received, name))
 }
 
-/// Ends a client in mid-turn that hands over by itself only after minutes: what arrives, it handed over at its end.
+/// Ends a client in the middle of a turn. It exports by itself only every few minutes, so what arrives was exported
+/// when it ended.
 fn loses_nothing(signal: &str, code: i32) {
     let (backend, client) = (Backend::start(), Client::new(Script::text("never").usage(USAGE).bash("true").stalling()));
     let intervals = "[signals]\nmetric_interval = \"10m\"\nlog_interval = \"10m\"\n";
@@ -35,26 +36,26 @@ fn loses_nothing(signal: &str, code: i32) {
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn term_in_mid_turn_loses_nothing() {
+fn sigterm_during_a_turn_loses_nothing() {
     loses_nothing("TERM", 143);
 }
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn hup_in_mid_turn_loses_nothing() {
+fn sighup_during_a_turn_loses_nothing() {
     loses_nothing("HUP", 129);
 }
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn int_in_mid_turn_loses_nothing() {
+fn sigint_during_a_turn_loses_nothing() {
     loses_nothing("INT", 0);
 }
 
-/// What is older than an interval has arrived while the client still lives, so that killing it cannot lose it.
+/// Data older than an interval arrives while the client is running, so killing it cannot lose that.
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn kill_in_mid_turn_loses_one_interval_at_most() {
+fn sigkill_during_a_turn_loses_at_most_one_interval() {
     let (backend, client) = (Backend::start(), Client::new(Script::text("never").usage(USAGE).bash("true").stalling()));
     let intervals = "[signals]\nmetric_interval = \"1s\"\nlog_interval = \"1s\"\n";
     client.profile("team", profile(&backend, "http/protobuf") + intervals);
@@ -71,25 +72,25 @@ fn kill_in_mid_turn_loses_one_interval_at_most() {
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn the_launched_process_is_claude_itself_and_has_no_child_of_ours() {
+fn the_launched_process_is_claude_itself_without_children_of_ccrun() {
     let client = Client::new(Script::text("the answer").stalling());
     let child = client.stall(&[], "a question");
     let executable = std::fs::read_link(format!("/proc/{}/exe", child.id())).unwrap();
     assert_eq!(executable, std::fs::canonicalize(client.home().join("../bin/claude")).unwrap());
     let collectors = client.collectors();
-    assert_eq!(collectors.len(), 2, "a keeper and a worker");
+    assert_eq!(collectors.len(), 2, "a keeper and a worker are running");
     let children: Vec<_> = pids().filter(|other| parent(*other) == pid(&child)).collect();
     assert!(!children.iter().any(|other| is_collector(*other) || collectors.contains(other)), "{children:?}");
     assert_eq!(parent(collectors[1]), collectors[0]);
     client.model.release();
     assert_eq!(text(&finish(child).stdout), "the answer\n");
     client.wait_for_end();
-    wait_until("everything to end", || client.processes().is_empty());
+    wait_until("all processes to exit", || client.processes().is_empty());
 }
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn a_failure_of_claudes_looks_as_without_ccrun() {
+fn a_failure_of_claude_looks_the_same_as_without_ccrun() {
     let client = Client::new(Script::text("never"));
     let direct = finish(client.command(client.home().join("../bin/claude")).arg("--no-such-option").spawn().unwrap());
     let launched = finish(client.claude(&[], ["--no-such-option"]).spawn().unwrap());
@@ -99,7 +100,7 @@ fn a_failure_of_claudes_looks_as_without_ccrun() {
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn a_wrapper_keeps_its_exit_code_and_its_claude_is_recorded() {
+fn a_wrapper_script_keeps_its_exit_code_and_its_claude_is_recorded() {
     let (backend, client) = (Backend::start(), Client::new(Script::text("the answer").usage(USAGE)));
     client.profile("team", profile(&backend, "http/protobuf"));
     let wrapper = client.program("wrapper", "#!/bin/sh\nclaude -p \"$1\"\nexit 3\n");

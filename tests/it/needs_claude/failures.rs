@@ -1,12 +1,12 @@
-//! Whatever fails, `claude` starts, and exports nothing rather than half of it.
+//! After any failure, `claude` starts, and exports nothing instead of a part.
 
 use serde_json::json;
 
 use super::complete;
 use crate::support::backend::Backend;
 use crate::support::claude::{Client, finish};
-use crate::support::model::Script;
 use crate::support::sandbox::{DEADLINE, text};
+use ccrun::doctor::live::model::Script;
 
 /// A client whose own settings export to a backend.
 fn exporting() -> (Backend, Client) {
@@ -22,7 +22,7 @@ fn exporting() -> (Backend, Client) {
     (backend, client)
 }
 
-/// `claude` answers, one line says why nothing is recorded, and nothing is exported: it would have been by its end.
+/// Checks that `claude` answers, one line gives the reason, and nothing is exported, not even at its end.
 fn fails_open(backend: &Backend, client: &Client, options: &[&str], reason: &str) {
     let output = client.ask(options, "a question");
     assert_eq!(text(&output.stdout), "the answer\n", "{output:?}");
@@ -54,7 +54,7 @@ fn without_a_usable_state_directory_claude_answers_and_exports_nothing() {
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn what_is_required_keeps_claude_from_starting() {
+fn claude_does_not_start_if_a_required_profile_fails() {
     let (backend, client) = exporting();
     client.profile("broken", "nonsense = 1\n");
     let output = client.ask(&["-p", "broken", "--require"], "a question");
@@ -66,7 +66,7 @@ fn what_is_required_keeps_claude_from_starting() {
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn switched_off_claude_runs_as_if_ccrun_were_not_there() {
+fn with_ccrun_off_claude_runs_as_without_it() {
     let (backend, mut client) = exporting();
     client.set("CCRUN_OFF", "1");
     let output = client.ask(&["-p", "no-such-profile"], "a question");

@@ -1,17 +1,17 @@
-//! A user who exports directly already, and then makes the alias.
+//! A user who already exports directly and then sets the alias.
 
 use serde_json::json;
 
 use super::complete;
 use crate::support::backend::Backend;
 use crate::support::claude::{Client, USAGE};
-use crate::support::model::Script;
 use crate::support::sandbox::{DEADLINE, text};
 use crate::support::telemetry::items;
+use ccrun::doctor::live::model::Script;
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn who_exports_directly_loses_nothing() {
+fn existing_direct_exports_lose_nothing() {
     let (backend, client) = (Backend::start(), Client::new(Script::text("the answer").usage(USAGE)));
     let settings = json!({"env": {
         "CLAUDE_CODE_ENABLE_TELEMETRY": "1",
@@ -25,7 +25,7 @@ fn who_exports_directly_loses_nothing() {
         "OTEL_LOG_USER_PROMPTS": "1",
     }});
     client.write("home/.claude/settings.json", settings.to_string());
-    // As Claude Code alone sends them.
+    // The same questions with Claude Code alone.
     let direct = client.command("claude").args(["-p", "a question"]).output().unwrap();
     assert!(direct.status.success(), "{}", text(&direct.stderr));
     let before = backend.wait_for(|received| complete(received, client.questions()), DEADLINE);

@@ -1,8 +1,8 @@
-//! A team's profile from the system's layer, a user's over it, a project's and an overlay: what `ccrun profile show`
-//! says is what arrives.
+//! A team's system-wide profile, a user's profile on top of it, a project file and an overlay: what arrives is what
+//! `ccrun profile show` prints.
 //!
-//! The system's layer is below `/etc`. Each command sees an `/etc` of its own, in a mount namespace that goes with its
-//! last process, so that the machine's is untouched.
+//! System-wide profiles are below `/etc`. Each command sees a private `/etc` in a mount namespace that ends with its
+//! last process, so the machine's `/etc` is not changed.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
@@ -12,11 +12,11 @@ use serde_json::Value;
 use super::complete;
 use crate::support::backend::{Backend, Received};
 use crate::support::claude::{Client, USAGE, finish};
-use crate::support::model::Script;
 use crate::support::sandbox::{DEADLINE, text};
 use crate::support::telemetry::{Item, events, items};
+use ccrun::doctor::live::model::Script;
 
-/// The team's, for everybody on the machine.
+/// The system-wide profile of the team.
 const TEAM: &str = r#"
 description = "the platform team"
 [vars]
@@ -34,10 +34,10 @@ Authorization = { env = "TEAM_TOKEN", format = "Bearer {}" }
 X-Tenant = "everybody"
 "#;
 
-/// Every character that stands for something in the variable that carries attributes, or in TOML.
+/// Every character with a meaning in the attributes variable or in TOML.
 const ODD: &str = "spaces, commas = equals % %41 \"quotes\" 'single' \\ tab\there é😀\u{202e}";
 
-/// A user's own.
+/// The user's profile.
 const MINE: &str = r#"
 extends = "team"
 [vars]
@@ -50,13 +50,13 @@ cost_center = "eng-456"
 x-tenant = { env = "TENANT" }
 "#;
 
-/// A client whose machine has a team's profile and this `config.toml`, and which has secrets to take; nothing, and the
-/// reason printed, where no namespace can be made.
-#[expect(clippy::print_stderr, reason = "whoever runs this should know that it proved nothing")]
+/// A client on a machine with a team profile, this `config.toml`, and secrets. If no namespace can be created, prints
+/// the reason and returns `None`.
+#[expect(clippy::print_stderr, reason = "the output must show that it proved nothing")]
 fn client(config: &str) -> Option<Client> {
     let unshared = Command::new("unshare").args(["-m", "true"]).output();
     if !unshared.as_ref().is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: no mount namespace can be made here: {unshared:?}");
+        eprintln!("skipped: cannot create a mount namespace: {unshared:?}");
         return None;
     }
     let mut client = Client::new(Script::text("the answer").usage(USAGE));
@@ -66,7 +66,7 @@ fn client(config: &str) -> Option<Client> {
     Some(client)
 }
 
-/// `ccrun` where the system's layer is the sandbox's. All else in `/etc` is what it was.
+/// Runs `ccrun` with the sandbox's system-wide files. The rest of `/etc` is unchanged.
 fn ccrun(client: &Client, arguments: &[&str]) -> Output {
     let root = client.home().parent().unwrap().display().to_string();
     let script = format!(
@@ -77,7 +77,7 @@ fn ccrun(client: &Client, arguments: &[&str]) -> Output {
     finish(command.args(["-m", "sh", "-c", &script, "sh"]).args(arguments).spawn().unwrap())
 }
 
-/// What a profile is said to be: value and place by key.
+/// The output of `ccrun profile show`: value and place of each key.
 fn shown(client: &Client, options: &[&str]) -> BTreeMap<String, (String, String)> {
     let output = ccrun(client, &[&["profile", "show", "--json"], options].concat());
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
@@ -86,7 +86,7 @@ fn shown(client: &Client, options: &[&str]) -> BTreeMap<String, (String, String)
     lines.iter().map(|line| (field(line, "key"), (field(line, "value"), field(line, "origin")))).collect()
 }
 
-/// The resource attributes that those are; `[resource]` beats `[team]`.
+/// The resource attributes in that output. `[resource]` overrides `[team]`.
 fn attributes(shown: &BTreeMap<String, (String, String)>) -> BTreeMap<String, String> {
     let below = |table: &'static str| {
         shown.iter().filter_map(move |(key, (value, _))| {
@@ -99,14 +99,14 @@ fn attributes(shown: &BTreeMap<String, (String, String)>) -> BTreeMap<String, St
     team.chain(below("resource.")).collect()
 }
 
-/// Asks through `ccrun`, and gives what has arrived when all has.
+/// Asks a question through `ccrun`, and returns what arrived once it is complete.
 fn asked(client: &Client, backend: &Backend, options: &[&str]) -> Vec<Received> {
     let output = ccrun(client, &[options, &["claude", "-p", "what is canary-7391?"]].concat());
     assert_eq!((text(&output.stdout), text(&output.stderr)), ("the answer\n".to_owned(), String::new()));
     backend.wait_for(|received| complete(received, client.questions()), DEADLINE)
 }
 
-/// Where `ccrun env --explain` says that the resource attributes come from.
+/// The sources of the resource attributes in `ccrun env --explain`.
 fn explained_attributes(client: &Client, options: &[&str]) -> Vec<String> {
     let output = ccrun(client, &[&["env", "--explain", "--format", "json"], options].concat());
     let entries: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
@@ -114,19 +114,19 @@ fn explained_attributes(client: &Client, options: &[&str]) -> Vec<String> {
     entry["origins"].as_array().unwrap().iter().map(|origin| origin.as_str().unwrap().to_owned()).collect()
 }
 
-/// A profile that brings the team's destination here.
+/// Writes a profile that redirects the team's destination to this backend.
 fn bring_here(client: &Client, backend: &Backend) {
     client.profile("here", format!("[destination.team]\nendpoint = \"{}\"\n", backend.endpoint()));
 }
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn what_arrives_is_what_was_shown_of_all_layers_together() {
+fn the_attributes_that_arrive_are_those_of_profile_show() {
     let Some(client) = client("") else { return };
     let backend = Backend::start();
     client.profile("mine", MINE);
     bring_here(&client, &backend);
-    // More than the client itself would take.
+    // Longer than the client itself would accept.
     let long = "é😀, =".repeat(200);
     client.write("project/.ccrun.toml", format!("[resource]\nodd = {}\nlong = {long:?}\n", Value::from(ODD)));
     let output = ccrun(&client, &["trust", "--yes"]);
@@ -135,7 +135,7 @@ fn what_arrives_is_what_was_shown_of_all_layers_together() {
     let options = ["-p", "mine", "-p", "here", "-r", "by.option=1"];
     let shown = shown(&client, &options);
     let place = |key: &str| {
-        let (value, origin) = shown.get(key).unwrap_or_else(|| panic!("{key} in {shown:?}"));
+        let (value, origin) = shown.get(key).unwrap_or_else(|| panic!("{key} is missing from {shown:?}"));
         (value.as_str(), origin.rsplit('/').next().unwrap().split(':').next().unwrap())
     };
     let endpoint = format!("{:?}", backend.endpoint());
@@ -159,7 +159,7 @@ fn what_arrives_is_what_was_shown_of_all_layers_together() {
         [("resource.odd", ".ccrun.toml:"), ("team.cost_center", "mine.toml:"), ("resource.by.option", "--resource:")]
     {
         let origin = explained.iter().find(|origin| origin.ends_with(&format!("({key})")));
-        assert!(origin.is_some_and(|origin| origin.contains(file)), "{key} in {explained:?}");
+        assert!(origin.is_some_and(|origin| origin.contains(file)), "{key} is missing from {explained:?}");
     }
 
     let received = asked(&client, &backend, &options);
@@ -176,7 +176,7 @@ fn what_arrives_is_what_was_shown_of_all_layers_together() {
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn what_the_system_enforces_holds_whatever_a_users_profile_says() {
+fn enforced_settings_override_the_users_profile() {
     let enforced = r#"["content", "team", "resource.team.id", "destination.team.headers"]"#;
     let Some(client) = client(&format!("profile = \"team\"\nenforce = {enforced}\n")) else { return };
     let backend = Backend::start();

@@ -1,13 +1,13 @@
-//! What an administrator hands out, as Claude Code takes it.
+//! An administrator's managed settings, used by Claude Code.
 
 use serde_json::Value;
 
 use super::{complete, profile};
 use crate::support::backend::Backend;
 use crate::support::claude::{Client, USAGE, can_be_managed, finish};
-use crate::support::model::Script;
 use crate::support::sandbox::{DEADLINE, text};
 use crate::support::telemetry::{events, items};
+use ccrun::doctor::live::model::Script;
 
 /// The file that `ccrun managed-settings` prints for the profile `team`.
 fn file(client: &Client, options: &[&str]) -> Value {
@@ -20,7 +20,7 @@ fn file(client: &Client, options: &[&str]) -> Value {
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn without_a_launcher_claude_code_exports_by_itself_with_headers_from_the_profile() {
+fn without_a_launcher_claude_exports_with_headers_from_the_profile() {
     if !can_be_managed() {
         return;
     }
@@ -40,12 +40,12 @@ fn without_a_launcher_claude_code_exports_by_itself_with_headers_from_the_profil
     }
     assert!(items(&received).iter().all(|item| item.resource["team.id"] == "platform"));
     assert!(!received.iter().any(|request| text(&request.body).contains("a question")));
-    assert!(!client.state().join("store-1.db").exists(), "there was no launcher");
+    assert!(!client.state().join("store-2.db").exists(), "no launcher was involved");
 }
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn with_a_launcher_all_arrives_as_before_and_claude_may_not_use_its_dangerous_verbs() {
+fn with_a_launcher_everything_arrives_and_claude_cannot_run_dangerous_verbs() {
     if !can_be_managed() {
         return;
     }

@@ -1,19 +1,19 @@
-//! A destination's secret stays in the profile and in the collector's memory.
+//! A destination's secret exists only in the profile and in the collector's memory.
 
 use std::path::Path;
 
 use super::{complete, profile};
 use crate::support::backend::Backend;
 use crate::support::claude::{Client, USAGE, finish, pid};
-use crate::support::model::Script;
 use crate::support::sandbox::{DEADLINE, cmdline, environ, pids};
+use ccrun::doctor::live::model::Script;
 
-/// In no other process of the machine.
+/// No other process on the machine has this value.
 const SECRET: &str = "sk-destination-secret-4f1c";
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn no_secret_and_no_token_is_where_others_look() {
+fn no_secret_and_no_token_is_visible_to_other_processes() {
     let look = "cat /proc/self/environ > \"$HOME/environ\"; ps -A -o args > \"$HOME/ps\"";
     let (backend, client) = (Backend::start(), Client::new(Script::text("done").usage(USAGE).bash(look).stalling()));
     let headers = format!("[destination.backend.headers]\nAuthorization = \"Bearer {SECRET}\"\n");
@@ -21,8 +21,8 @@ fn no_secret_and_no_token_is_where_others_look() {
     let child = client.stall(&["-p", "team"], "a question");
     let token = client.token();
 
-    // The session runs: claude, its collector, and what it has written until now.
-    assert!(holds(&environ(pid(&child)), &token), "the look would find what there is");
+    // The session is running: claude, its collector, and the files written so far.
+    assert!(holds(&environ(pid(&child)), &token), "the search finds the token in claude's environment");
     for pid in pids() {
         assert!(!holds(&environ(pid), SECRET), "the environment of {pid}");
         assert!(!holds(&cmdline(pid), SECRET) && !holds(&cmdline(pid), &token), "the arguments of {pid}");
@@ -42,7 +42,7 @@ fn no_secret_and_no_token_is_where_others_look() {
     assert!(!holds(&output.stdout, SECRET) && !holds(&output.stderr, SECRET));
     let received = backend.wait_for(|received| complete(received, client.questions()), DEADLINE);
     assert!(received.iter().all(|received| received.header("authorization") == format!("Bearer {SECRET}")));
-    // The backend is another's: the way here must not stand in what it gets.
+    // The backend may belong to someone else, so it must not get the session's token.
     assert!(!received.iter().any(|received| holds(&received.body, &token)));
 
     for words in [["report", "--json"], ["queue", "status"]] {
@@ -57,7 +57,7 @@ fn no_secret_and_no_token_is_where_others_look() {
     assert_eq!(files_with(&client.home(), &token), [""; 0]);
 }
 
-/// Verbs that change what profiles say, whom to trust, or show a secret; and what each would leave behind.
+/// Verbs that change profiles or trust or reveal a secret, with the file that each would create.
 const REFUSED: [&str; 12] = [
     "profile new other --extends team",
     "profile add added.toml --yes",
@@ -75,8 +75,8 @@ const REFUSED: [&str; 12] = [
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn claudes_own_shell_gets_no_help() {
-    // Asked for each verb's exit code and words, for in the end a prompt-injected shell sees just these.
+fn claudes_own_shell_is_refused() {
+    // Checks each verb's exit code and message, because these are what a prompt-injected shell gets.
     let tries: Vec<_> = REFUSED
         .iter()
         .enumerate()
@@ -95,12 +95,12 @@ fn claudes_own_shell_gets_no_help() {
     for (number, verb) in REFUSED.iter().enumerate() {
         let words = said(format!("err-{number}"));
         assert_eq!(said(format!("code-{number}")), "1\n", "{verb}: {words}");
-        assert!(words.lines().count() == 1 && words.contains("inside a session of Claude's"), "{verb}: {words}");
+        assert!(words.lines().count() == 1 && words.contains("inside a Claude session"), "{verb}: {words}");
         assert_eq!(said(format!("out-{number}")), "", "{verb}");
     }
     assert!(!client.state().join("trust").exists());
     let profiles = std::fs::read_dir(client.home().join(".config/ccrun/profiles")).unwrap().count();
-    assert_eq!(profiles, 1, "nothing was written");
+    assert_eq!(profiles, 1, "no file was written");
     client.wait_for_end();
     assert_eq!(files_with(&client.home(), SECRET), [""; 0]);
 }
@@ -109,12 +109,12 @@ fn holds(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
-/// The names of the files below a directory that hold the text.
+/// The names of the files below a directory that contain the text.
 fn files_with(directory: &Path, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).unwrap() {
         let entry = entry.unwrap();
-        // A file may go between the listing and the reading.
+        // A file may disappear between listing and reading.
         let Ok(kind) = entry.file_type() else { continue };
         if kind.is_dir() {
             found.extend(files_with(&entry.path(), text));

@@ -1,13 +1,13 @@
-//! Sessions beside each other.
+//! Concurrent and nested sessions.
 
 use std::collections::BTreeSet;
 
 use super::{complete, profile};
 use crate::support::backend::{Backend, Received};
 use crate::support::claude::{Client, USAGE, finish, pid};
-use crate::support::model::Script;
 use crate::support::sandbox::{DEADLINE, kill, wait_until};
 use crate::support::telemetry::items;
+use ccrun::doctor::live::model::Script;
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
@@ -24,7 +24,7 @@ fn two_sessions_at_once_each_deliver_their_own() {
         client.claude(&["-p", name], ["-p", "a question"]).current_dir(directory).spawn().unwrap()
     };
     let children: Vec<_> = names.iter().map(start).collect();
-    wait_until("both to be in mid-turn", || client.model.stalled() == 2);
+    wait_until("both to be in the middle of a turn", || client.model.stalled() == 2);
     client.model.release();
     for child in children {
         assert!(finish(child).status.success());
@@ -39,9 +39,9 @@ fn two_sessions_at_once_each_deliver_their_own() {
     assert_eq!(sessions.len(), 2);
 
     let report = client.report();
-    assert_eq!((&report["sessions"], &report["total"]["requests"]), (&2.into(), &asked.into()));
-    for (group, key) in [("profiles", "profile"), ("projects", "project")] {
-        let groups = report[group].as_array().unwrap();
+    assert_eq!((&report["total"]["sessions"], &report["total"]["requests"]), (&2.into(), &asked.into()));
+    for key in ["profile", "project"] {
+        let groups = client.report_by(key);
         assert_eq!(groups.len(), 2);
         for name in names {
             let found = groups.iter().find(|group| group[key].as_str().unwrap().ends_with(name)).unwrap();
@@ -50,12 +50,12 @@ fn two_sessions_at_once_each_deliver_their_own() {
     }
 }
 
-/// A profile of a team of its own.
+/// A profile of its own team.
 fn profile_of(name: &str, backend: &Backend) -> String {
     profile(backend, "http/protobuf").replace("platform", &format!("team {name}"))
 }
 
-/// Checks that all of it is of one profile, and gives the sessions it is from.
+/// Checks that everything has this profile, and returns the sessions.
 fn only_of(name: &str, received: &[Received]) -> BTreeSet<String> {
     let items = items(received);
     for item in &items {
@@ -86,9 +86,9 @@ fn a_session_inside_a_session_delivers_its_own() {
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn the_end_of_the_outer_session_does_not_take_the_inner_collector_along() {
+fn the_end_of_the_outer_session_does_not_end_the_inner_collector() {
     let (outer, inner) = (Backend::start(), Backend::start());
-    // Left behind by the tool, with an export of its own once the outer one has gone.
+    // The tool leaves this session behind. It exports once the outer session is over.
     let script = "ccrun -p inner sh -c 'echo $OTEL_EXPORTER_OTLP_ENDPOINT > $HOME/endpoint; cat $HOME/fifo'";
     let client = Client::new(Script::text("the answer").usage(USAGE).bash(script));
     client.profile("outer", profile_of("outer", &outer));
@@ -97,7 +97,9 @@ fn the_end_of_the_outer_session_does_not_take_the_inner_collector_along() {
     assert!(client.command("mkfifo").arg(&fifo).status().unwrap().success());
     let child = client.claude(&["-p", "outer"], ["-p", "a question", "--allowedTools", "Bash"]).spawn().unwrap();
     let endpoint = client.home().join("endpoint");
-    wait_until("the inner session", || std::fs::read_to_string(&endpoint).is_ok_and(|text| text.ends_with('\n')));
+    wait_until("the inner session to start", || {
+        std::fs::read_to_string(&endpoint).is_ok_and(|text| text.ends_with('\n'))
+    });
     wait_until("both collectors", || client.collectors().len() == 4);
     let mut emitter = crate::support::emitter::Emitter::new(std::fs::read_to_string(&endpoint).unwrap().trim());
     kill(pid(&child), "TERM");

@@ -1,12 +1,12 @@
-//! Subcommands of Claude Code's behave as without `ccrun`.
+//! Subcommands of Claude Code behave as without `ccrun`.
 
 use std::collections::BTreeSet;
 
 use crate::support::claude::{Client, finish};
-use crate::support::model::Script;
 use crate::support::sandbox::text;
+use ccrun::doctor::live::model::Script;
 
-/// Before these a `--settings` would make a prompt of the words, or an error.
+/// With `--settings` before them, these would become a prompt or an error.
 const WITHOUT_SETTINGS: [&[&str]; 10] = [
     &["attach", "nonexistent"],
     &["daemon", "status"],
@@ -20,7 +20,7 @@ const WITHOUT_SETTINGS: [&[&str]; 10] = [
     &["stop"],
 ];
 
-/// Runs the words with and without `ccrun`, and gives whether the same was printed, with the same exit code.
+/// Runs a command with and without `ccrun`, and compares output and exit code.
 fn same(client: &Client, words: &[&str]) -> Result<(), String> {
     let direct = finish(client.command(client.home().join("../bin/claude")).args(words).spawn().unwrap());
     let launched = finish(client.claude(&[], words).spawn().unwrap());
@@ -38,7 +38,7 @@ fn subcommands_that_would_become_a_prompt_do_not() {
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn every_subcommand_that_the_help_names_still_helps() {
+fn the_help_of_every_subcommand_still_works() {
     let client = Client::new(Script::text("this was taken for a prompt"));
     let help = finish(client.claude(&[], ["--help"]).spawn().unwrap());
     let help = text(&help.stdout);
@@ -53,10 +53,11 @@ fn every_subcommand_that_the_help_names_still_helps() {
     assert!(client.model.requests().is_empty());
 }
 
-/// A question through pipes: stdin to the last byte, stdout for another program, whether or not the launcher stays.
+/// A question through pipes. Stdin arrives completely and stdout goes to another program, with and without a launcher
+/// that stays.
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn it_reads_and_writes_pipes_as_without_us() {
+fn claude_reads_and_writes_pipes_as_without_ccrun() {
     let client = Client::new(Script::text("the answer"));
     let question = (0..4000).map(|line| format!("line {line} of the question ü\n")).collect::<Vec<_>>().concat();
     client.write("project/question", &question);

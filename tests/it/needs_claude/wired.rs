@@ -3,13 +3,13 @@
 use super::complete;
 use crate::support::backend::Backend;
 use crate::support::claude::{Client, USAGE, finish};
-use crate::support::model::Script;
 use crate::support::sandbox::{DEADLINE, text};
 use crate::support::telemetry::items;
+use ccrun::doctor::live::model::Script;
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn it_exports_by_itself_with_headers_that_ccrun_fetches() {
+fn a_wired_claude_exports_with_headers_that_ccrun_fetches() {
     let backend = Backend::start();
     let mut client = Client::new(Script::text("the answer").usage(USAGE));
     client.set("TEAM_TOKEN", "sk-team");

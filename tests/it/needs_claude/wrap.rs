@@ -11,14 +11,14 @@ use super::{complete, profile};
 use crate::support::backend::Backend;
 use crate::support::claude::{Client, USAGE, finish};
 use crate::support::code::Code;
-use crate::support::model::Script;
 use crate::support::sandbox::{DEADLINE, text};
 use crate::support::telemetry::items;
+use ccrun::doctor::live::model::Script;
 
-/// How an extension speaks with it.
+/// The options with which an extension starts it.
 const STREAM_JSON: [&str; 6] = ["--output-format", "stream-json", "--verbose", "--input-format", "stream-json", "-p"];
 
-/// A client with two profiles, a backend each, and the link.
+/// A client with two profiles, a backend for each, and the link.
 fn client() -> (Client, [Backend; 2], PathBuf) {
     let client = Client::new(Script::text("the answer").usage(USAGE));
     let backends = [Backend::start(), Backend::start()];
@@ -30,8 +30,8 @@ fn client() -> (Client, [Backend; 2], PathBuf) {
     (client, backends, link)
 }
 
-/// Asks two questions, the second after the answer to the first, and gives what was answered: stdin and stdout stay what
-/// they are, and the end of stdin is the end.
+/// Asks two questions, the second after the first answer, and returns both answers. Stdin and stdout are not altered,
+/// and the end of stdin ends the conversation.
 fn converse(mut command: Command) -> Vec<String> {
     let mut child = command.args(STREAM_JSON).stdin(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
@@ -54,7 +54,7 @@ fn converse(mut command: Command) -> Vec<String> {
 
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn an_extension_in_an_editors_session_has_one_of_its_own_and_its_pipes() {
+fn an_extension_in_an_editors_session_has_its_own_session_and_pipes() {
     let (client, [of_editor, of_project], link) = client();
     let code = Code::new(&client, "code");
     code.open(&["-p", "editor"], "a");
@@ -70,7 +70,7 @@ fn an_extension_in_an_editors_session_has_one_of_its_own_and_its_pipes() {
     assert!(sessions.iter().all(|session| *session == sessions[0] && session != window.session()));
     assert!(of_editor.received().is_empty());
 
-    // The same without the wrapper is the editor's.
+    // Without the wrapper, the same belongs to the editor's session.
     let asked = client.questions();
     assert_eq!(converse(window.command(&claude)), ["the answer", "the answer"]);
     let received = of_editor.wait_for(|received| complete(received, client.questions() - asked), DEADLINE);
@@ -79,13 +79,13 @@ fn an_extension_in_an_editors_session_has_one_of_its_own_and_its_pipes() {
     client.wait_for_end();
 }
 
-/// Claude Code starts its background service, and what is in it, through a wrapper that it is told of.
+/// Claude Code starts its background service and its jobs through a wrapper from its configuration.
 #[test]
 #[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
-fn the_background_service_runs_through_it_too() {
+fn the_background_service_also_runs_through_the_wrapper() {
     let (mut client, [_, of_project], _) = client();
     client.settle_in();
-    // Of a link it would take the binary behind it, by whose name that would be any launch.
+    // Claude Code resolves a link, and under the binary's real name this would be an ordinary launch.
     let wrapper = json!([client.home().parent().unwrap().join("bin/ccrun"), "wrap"]);
     client.set("CLAUDE_CODE_PROCESS_WRAPPER", wrapper.to_string());
     let output = finish(client.claude(&["-p", "project"], ["--bg", "a question"]).spawn().unwrap());
@@ -95,7 +95,7 @@ fn the_background_service_runs_through_it_too() {
     let job = rest.split_whitespace().next().unwrap();
     let received = of_project.wait_for(|received| complete(received, 1), DEADLINE);
     assert!(!received.is_empty());
-    // What the job was handed over with stands, and neither the service nor its parts are sessions.
+    // The job keeps its original arguments, and neither the service nor its parts are sessions.
     let sessions: Value = serde_json::from_slice(&client.run(["sessions", "--all", "--json"]).stdout).unwrap();
     assert_eq!(sessions.as_array().unwrap().len(), 1, "{sessions:#?}");
     let stopped = finish(client.claude(&["-p", "local"], ["stop", job]).spawn().unwrap());

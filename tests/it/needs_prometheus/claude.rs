@@ -1,4 +1,4 @@
-//! Ten sessions of the real Claude Code into a real Prometheus: what it shows is what the ledger says.
+//! Ten sessions of the real Claude Code with a real Prometheus, whose numbers must agree with the ledger.
 
 use std::collections::BTreeSet;
 use std::process::Child;
@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use crate::support::backend::Backend;
 use crate::support::claude::{Client, USAGE, finish, pid};
-use crate::support::model::{Model, Script};
 use crate::support::prometheus::{Prometheus, Series, same};
 use crate::support::sandbox::{kill, text, wait_until};
 use crate::support::telemetry::{Kind, items};
+use ccrun::doctor::live::model::{Model, Script};
 
-/// What each metric of Claude Code's that a short session has is called over there, and here.
+/// The metrics of a short Claude Code session, with the name in Prometheus and the name in the ledger.
 const METRICS: [(&str, &str); 4] = [
     ("claude_code_session_count_total", "session.count"),
     ("claude_code_token_usage_tokens_total", "token.usage"),
@@ -20,13 +20,13 @@ const METRICS: [(&str, &str); 4] = [
     ("claude_code_active_time_seconds_total", "active_time.total"),
 ];
 
-/// Everything of Claude Code's.
+/// Every counter of Claude Code.
 const ALL: &str = r#"{__name__=~"claude_code_.+_total"}"#;
 
-/// That, and what the collectors tell of themselves.
+/// Every counter of Claude Code and of the collectors.
 const COUNTED: &str = r#"{__name__=~"(claude_code|ccrun)_.+_total"}"#;
 
-/// The world of one test: the shipped profile, with a destination of deltas beside it.
+/// A test's environment: the shipped profile, and a second destination that takes deltas.
 struct Stage {
     client: Client,
     prometheus: Prometheus,
@@ -48,14 +48,14 @@ impl Stage {
         Self { client, prometheus, backend }
     }
 
-    /// A short session from its beginning to its end.
+    /// Runs a short session.
     fn ask(&self) {
         let output = self.client.ask(&["-p", "team"], "a question");
         assert!(output.status.success(), "{output:?}");
         assert_eq!(text(&output.stdout), "the answer\n");
     }
 
-    /// A session whose model does not come to its end until it is released.
+    /// Starts a session whose model stalls until it is released.
     fn open(&self, model: &Model) -> Child {
         let stalled = model.stalled();
         let mut command = self.client.claude(&["-p", "team"], ["-p", "a question"]);
@@ -64,38 +64,38 @@ impl Stage {
         child
     }
 
-    /// Waits until Prometheus counts so many sessions, and nothing is on its way.
+    /// Waits until Prometheus counts this number of sessions and nothing is queued.
     fn wait_for_sessions(&self, count: u32) {
         self.prometheus.wait_for("sum(claude_code_session_count_total)", f64::from(count));
-        wait_until("nothing to be on its way", || self.client.queue().is_empty());
+        wait_until("the queue to be empty", || self.client.queue().is_empty());
     }
 
-    /// What a metric adds up to where deltas go.
+    /// The sum of a metric at the destination that takes deltas.
     fn deltas(&self, metric: &str) -> f64 {
         let value = |kind| if let Kind::Point { value, is_delta: true } = kind { value } else { f64::NAN };
         let items = items(&self.backend.received());
         items.iter().filter(|item| item.name == metric && item.kind != Kind::Event).map(|item| value(item.kind)).sum()
     }
 
-    /// What each metric of [`METRICS`] adds up to by the ledger.
+    /// The sum of each metric in [`METRICS`], from the ledger.
     fn ledger(&self) -> [f64; 4] {
         let report = self.client.report();
         let total = |names: &[&str]| names.iter().map(|name| report["total"][name].as_f64().unwrap()).sum();
         let tokens = ["input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens"];
         let active = ["active_user_seconds", "active_cli_seconds"];
-        [report["sessions"].as_f64().unwrap(), total(&tokens), total(&["cost_usd"]), total(&active)]
+        [report["total"]["sessions"].as_f64().unwrap(), total(&tokens), total(&["cost_usd"]), total(&active)]
     }
 }
 
-/// A session that lasts from the first to the last is what a terminal left open is, and repeats what it knows.
+/// The session that lasts from start to finish is like a terminal left open. It repeats its totals.
 #[test]
 #[ignore = "needs TEST_PROMETHEUS and the real Claude Code; scripts/test.sh runs it"]
-fn ten_sessions_add_up_whatever_happens() {
+fn ten_sessions_add_up_in_spite_of_kills() {
     let mut stage = Stage::set();
-    let stalling = || Model::start(Script::text("the answer").usage(USAGE).stalling());
+    let stalling = || Model::start(Script::text("the answer").usage(USAGE).stalling()).unwrap();
     let (lasting, beside) = (stalling(), stalling());
 
-    // Two at once; each loses a process of its collector.
+    // Two sessions at once, each of which loses one process of its collector.
     let (first, second) = (stage.open(&lasting), stage.open(&beside));
     stage.wait_for_sessions(2);
     let [keeper, worker] = collector(&stage.client, &first);
@@ -114,12 +114,12 @@ fn ten_sessions_add_up_whatever_happens() {
     stage.ask();
     stage.wait_for_sessions(6);
 
-    // An outage, in which a session ends and one is killed with what it was told.
+    // During an outage, one session ends normally and one is killed with undelivered data.
     stage.prometheus.kill();
     stage.ask();
     let third = stalling();
     let killed = stage.open(&third);
-    wait_until("its first words", || {
+    wait_until("its first export", || {
         same(stage.deltas("session.count"), 8.0) && waits_for_prometheus_alone(&stage.client)
     });
     for process in collector(&stage.client, &killed) {
@@ -131,7 +131,8 @@ fn ten_sessions_add_up_whatever_happens() {
     stage.ask();
     stage.ask();
     stage.wait_for_sessions(10);
-    // However fast the machine is: `increase()` is the better the more samples there are, and the first session repeats.
+    // This does not depend on the speed of the machine: `increase()` is more precise with more samples, and the first
+    // session repeats its totals.
     stage.prometheus.wait_for(&format!("min(count_over_time({ALL}[1h])) >= bool 14"), 1.0);
     lasting.release();
     assert!(finish(first).status.success());
@@ -139,20 +140,20 @@ fn ten_sessions_add_up_whatever_happens() {
 
     assert_eq!(stage.client.queue(), Vec::<Value>::new());
     agrees(&stage);
-    is_one_lasting_series_each(&stage.prometheus);
+    has_one_lasting_series_each(&stage.prometheus);
     is_described(&stage.prometheus);
     answers_the_readmes_queries(&stage);
 }
 
-/// Prometheus shows what the ledger says: exactly, by what is there, and nearly, by what it grew by.
+/// Checks Prometheus against the ledger. The last values must be equal, and the increases nearly so.
 fn agrees(stage: &Stage) {
     let last = last_sample(&stage.prometheus);
     let asked = Some(last + 60.0);
     for ((name, delta), ledger) in METRICS.into_iter().zip(stage.ledger()) {
         let sum = stage.prometheus.value(&format!("sum({name})"), asked).unwrap();
         let increase = stage.prometheus.value(&format!("sum(increase({name}[1h]))"), asked).unwrap();
-        assert!(ledger > 0.0 && same(sum, ledger), "{name}: {sum} instead of {ledger}");
-        assert!((increase / ledger - 1.0).abs() <= 0.05, "{name}: increased by {increase} instead of {ledger}");
+        assert!(ledger > 0.0 && same(sum, ledger), "{name}: {sum}, expected {ledger}");
+        assert!((increase / ledger - 1.0).abs() <= 0.05, "{name}: increased by {increase}, expected {ledger}");
         assert!(same(stage.deltas(delta), ledger), "{name}: deltas of {}", stage.deltas(delta));
     }
     let by_kind = stage.prometheus.query("sum by (type) (claude_code_token_usage_tokens_total)", asked);
@@ -173,15 +174,15 @@ fn last_sample(prometheus: &Prometheus) -> f64 {
     times.fold(0.0, f64::max)
 }
 
-/// A series for each set of attributes goes through all sessions, from zero and never back.
-fn is_one_lasting_series_each(prometheus: &Prometheus) {
+/// Checks that each set of attributes has one series across all sessions, which starts at zero and never decreases.
+fn has_one_lasting_series_each(prometheus: &Prometheus) {
     let found = prometheus.samples(ALL);
     let count = |name: &str| found.iter().filter(|series| series.labels["__name__"] == name).count();
     assert_eq!(METRICS.map(|(name, _)| count(name)), [1, 4, 1, 1], "{found:#?}");
     let instances: BTreeSet<_> = found.iter().map(|series| &series.labels["instance"]).collect();
     assert_eq!(instances.len(), 1, "{instances:?}");
     for Series { labels, samples } in prometheus.samples(COUNTED) {
-        assert!(same(samples[0].1, 0.0), "{labels:?} begins with zero: {samples:?}");
+        assert!(same(samples[0].1, 0.0), "{labels:?} starts at zero: {samples:?}");
         assert!(samples.is_sorted_by(|one, next| one.0 < next.0 && one.1 <= next.1), "{labels:?}: {samples:?}");
     }
     for Series { labels, .. } in &found {
@@ -207,7 +208,7 @@ fn is_one_lasting_series_each(prometheus: &Prometheus) {
     }
 }
 
-/// What the resource says is beside the series, without what changes from session to session.
+/// Checks that resource attributes are available, except those that change between sessions.
 fn is_described(prometheus: &Prometheus) {
     let found = prometheus.query(r#"target_info{job="claude-code"}"#, None);
     assert_eq!(found.len(), 1, "{found:#?}");
@@ -221,9 +222,9 @@ fn is_described(prometheus: &Prometheus) {
     assert!(!labels.keys().any(|name| is_passing(name)), "{labels:?}");
 }
 
-/// Every query that the README recommends finds something.
+/// Checks that every query in the documentation has a result.
 fn answers_the_readmes_queries(stage: &Stage) {
-    let readme = include_str!("../../../README.md");
+    let readme = include_str!("../../../docs/prometheus.md");
     let block = readme.split("```promql\n").nth(1).unwrap().split("```").next().unwrap();
     let lines: Vec<_> = block.lines().map(|line| line.split('#').next().unwrap().trim_end()).collect();
     let queries = lines.join("\n").replace("\n ", " ").replace("$__range", "1h");
@@ -233,7 +234,7 @@ fn answers_the_readmes_queries(stage: &Stage) {
     }
 }
 
-/// Keeper and worker of a session.
+/// The pids of a session's keeper and worker.
 fn collector(client: &Client, session: &Child) -> [i32; 2] {
     let settings = crate::support::sandbox::cmdline(pid(session));
     let settings = text(&settings);
@@ -248,7 +249,7 @@ fn child_of(keeper: i32) -> Option<i32> {
     crate::support::session::child(keeper).map(|process| process.pid)
 }
 
-/// Whether something waits, and for nobody else.
+/// Whether only data for Prometheus is queued.
 fn waits_for_prometheus_alone(client: &Client) -> bool {
     let queue = client.queue();
     !queue.is_empty() && queue.iter().all(|entry| entry["destination"] == "prometheus")

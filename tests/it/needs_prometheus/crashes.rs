@@ -1,4 +1,4 @@
-//! Whatever is killed when, Prometheus shows what was counted in the end.
+//! After kills at any time, Prometheus ends up with the right counts.
 
 use nix::sys::signal::Signal;
 
@@ -10,13 +10,13 @@ use crate::support::random::Random;
 use crate::support::sandbox::{Sandbox, wait_until};
 use crate::support::session::Session;
 
-/// How much happens in a test.
+/// The number of steps in a test.
 const STEPS: usize = 120;
 
-/// How often a session's worker is killed: its keeper starts five in ten minutes and no more.
+/// The number of kills of a session's worker. A keeper starts at most five workers in ten minutes.
 const KILLS: usize = 4;
 
-/// A session with a program in it, and how often its worker was killed.
+/// A session with a program in it, and the number of kills of its worker.
 struct Client {
     session: Session,
     program: Program,
@@ -37,7 +37,7 @@ impl Client {
         }
     }
 
-    /// Its collector dies with whatever it has not delivered, and it ends without one.
+    /// Kills the collector while it has undelivered data, and ends the session.
     fn crash(mut self) {
         drop(self.program);
         self.session.kill_both();
@@ -52,7 +52,7 @@ impl Client {
 
 #[test]
 #[ignore = "needs TEST_PROMETHEUS; scripts/test.sh runs it"]
-fn whatever_is_killed_when_the_sum_is_what_was_counted() {
+fn the_sum_is_right_after_kills_at_any_time() {
     let (sandbox, mut prometheus) = (Sandbox::new(), Prometheus::start());
     profile(&sandbox, &prometheus, "");
     let mut random = Random::new(20_261_121);
@@ -87,10 +87,14 @@ fn whatever_is_killed_when_the_sum_is_what_was_counted() {
     }
     clients.into_iter().for_each(Client::end);
     sandbox.wait_for_end();
-    wait_until("everything to be delivered", || sandbox.run(["queue", "flush"]).status.success());
+    wait_until("all data to be delivered", || sandbox.run(["queue", "flush"]).status.success());
     #[expect(clippy::cast_precision_loss, reason = "it is small")]
     prometheus.wait_for("work_done_total", counted as f64);
     let series = &prometheus.samples("work_done_total")[0];
-    assert!(series.samples.is_sorted_by(|one, next| one.1 <= next.1), "it never goes back: {:?}", series.samples);
-    assert!(same(series.samples[0].1, 0.0), "it begins with zero: {:?}", series.samples);
+    assert!(
+        series.samples.is_sorted_by(|one, next| one.1 <= next.1),
+        "the series never decreases: {:?}",
+        series.samples
+    );
+    assert!(same(series.samples[0].1, 0.0), "the series starts at zero: {:?}", series.samples);
 }

@@ -1,4 +1,4 @@
-//! Metrics as an SDK hands them over that counts from one export to the next.
+//! Metrics as an SDK with delta temporality exports them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -20,7 +20,7 @@ use crate::support::emitter::Emitter;
 
 const DELTA: i32 = AggregationTemporality::Delta as i32;
 
-/// A program that measures. Its points are of the time since it handed over last.
+/// A program that exports metrics. Each point covers the time since the previous export.
 pub struct Program {
     emitter: Emitter,
     since: u64,
@@ -32,13 +32,13 @@ impl Program {
         Self { emitter, since: now(), described: vec![attribute("service.name", "test-client")] }
     }
 
-    /// Says this of itself, too.
+    /// Adds these attributes to its resource.
     pub fn described<const N: usize>(mut self, attributes: [(&str, &str); N]) -> Self {
         self.described.extend(attributes.map(|(key, value)| attribute(key, value)));
         self
     }
 
-    /// Hands over what these say of that time.
+    /// Exports these measurements.
     #[track_caller]
     pub fn export<const N: usize>(&mut self, measured: [(&str, Measured); N]) {
         let time = now().max(self.since + 1);
@@ -57,7 +57,7 @@ impl Program {
         self.insist(&ExportMetricsServiceRequest { resource_metrics }.encode_to_vec());
     }
 
-    /// Sends a request until it is answered: what ends without an answer may have arrived, and is sent again as it was.
+    /// Sends a request until it is answered. A request without an answer may have arrived, and is repeated unchanged.
     #[track_caller]
     fn insist(&mut self, request: &[u8]) {
         for _ in 0..100 {
@@ -71,20 +71,20 @@ impl Program {
     }
 }
 
-/// What something came to since the last time.
+/// What was measured since the previous export.
 #[derive(Clone, Copy)]
 pub enum Measured {
-    /// How much it counted.
+    /// An increment of a counter.
     Count(i64),
-    /// One for each of so many things, each a series of its own.
+    /// An increment of 1 in each of this number of series.
     Each(u32),
-    /// How far it went up, or down.
+    /// A change of an up-down counter.
     Change(i64),
-    /// What it is.
+    /// A gauge's value.
     Level(f64),
-    /// How many took up to 0.1 s, up to 1 s, and longer; and how long altogether.
+    /// A histogram: counts up to 0.1 s, up to 1 s and above, and the sum.
     Durations([u64; 3], f64),
-    /// How many were above 1, 2, 4 and so on up to 16 bytes; and how large altogether.
+    /// An exponential histogram: counts above 1, 2, 4 and 8 bytes, up to 16, and the sum.
     Sizes([u64; 4], f64),
 }
 

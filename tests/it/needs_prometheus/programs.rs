@@ -1,4 +1,4 @@
-//! What other programs measure, in every form that a metric has.
+//! Metrics of other programs, of every type.
 
 use super::points::Measured::{Change, Count, Durations, Each, Level, Sizes};
 use super::points::Program;
@@ -6,7 +6,7 @@ use crate::support::prometheus::{Prometheus, same};
 use crate::support::sandbox::{Sandbox, wait_until};
 use crate::support::session::Session;
 
-/// The shipped profile, in a hurry, with more of a destination's keys.
+/// The shipped profile with short intervals and these keys of a destination.
 pub(super) fn profile(sandbox: &Sandbox, prometheus: &Prometheus, keys: &str) {
     let profile = format!(
         "extends = \"prometheus\"\n[vars]\nprometheus_url = \"{}\"\n[destination.prometheus]\nbatch = \"1ms\"\n{keys}",
@@ -15,7 +15,7 @@ pub(super) fn profile(sandbox: &Sandbox, prometheus: &Prometheus, keys: &str) {
     sandbox.profile("team", profile);
 }
 
-/// A session, and a program in it.
+/// A session with a program in it.
 fn start(sandbox: &Sandbox) -> (Session, Program) {
     let session = Session::start(sandbox, &["-p", "team"]);
     let program = Program::new(session.client());
@@ -31,7 +31,7 @@ fn end(sandbox: &Sandbox, (session, program): (Session, Program)) {
 
 #[test]
 #[ignore = "needs TEST_PROMETHEUS; scripts/test.sh runs it"]
-fn every_form_of_metric_adds_up_over_sessions() {
+fn every_type_of_metric_adds_up_over_sessions() {
     let (sandbox, prometheus) = (Sandbox::new(), Prometheus::start());
     profile(&sandbox, &prometheus, "");
     let mut first = start(&sandbox);
@@ -72,7 +72,7 @@ fn every_form_of_metric_adds_up_over_sessions() {
         ("resets(work_size_bytes[1h])", 0.0),
     ] {
         let found = prometheus.value(query, None);
-        assert!(found.is_some_and(|found| same(found, expected)), "{query}: {found:?} instead of {expected}");
+        assert!(found.is_some_and(|found| same(found, expected)), "{query}: {found:?}, expected {expected}");
     }
 }
 
@@ -91,10 +91,11 @@ fn an_update_or_another_process_does_not_end_a_series() {
     assert_eq!(prometheus.value("resets(work_done_total[1h])", None), Some(0.0));
 }
 
-/// Its beginning lies before what was told of others in the meantime, and nothing may be told late.
+/// Its first point would lie before points of other series that were already sent, and Prometheus accepts no old
+/// points.
 #[test]
 #[ignore = "needs TEST_PROMETHEUS; scripts/test.sh runs it"]
-fn a_series_that_begins_later_begins_with_zero_too() {
+fn a_late_series_also_starts_at_zero() {
     let (sandbox, mut prometheus) = (Sandbox::new(), Prometheus::start());
     profile(&sandbox, &prometheus, "");
     let mut session = start(&sandbox);
@@ -114,7 +115,7 @@ fn a_series_that_begins_later_begins_with_zero_too() {
     }
 }
 
-/// In however many requests a snapshot then goes.
+/// The totals are split into several requests.
 #[test]
 #[ignore = "needs TEST_PROMETHEUS; scripts/test.sh runs it"]
 fn thousands_of_series_arrive() {
@@ -130,11 +131,11 @@ fn thousands_of_series_arrive() {
     assert_eq!(prometheus.value("sum(resets(work_done_total[1h]))", None), Some(0.0));
 }
 
-/// Prometheus knows a series by its job, its instance and the point's attributes: what is told apart by anything else
-/// must not be told apart by nothing there.
+/// Prometheus identifies a series by job, instance and the point's attributes. Series that differ only in something
+/// else must stay separate.
 #[test]
 #[ignore = "needs TEST_PROMETHEUS; scripts/test.sh runs it"]
-fn what_is_counted_apart_is_apart_in_prometheus() {
+fn separate_series_are_separate_in_prometheus() {
     let (sandbox, prometheus) = (Sandbox::new(), Prometheus::start());
     profile(&sandbox, &prometheus, "headers.x-key = { env = \"TEST_KEY\" }\n");
     sandbox.profile("other", "extends = \"team\"\n");
@@ -162,8 +163,8 @@ fn what_is_counted_apart_is_apart_in_prometheus() {
     assert!(sandbox.queue().is_empty(), "{:?}", sandbox.queue());
 }
 
-/// What was there before counts no more, and Prometheus can tell.
-fn begins_anew(keys: &str, between: impl Fn(&Sandbox)) {
+/// Checks that a series starts again from zero, and that Prometheus detects it.
+fn restarts(keys: &str, between: impl Fn(&Sandbox)) {
     let (sandbox, prometheus) = (Sandbox::new(), Prometheus::start());
     profile(&sandbox, &prometheus, keys);
     for count in [7, 2] {
@@ -183,15 +184,15 @@ fn begins_anew(keys: &str, between: impl Fn(&Sandbox)) {
 
 #[test]
 #[ignore = "needs TEST_PROMETHEUS; scripts/test.sh runs it"]
-fn a_series_that_was_forgotten_begins_anew() {
-    // The end of a session takes longer.
-    begins_anew("series_ttl = \"1s\"\n", |_| {});
+fn an_expired_series_restarts() {
+    // The series expires before the session ends.
+    restarts("series_ttl = \"1s\"\n", |_| {});
 }
 
 #[test]
 #[ignore = "needs TEST_PROMETHEUS; scripts/test.sh runs it"]
-fn a_store_that_was_lost_begins_anew() {
-    begins_anew("", |sandbox| {
+fn a_lost_store_restarts_the_series() {
+    restarts("", |sandbox| {
         for file in std::fs::read_dir(sandbox.state()).unwrap().flatten() {
             if file.file_name().to_string_lossy().starts_with("store-") {
                 std::fs::remove_file(file.path()).unwrap();

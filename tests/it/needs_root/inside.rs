@@ -1,4 +1,4 @@
-//! What a collector holds open, which nobody but root can see.
+//! The open files of a collector, which only root can see.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -13,11 +13,11 @@ use crate::support::session::Session;
 
 #[test]
 #[ignore = "needs root, to look into a collector; scripts/test.sh runs it"]
-fn the_collector_keeps_nothing_of_the_terminal() {
+fn the_collector_holds_no_terminal_descriptors() {
     let sandbox = Sandbox::new();
     let script = "exec 9>inherited; exec ccrun cat";
     let mut child = sandbox.command("sh").args(["-c", script]).stdin(Stdio::piped()).spawn().unwrap();
-    wait_until("the collector to run", || sandbox.collectors().len() == 2);
+    wait_until("the collector to start", || sandbox.collectors().len() == 2);
     for pid in sandbox.collectors() {
         let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
         let open: Vec<_> = open.filter_map(|entry| std::fs::read_link(entry.path()).ok()).collect();
@@ -26,7 +26,7 @@ fn the_collector_keeps_nothing_of_the_terminal() {
             (0..3).map(|stream| std::fs::read_link(format!("/proc/{pid}/fd/{stream}")).unwrap()).collect();
         assert_eq!(streams, ["/dev/null"; 3].map(std::path::PathBuf::from));
         assert_eq!(std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap(), std::path::Path::new("/"));
-        // The command line is the binary's path and `collector`, nothing else.
+        // The command line is only the path of the binary and `collector`.
         let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
         assert_eq!(command.split(|byte| *byte == 0).count(), 3, "{}", text(&command));
     }
@@ -41,30 +41,30 @@ fn a_session_lasts_as_long_as_a_process_carries_its_endpoint() {
     let sandbox = Sandbox::new();
     let fifo = sandbox.home().join("fifo");
     assert!(sandbox.command("mkfifo").arg(&fifo).status().unwrap().success());
-    // The program leaves a process behind that carries the environment and waits to be told to go.
+    // The program leaves a child process that has the environment, and that waits until the test ends it.
     let script = r#"sh -c 'read line < "$0"' "$0" </dev/null >/dev/null 2>&1 & echo $!"#;
     let output = sandbox.ccrun(["sh", "-c", script]).arg(&fifo).output().unwrap();
     let left_behind: i32 = text(&output.stdout).trim().parse().unwrap();
     let worker = *sandbox.collectors().last().unwrap();
-    // Both looks would have found nobody by then, had they not found the process: its end is what is waited for.
+    // By now both checks would have ended the session without the process, so the worker waits for it to exit.
     wait_until("the worker to wait for the process", || waits_for(worker, left_behind));
     assert_eq!(sandbox.collectors().len(), 2);
     std::fs::write(&fifo, "go\n").unwrap();
     sandbox.wait_for_end();
 }
 
-/// Among thousands of processes there is one look at all of them when nothing else says that a session lives, and none
-/// before or after. What is counted is what the worker reads.
+/// With thousands of processes, the collector scans them once, when nothing else shows that the session is alive. It
+/// never does so before or after. The test counts the worker's reads.
 #[test]
 #[ignore = "needs root, to look into a collector; scripts/test.sh runs it"]
-fn a_crowd_of_processes_is_looked_through_once() {
+fn many_processes_are_scanned_once() {
     let sandbox = Sandbox::new();
     let crowd = Crowd::gather();
     let mut session = Session::start(&sandbox, &[]);
     let worker = session.worker().pid;
     let before = reads(worker);
     outlive_another(&sandbox);
-    assert!(reads(worker) - before < CROWD, "it looks round while its program lives");
+    assert!(reads(worker) - before < CROWD, "no scan while the program is running");
 
     let mut carrier = sandbox.command("cat");
     let carrier = carrier.env("OTEL_EXPORTER_OTLP_ENDPOINT", &session.endpoint).stdin(Stdio::piped());
@@ -76,21 +76,21 @@ fn a_crowd_of_processes_is_looked_through_once() {
     let everybody = u64::try_from(pids().count()).unwrap();
     assert!((CROWD..8 * everybody).contains(&look), "{look} reads for {everybody} processes");
     outlive_another(&sandbox);
-    assert!(reads(worker) - before < look + CROWD, "it looks round while it waits");
+    assert!(reads(worker) - before < look + CROWD, "no scan while it waits for the process");
     drop(crowd);
     drop(carrier.stdin.take());
     assert!(carrier.wait().unwrap().success());
     sandbox.wait_for_end();
 }
 
-/// Waits until a session that began later has looked round, twice, and is over.
+/// Waits until a session that started later has scanned twice and ended.
 fn outlive_another(sandbox: &Sandbox) {
     let before = sandbox.collectors();
     Session::start(sandbox, &[]).end();
     wait_until("the later session to end", || sandbox.collectors() == before);
 }
 
-/// How many times a process has read from anything.
+/// The number of reads by a process.
 fn reads(pid: i32) -> u64 {
     let counts = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
     counts.lines().find_map(|line| line.strip_prefix("syscr: ")).unwrap().parse().unwrap()
@@ -98,7 +98,7 @@ fn reads(pid: i32) -> u64 {
 
 const CROWD: u64 = 2000;
 
-/// So many processes that have nothing to do with anything; they end with the value.
+/// Thousands of unrelated processes. They exit when the value is dropped.
 struct Crowd(Child);
 
 impl Crowd {
@@ -121,7 +121,7 @@ impl Drop for Crowd {
     }
 }
 
-/// Whether a process holds a descriptor that means the other.
+/// Whether a process holds a descriptor of the other process.
 pub(super) fn waits_for(worker: i32, other: i32) -> bool {
     let entries = std::fs::read_dir(format!("/proc/{worker}/fdinfo")).into_iter().flatten().flatten();
     entries.filter_map(|entry| std::fs::read_to_string(entry.path()).ok()).any(|information| {

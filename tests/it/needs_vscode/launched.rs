@@ -1,4 +1,4 @@
-//! An editor that was launched by `ccrun`, whose windows share its session.
+//! An editor launched by `ccrun`, whose windows share its session.
 
 use super::{BASHRC, assert_nothing_is_left, client, distinct, turns};
 use crate::needs_python::EMIT;
@@ -9,7 +9,7 @@ use crate::support::vscode::{Editor, bashrc, folder};
 
 #[test]
 #[ignore = "needs TEST_VSCODE, TEST_CLAUDE and TEST_PYTHON; scripts/test.sh runs it"]
-fn all_windows_deliver_in_one_session_and_other_programs_are_not_heard() {
+fn all_windows_deliver_in_one_session_and_other_programs_are_rejected() {
     let team = Backend::start();
     let client = client(&team);
     client.write("emit.py", EMIT);
@@ -21,12 +21,12 @@ fn all_windows_deliver_in_one_session_and_other_programs_are_not_heard() {
     editor.open(&two);
     editor.reload(&two);
     let emitted = || std::fs::read_to_string(client.home().join("emitted")).unwrap_or_default();
-    wait_until("the terminal's program to end", || emitted().ends_with('\n'));
+    wait_until("the terminal's program to exit", || emitted().ends_with('\n'));
     assert_eq!(emitted(), "0\n");
     editor.close(&one);
     editor.close(&two);
     let received = team.wait_for(|received| turns(received) == (3, client.questions()), DEADLINE);
-    assert_eq!(client.collectors().len(), 2, "the server may still open windows");
+    assert_eq!(client.collectors().len(), 2, "the server keeps the session, because it may open more windows");
     editor.end();
     assert_nothing_is_left(&client);
     assert_eq!(distinct(&received, "ccrun.session").len(), 1);
@@ -34,7 +34,7 @@ fn all_windows_deliver_in_one_session_and_other_programs_are_not_heard() {
     assert!(items(&received).iter().all(|item| item.resource["team.id"] == "the team"));
     let sessions = client.run(["sessions", "--all", "--json"]);
     let sessions: serde_json::Value = serde_json::from_slice(&sessions.stdout).unwrap();
-    // As many spans, log records and points of a counter.
+    // The same number of spans, log records and points of a counter.
     assert_eq!(
         (sessions.as_array().unwrap().len(), &sessions[0]["refused"]),
         (1, &serde_json::json!(900)),
@@ -42,10 +42,10 @@ fn all_windows_deliver_in_one_session_and_other_programs_are_not_heard() {
     );
 }
 
-/// What the user's shell says of `OTEL_*` is over what the editor was launched with: then only a wrapper helps.
+/// `OTEL_*` variables in the user's shell profile override the launch. Then only the wrapper helps.
 #[test]
 #[ignore = "needs TEST_VSCODE and TEST_CLAUDE; scripts/test.sh runs it"]
-fn a_login_shell_of_the_users_is_stronger_than_the_launch() {
+fn a_users_login_shell_overrides_the_launch() {
     let [team, elsewhere] = [Backend::start(), Backend::start()];
     let client = client(&team);
     bashrc(&client, &format!("{BASHRC}{}\n", elsewhere.endpoint()));

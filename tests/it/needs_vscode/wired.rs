@@ -1,5 +1,5 @@
-//! An editor that is wired: each of its windows has a session of its own, with its project's profile, however the editor
-//! was started and whatever the user's shell says.
+//! A wired editor: each window has its own session with its project's profile, whether or not `ccrun` started the
+//! editor, and regardless of the user's shell.
 
 use std::process::Command;
 
@@ -22,7 +22,7 @@ fn in_an_editor_that_was_launched_by_ccrun() {
     assert_each_window_is_its_projects(|client| client.ccrun(["-p", "team", "code"]), 2);
 }
 
-/// The processes of the editor's own collector are `own`.
+/// Checks every window. The editor's own collector consists of the processes `own`.
 #[track_caller]
 fn assert_each_window_is_its_projects(command: impl Fn(&Client) -> Command, own: usize) {
     let [team, elsewhere] = [Backend::start(), Backend::start()];
@@ -45,14 +45,14 @@ fn assert_each_window_is_its_projects(command: impl Fn(&Client) -> Command, own:
     }
     editor.reload(&projects[0]);
     let both = || backends.iter().map(|backend| turns(&backend.received()));
-    wait_until("all to arrive", || {
+    wait_until("all records to arrive", || {
         let (prompts, requests): (Vec<_>, Vec<_>) = both().unzip();
         prompts == [2, 1] && requests.iter().sum::<usize>() == client.questions()
     });
     for project in &projects {
         editor.close(project);
     }
-    // The server is still there: a window's session ends with the window.
+    // The server is still running. A window's session ends with the window.
     wait_until("the windows' sessions to end", || client.collectors().len() == own);
     editor.end();
     run(&client, &["unwire", "code"]);
@@ -63,7 +63,7 @@ fn assert_each_window_is_its_projects(command: impl Fn(&Client) -> Command, own:
     for ((name, backend), sessions) in ["one", "two"].iter().zip(&backends).zip([2, 1]) {
         let received = backend.received();
         assert!(items(&received).iter().all(|item| item.resource["team.id"] == *name));
-        assert_eq!(distinct(&received, "ccrun.session").len(), sessions, "a window that is reloaded starts another");
+        assert_eq!(distinct(&received, "ccrun.session").len(), sessions, "a reloaded window starts a new session");
         assert!(answers(&client, name).iter().all(|line| line["type"] != "stderr"));
     }
     for backend in [&team, &elsewhere] {

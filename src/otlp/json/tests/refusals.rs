@@ -1,15 +1,15 @@
-//! What is refused, in which words and at which place; never with what stands there.
+//! Rejected input, with the words and the position of each error. Errors never contain the input.
 
 use super::*;
 
-/// Why the fields of a log record are refused.
+/// The error for a log record with these fields.
 fn refused(fields: &str) -> JsonError {
     read(Signal::Logs, format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{{fields}}}]}}]}}]}}"#))
         .unwrap_err()
 }
 
 #[test]
-fn what_is_wrong_is_said_with_its_place_and_without_what_stands_there() {
+fn errors_have_positions_and_no_content() {
     let integer = "expected an integer of 64 bits without a sign";
     let cases = [
         (r#""timeUnixNano":"SECRET""#, integer, ".timeUnixNano"),
@@ -61,7 +61,7 @@ fn what_is_wrong_is_said_with_its_place_and_without_what_stands_there() {
 }
 
 #[test]
-fn what_is_no_json_is_said_with_its_place() {
+fn invalid_json_is_reported_with_its_position() {
     let cases: [(&[u8], &str); 9] = [
         (b"[]", "expected an object, at line 1, column 0"),
         (b"null", "expected an object, at line 1, column 4"),
@@ -78,7 +78,7 @@ fn what_is_no_json_is_said_with_its_place() {
     }
 }
 
-/// A log record whose body is arrays in each other.
+/// A log record whose body is nested arrays.
 fn nested(arrays: usize) -> String {
     let open = r#"{"arrayValue":{"values":["#.repeat(arrays);
     format!(
@@ -88,8 +88,8 @@ fn nested(arrays: usize) -> String {
 }
 
 #[test]
-fn messages_lie_in_each_other_as_deep_as_protobuf_lets_them() {
-    // Three messages to the record, one for the body, two for each array.
+fn messages_nest_as_deep_as_protobuf_allows() {
+    // Three messages down to the record, one for the body, and two for each array.
     let deepest = read(Signal::Logs, nested(48)).unwrap();
     assert!(ExportLogsServiceRequest::decode(&*deepest).is_ok());
     let json = protobuf_to_json(Signal::Logs, &deepest, LIMIT).unwrap();
@@ -107,16 +107,16 @@ fn messages_lie_in_each_other_as_deep_as_protobuf_lets_them() {
 }
 
 #[test]
-fn what_is_passed_over_may_be_of_any_depth() {
+fn skipped_values_may_have_any_depth() {
     let deep = format!(r#"{{"x":{}1{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
     assert_eq!(read(Signal::Logs, deep), Ok(Vec::new()));
-    // Nor does a list where none belongs lead down.
+    // A list in the wrong place does not cause recursion either.
     let list = format!(r#"{{"resourceLogs":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
     assert!(matches!(read(Signal::Logs, list), Err(JsonError::Invalid { .. })));
 }
 
 #[test]
-fn what_would_swell_is_refused() {
+fn input_that_would_expand_too_much_is_rejected() {
     let counts = vec!["1"; LIMIT / 4].join(",");
     let json = format!(
         r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"histogram":{{"dataPoints":[{{"bucketCounts":[{counts}]}}]}}}}]}}]}}]}}"#

@@ -1,5 +1,5 @@
-//! Requests in wire form with everything that a sender may do: unknown fields at every level, messages missing or in
-//! pieces, keys written twice; and rules for them. Few names, so that what comes and what is ruled meet often.
+//! Generates requests in wire form with everything that a sender may do: unknown fields at every level, messages
+//! missing or in pieces, repeated keys. Also generates rules. There are few names, so that rules often apply.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -10,6 +10,7 @@ use super::super::Switch;
 use super::super::attribute::key_of;
 use super::super::shape::{self, Shape};
 use super::reference::Plain;
+use crate::otlp::schema::{log_record, span, span_event, status};
 use crate::otlp::{Signal, fields, put_message};
 
 const KEYS: [&str; 16] = [
@@ -54,7 +55,7 @@ pub(super) fn message(number: u32, content: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A request of that signal.
+/// A request of this signal.
 pub(super) fn request(signal: Signal) -> BoxedStrategy<Vec<u8>> {
     let resource = parts(vec![(6, nested(1, attribute())), (1, Just(vec![2 << 3, 7]).boxed())], 6);
     let scope = parts(vec![(3, text_field(1)), (3, nested(3, attribute()))], 4);
@@ -63,7 +64,7 @@ pub(super) fn request(signal: Signal) -> BoxedStrategy<Vec<u8>> {
     parts(vec![(4, nested(1, item))], 4)
 }
 
-/// The request that a seed stands for.
+/// The request for a seed.
 pub(super) fn sample(signal: Signal, seed: u64) -> Vec<u8> {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
@@ -71,22 +72,22 @@ pub(super) fn sample(signal: Signal, seed: u64) -> Vec<u8> {
     request(signal).new_tree(&mut TestRunner::new_with_rng(Config::default(), rng)).unwrap().current()
 }
 
-/// A message of that shape, with the fields that it goes by.
+/// A message of this shape, with the fields that name it.
 fn shaped(shape: &'static Shape) -> BoxedStrategy<Vec<u8>> {
     let mut fields: Vec<(u32, BoxedStrategy<Vec<u8>>)> = Vec::new();
     fields.extend(shape.attributes.map(|number| (4, nested(number, attribute()))));
     fields.extend(shape.below.iter().map(|(number, below)| (2, nested(*number, shaped(below)))));
     fields.extend(match shape.kind {
-        shape::Kind::Event => vec![(1, text_field(shape::EVENT_NAME)), (1, nested(shape::BODY, value()))],
-        shape::Kind::Span => vec![(2, text_field(shape::SPAN_NAME))],
-        shape::Kind::SpanEvent => vec![(2, text_field(shape::SPAN_EVENT_NAME))],
-        shape::Kind::Status => vec![(2, text_field(shape::STATUS_MESSAGE)), (1, Just(vec![3 << 3, 2]).boxed())],
+        shape::Kind::Event => vec![(1, text_field(log_record::EVENT_NAME)), (1, nested(log_record::BODY, value()))],
+        shape::Kind::Span => vec![(2, text_field(span::NAME))],
+        shape::Kind::SpanEvent => vec![(2, text_field(span_event::NAME))],
+        shape::Kind::Status => vec![(2, text_field(status::MESSAGE)), (1, Just(vec![3 << 3, 2]).boxed())],
         shape::Kind::Other => Vec::new(),
     });
     parts(fields, 5)
 }
 
-/// A `KeyValue`. Its value comes once: what prost makes of several is prost's own affair.
+/// A `KeyValue`. It has at most one value, because how prost merges several is specific to prost.
 fn attribute() -> BoxedStrategy<Vec<u8>> {
     let key = vec(prop::sample::select(KEYS.as_slice()), 0..3);
     let key = key.prop_map(|keys| keys.iter().flat_map(|key| message(1, key.as_bytes())).collect::<Vec<_>>());
@@ -122,7 +123,7 @@ fn unknown() -> BoxedStrategy<Vec<u8>> {
         any::<[u8; 8]>().prop_map(|bytes| [&[0xf9, 0x7f], &bytes[..]].concat()),
         any::<[u8; 4]>().prop_map(|bytes| [&[0xfd, 0x7f], &bytes[..]].concat()),
         vec(any::<u8>(), 0..9).prop_map(|bytes| message(2047, &bytes)),
-        // A varint longer than it need be is legal, and must stay as long.
+        // A varint may be longer than necessary, and must keep its length.
         Just(vec![0xf8, 0x7f, 0x81, 0x80, 0x00]),
     ]
     .boxed()
@@ -132,7 +133,7 @@ fn nested(number: u32, content: BoxedStrategy<Vec<u8>>) -> BoxedStrategy<Vec<u8>
     content.prop_map(move |content| message(number, &content)).boxed()
 }
 
-/// Up to `most` of these fields in any order, unknown ones among them.
+/// Up to `most` of these fields in any order, with unknown ones among them.
 fn parts(mut fields: Vec<(u32, BoxedStrategy<Vec<u8>>)>, most: usize) -> BoxedStrategy<Vec<u8>> {
     fields.push((1, unknown()));
     vec(prop::strategy::Union::new_weighted(fields), 0..most).prop_map(|parts| parts.concat()).boxed()
@@ -150,7 +151,7 @@ pub(super) fn any_rules() -> impl Strategy<Value = Plain> {
     })
 }
 
-/// Everything that the rules do not name, in its order: it must be the same before and after.
+/// All fields that the rules do not name, in order. They must be the same before and after.
 pub(super) fn untouched(signal: Signal, body: &[u8], plain: &Plain) -> Vec<Vec<u8>> {
     let redacted = |key: &[u8]| plain.drop.iter().chain(&plain.hash).any(|ruled| ruled.as_bytes() == key);
     let stamped = |key: &[u8]| plain.replace.iter().chain(&plain.absent).any(|(ruled, _)| ruled.as_bytes() == key);

@@ -1,4 +1,4 @@
-//! Every place where OTLP has attributes, and every content of Claude Code's, one by one.
+//! Tests every place where OTLP has attributes, and every content of Claude Code, one by one.
 #![expect(clippy::unnecessary_wraps, reason = "messages have it so")]
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -15,10 +15,10 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 
 use super::*;
 
-/// What must not be left anywhere.
+/// The value that must not remain anywhere.
 const CLEAR: &str = "ada@example.com";
 
-/// The attributes of every message: one that is redacted, one that is not.
+/// The attributes of every message: one that is redacted, and one that is not.
 fn both() -> Vec<KeyValue> {
     vec![text("user.email", CLEAR), text("kept", "kept")]
 }
@@ -51,7 +51,7 @@ fn spans(scope_name: &str, spans: Vec<Span>) -> ExportTraceServiceRequest {
     ExportTraceServiceRequest { resource_spans: vec![item] }
 }
 
-/// A metric of each kind, each with a point and, where there may be one, an exemplar.
+/// A metric of each kind, each with a point and, where possible, an exemplar.
 fn metrics() -> ExportMetricsServiceRequest {
     let exemplars = || vec![Exemplar { filtered_attributes: both(), ..Exemplar::default() }];
     let number = || NumberDataPoint { attributes: both(), exemplars: exemplars(), ..NumberDataPoint::default() };
@@ -87,7 +87,7 @@ fn everything() -> [(Signal, Vec<u8>, usize); 3] {
         links: vec![Link { attributes: both(), ..Link::default() }],
         ..Span::default()
     };
-    // Resource and scope; then five metrics with metadata and a point each, and four exemplars.
+    // Resource and scope, five metrics with metadata and a point each, and four exemplars.
     [
         (Signal::Logs, logs("any", vec![log]).encode_to_vec(), 2 + 1),
         (Signal::Traces, spans("any", vec![span]).encode_to_vec(), 2 + 3),
@@ -106,7 +106,7 @@ fn redacting(drop: &[&str], hash: &[&str]) -> Rules {
 }
 
 #[test]
-fn an_attribute_is_dropped_wherever_it_stands() {
+fn an_attribute_is_dropped_in_every_place() {
     for (signal, body, places) in everything() {
         assert_eq!(occurrences(&body, CLEAR), places);
         let dropped = rewrite(signal, &body, &redacting(&["user.*"], &["user.email"])).unwrap().body;
@@ -116,7 +116,7 @@ fn an_attribute_is_dropped_wherever_it_stands() {
 }
 
 #[test]
-fn an_attribute_is_hashed_wherever_it_stands() {
+fn an_attribute_is_hashed_in_every_place() {
     let hash = HashKey::of_secret("s").hash(CLEAR.as_bytes());
     for (signal, body, places) in everything() {
         let hashed = rewrite(signal, &body, &redacting(&[], &["user.email"])).unwrap().body;
@@ -126,7 +126,7 @@ fn an_attribute_is_hashed_wherever_it_stands() {
 }
 
 #[test]
-fn without_a_key_what_was_to_be_hashed_is_dropped() {
+fn without_a_key_attributes_to_hash_are_dropped() {
     let redact = Redact { hash: vec![Pattern::new("user.email")], ..Redact::default() };
     let rules = Rules::new(vec![Pattern::new("*")], Stamp::default(), Withheld::default(), redact);
     for (signal, body, _) in everything() {
@@ -136,7 +136,7 @@ fn without_a_key_what_was_to_be_hashed_is_dropped() {
 }
 
 #[test]
-fn what_is_refused_is_counted_in_records_points_and_spans() {
+fn rejections_are_counted_in_records_points_and_spans() {
     let rules =
         Rules::new(vec![Pattern::new("claude-code*")], Stamp::default(), Withheld::default(), Redact::default());
     for ((signal, body, _), count) in everything().into_iter().zip([1, 1, 5]) {
@@ -146,7 +146,7 @@ fn what_is_refused_is_counted_in_records_points_and_spans() {
 
 const CLAUDE: &str = "com.anthropic.claude_code.events";
 
-/// What is left of a log record's keys when these switches are off.
+/// The remaining keys of a log record if these switches are off.
 fn event_keys(scope: &str, name: &str, keys: &[&str], off: &[Switch]) -> Vec<String> {
     let attributes = keys.iter().map(|key| text(key, "content")).collect();
     let record = LogRecord { attributes, body: string(&format!("claude_code.{name}")), ..LogRecord::default() };
@@ -163,7 +163,7 @@ fn withholding(off: &[Switch]) -> Rules {
 }
 
 #[test]
-fn each_switch_holds_back_the_content_of_its_events() {
+fn each_switch_withholds_the_content_of_its_events() {
     let cases: [(Switch, &str, &[&str]); 8] = [
         (Switch::UserPrompts, "user_prompt", &["prompt", "prompt_text"]),
         (Switch::AssistantResponses, "assistant_response", &["response"]),
@@ -179,13 +179,13 @@ fn each_switch_holds_back_the_content_of_its_events() {
         assert_eq!(event_keys(CLAUDE, name, &keys, &[switch]), ["duration_ms", "model"], "{name}");
         let others: Vec<_> = Switch::ALL.into_iter().filter(|other| *other != switch).collect();
         assert_eq!(event_keys(CLAUDE, name, &keys, &others), keys, "{name}");
-        assert_eq!(event_keys("somebody.elses", name, &keys, &Switch::ALL), keys, "{name}");
+        assert_eq!(event_keys("another.scope", name, &keys, &Switch::ALL), keys, "{name}");
     }
 }
 
 #[test]
-fn what_only_looks_like_content_stays() {
-    // What went wrong with a request to the model is no tool's, and a survey's answer is no model's.
+fn attributes_that_only_look_like_content_stay() {
+    // An error of a model request is not a tool's error, and a survey's answer is not a model's answer.
     assert_eq!(event_keys(CLAUDE, "api_error", &["error"], &Switch::ALL), ["error"]);
     assert_eq!(event_keys(CLAUDE, "feedback_survey", &["response"], &Switch::ALL), ["response"]);
     let kept_back = LogRecord { attributes: vec![text("prompt", "<REDACTED>")], ..LogRecord::default() };
@@ -194,7 +194,7 @@ fn what_only_looks_like_content_stays() {
 }
 
 #[test]
-fn a_body_that_is_no_events_name_is_content() {
+fn a_body_other_than_the_events_name_is_content() {
     for (said, is_kept) in [("claude_code.user_prompt", true), ("what is it?", false), ("claude_code.say hi", false)] {
         let record = LogRecord { body: string(said), ..LogRecord::default() };
         let body = logs(CLAUDE, vec![record]).encode_to_vec();
@@ -205,7 +205,7 @@ fn a_body_that_is_no_events_name_is_content() {
 }
 
 #[test]
-fn the_service_alone_makes_content_claude_codes() {
+fn content_is_recognised_by_the_service_name_alone() {
     let mut request =
         logs("another.scope", vec![LogRecord { attributes: vec![text("prompt", "x")], ..LogRecord::default() }]);
     let service = request.resource_logs[0].resource.as_mut().unwrap();
@@ -215,7 +215,7 @@ fn the_service_alone_makes_content_claude_codes() {
 }
 
 #[test]
-fn spans_their_events_and_their_status_are_held_back_too() {
+fn content_in_spans_their_events_and_status_is_withheld() {
     let said = |key: &str| text(key, "content");
     let output = Event { name: "tool.output".to_owned(), attributes: vec![said("output")], ..Event::default() };
     let status = Some(Status { message: "no such file: content".to_owned(), code: 2 });
@@ -241,9 +241,9 @@ fn spans_their_events_and_their_status_are_held_back_too() {
     assert_eq!(request.resource_spans[0].scope_spans[0].spans[0].status.as_ref().unwrap().code, 2);
 }
 
-/// Both tools' content goes by one key: what is read is output, what is written is input.
+/// The content of both tools has the same key. Read content is output, and written content is input.
 #[test]
-fn the_content_of_a_file_is_what_the_tool_makes_of_it() {
+fn a_files_content_is_input_or_output_depending_on_the_tool() {
     let left = |tool: &str, off: &[Switch]| {
         let output =
             Event { name: "tool.output".to_owned(), attributes: vec![text("content", CLEAR)], ..Event::default() };

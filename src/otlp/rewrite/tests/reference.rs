@@ -1,4 +1,4 @@
-//! What rules mean, on decoded requests.
+//! A reference implementation of the rules for decoded requests.
 
 use std::borrow::Cow;
 use std::fmt::Debug;
@@ -19,7 +19,7 @@ use super::super::content::Unwanted;
 use super::super::shape::Kind;
 use super::super::{HashKey, Switch, Withheld};
 
-/// Rules as they are written.
+/// Rules in plain form.
 #[derive(Clone, Debug)]
 pub(super) struct Plain {
     pub(super) accept: Vec<&'static str>,
@@ -32,7 +32,7 @@ pub(super) struct Plain {
 }
 
 pub(super) trait Edit: Message + Default + PartialEq + Debug {
-    /// The request by the rules, and how many of its records, points and spans were refused.
+    /// The request after applying the rules, and how many of its records, points and spans were rejected.
     fn edited(self, plain: &Plain) -> (Self, u64);
 }
 

@@ -1,4 +1,4 @@
-//! Whatever happens in whatever order, the last snapshot says exactly what was received.
+//! After any events in any order, the last snapshot contains exactly the received data.
 
 use std::collections::BTreeMap;
 
@@ -7,23 +7,23 @@ use proptest::prelude::*;
 use super::*;
 use crate::totals::Place;
 
-/// What a backend knows of each series: its points, and what it makes of them.
+/// A backend's view of each series: its points, and the value that it derives from them.
 #[derive(Default)]
 struct Backend {
     points: BTreeMap<String, Vec<(u64, u64, i64)>>,
 }
 
 impl Backend {
-    /// Takes a request, and refuses what no series may do.
+    /// Takes a request, and fails on anything that a series must not do.
     fn take(&mut self, request: &[u8]) -> Result<(), TestCaseError> {
         for (name, start, time, value) in points(request) {
             let points = self.points.entry(name).or_default();
             if let Some((_, before, last)) = points.last() {
-                // A zero whose acknowledgement was lost may come again as it was.
+                // A zero whose acknowledgement was lost may be sent again unchanged.
                 prop_assert!(time > *before || (time == *before && value == 0 && *last == 0), "{time} {points:?}");
                 prop_assert!(value >= *last, "{value} after {points:?}");
             } else {
-                prop_assert_eq!(value, 0, "a series begins with nothing");
+                prop_assert_eq!(value, 0, "a series starts at zero");
             }
             prop_assert!(start > 0 && start <= time);
             points.push((start, time, value));
@@ -36,7 +36,7 @@ impl Backend {
     }
 }
 
-/// A snapshot as a forwarder has it in mind, which its death loses.
+/// A snapshot in a forwarder's memory, which is lost when it dies.
 #[derive(Clone, Copy)]
 struct Sending {
     generation: i64,
@@ -44,20 +44,20 @@ struct Sending {
     after: Place,
 }
 
-/// What may happen.
+/// A possible event.
 #[derive(Clone, Debug)]
 enum Event {
-    /// A session's client hands something over.
+    /// A session's client sends an export.
     Export { session: usize, name: usize, value: i64 },
-    /// A session's client repeats what it handed over last.
+    /// A session's client repeats its last export.
     Repeat { session: usize },
-    /// A session's forwarder looks at what came.
+    /// A session's forwarder folds new batches.
     Fold { session: usize },
-    /// Somebody who has the lock sends one request; its answer may be lost, or say that it was not taken.
+    /// The process with the lock sends one request. Its answer may be lost, or be a rejection.
     Send { is_full: bool, fate: Fate },
-    /// Whoever sends dies, and the next one begins anew.
+    /// The sender dies, and the next one starts over.
     Crash,
-    /// The clock moves, forwards or back, by so many milliseconds.
+    /// The clock moves forwards or back by this many milliseconds.
     Clock(i64),
 }
 
@@ -85,7 +85,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 struct World {
-    connection: Connection,
+    fixture: Fixture,
     backend: Backend,
     sent: BTreeMap<String, i64>,
     last: [Option<Vec<u8>>; 3],
@@ -97,7 +97,7 @@ struct World {
 impl World {
     fn new() -> Self {
         Self {
-            connection: store(),
+            fixture: Fixture::cumulative(),
             backend: Backend::default(),
             sent: BTreeMap::new(),
             last: [None, None, None],
@@ -112,17 +112,17 @@ impl World {
             Event::Export { session, name, value } => {
                 self.exports += 1;
                 let body = deltas(&[(NAMES[name], value)], self.now, self.exports);
-                bring(&self.connection, &recipient(&session.to_string()), &body, self.now);
+                bring(&mut self.fixture, &session.to_string(), &body, self.now);
                 *self.sent.entry(format!("{:?}", text("", NAMES[name]).value)).or_default() += value;
                 self.last[session] = Some(body);
             }
             Event::Repeat { session } => {
                 if let Some(body) = &self.last[session] {
-                    bring(&self.connection, &recipient(&session.to_string()), body, self.now);
+                    bring(&mut self.fixture, &session.to_string(), body, self.now);
                 }
             }
             Event::Fold { session } => {
-                fold_all(&self.connection, &recipient(&session.to_string()), self.now);
+                fold_all(&self.fixture, &session.to_string(), self.now);
             }
             Event::Send { is_full, fate } => self.send(is_full, fate)?,
             Event::Crash => self.sending = None,
@@ -132,9 +132,9 @@ impl World {
         Ok(())
     }
 
-    /// The next request of the snapshot that is under way, of one series.
+    /// Sends the next request of the current snapshot, with one series.
     fn send(&mut self, is_full: bool, fate: Fate) -> Result<(), TestCaseError> {
-        let Some(state) = state(&self.connection, &whose()).unwrap() else { return Ok(()) };
+        let Some(state) = state(&self.fixture.store, &whose()).unwrap() else { return Ok(()) };
         let begin = || Sending {
             generation: state.generation,
             above: if is_full { 0 } else { state.acknowledged },
@@ -142,9 +142,9 @@ impl World {
         };
         let mut sending = self.sending.unwrap_or_else(begin);
         let wanted = Wanted { after: sending.after, above: sending.above, series: 1, bytes: 1 << 20 };
-        let Some(chunk) = take(&self.connection, state.id, wanted, self.now, 0).unwrap() else {
+        let Some(chunk) = take(&self.fixture.store, state.id, wanted, self.now, 0).unwrap() else {
             let is_full = sending.above == 0;
-            acknowledge(&self.connection, state.id, sending.generation, is_full, self.now).unwrap();
+            acknowledge(&self.fixture.store, state.id, sending.generation, is_full, self.now).unwrap();
             self.sending = None;
             return Ok(());
         };
@@ -152,12 +152,12 @@ impl World {
             self.backend.take(&chunk.body)?;
         }
         if !matches!(fate, Fate::Acknowledged) {
-            failed(&self.connection, state.id, "503", self.now).unwrap();
+            failed(&self.fixture.store, state.id, &Failure::new("503"), self.now).unwrap();
             self.sending = None;
             return Ok(());
         }
         if chunk.is_zero {
-            begun(&self.connection, state.id, &chunk.places).unwrap();
+            begun(&self.fixture.store, state.id, &chunk.places).unwrap();
         } else {
             sending.after = *chunk.places.last().unwrap();
         }
@@ -165,12 +165,12 @@ impl World {
         Ok(())
     }
 
-    /// Lets everybody do what is left to do.
+    /// Lets every process finish its work.
     fn settle(&mut self) -> Result<(), TestCaseError> {
         for session in 0..3 {
             self.happen(&Event::Fold { session })?;
         }
-        while state(&self.connection, &whose()).unwrap().is_some_and(|state| state.is_awaited) {
+        while state(&self.fixture.store, &whose()).unwrap().is_some_and(|state| state.is_awaited) {
             self.happen(&Event::Send { is_full: false, fate: Fate::Acknowledged })?;
         }
         Ok(())
@@ -181,17 +181,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_the_last_snapshot_is_the_sum_of_the_deltas(events in prop::collection::vec(event(), 0..80)) {
+    fn the_last_snapshot_is_the_sum_of_the_deltas(events in prop::collection::vec(event(), 0..80)) {
         let mut world = World::new();
         for event in events {
             world.happen(&event)?;
         }
         world.settle()?;
         prop_assert_eq!(world.backend.last(), world.sent);
-        prop_assert!(batches::waiting(&world.connection).unwrap().is_empty());
-        for tally in tally::claim(&world.connection, &recipient("0")).unwrap() {
-            prop_assert_eq!(tally.counts.received, tally.counts.delivered);
-            prop_assert_eq!(tally.counts.dropped, 0);
+        prop_assert!(left(&world.fixture).is_empty());
+        for pending in counters::claim(&world.fixture.store, &recipient("0")).unwrap() {
+            prop_assert_eq!(pending.counts.received, pending.counts.delivered);
+            prop_assert_eq!(pending.counts.dropped, 0);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Faults of what headers and variables are taken from.
+//! Faults of the sources of headers and variables.
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 
@@ -9,7 +9,7 @@ fn header(sandbox: &Sandbox, source: &str) {
     team(sandbox, &format!("headers.Authorization = {source}\n"));
 }
 
-/// A token that has said what it says until then.
+/// A JWT that expires at this time.
 fn jwt(exp: i64) -> String {
     let claims = BASE64_URL_SAFE_NO_PAD.encode(format!("{{\"exp\": {exp}}}"));
     format!("\"Bearer eyJhbGciOiJub25lIn0.{claims}.c2ln\"")
@@ -22,7 +22,10 @@ const FAULTS: &[Fault] = &[
         options: &["-p", "team"],
         id: "credentials.headers",
         level: "failed",
-        says: &["what is for `backend` waits", "header `authorization`: the variable TEAM_TOKEN is not set"],
+        says: &[
+            "telemetry for `backend` waits",
+            "header `authorization` has no value: the variable TEAM_TOKEN is not set",
+        ],
         fix: "set TEAM_TOKEN where ccrun is started",
     },
     Fault {
@@ -49,8 +52,8 @@ const FAULTS: &[Fault] = &[
         options: &["-p", "team"],
         id: "credentials.headers",
         level: "failed",
-        says: &["the command `echo` printed a JSON object, which is an answer for `headers_helper`"],
-        fix: "mend what it says",
+        says: &["the command `echo` printed a JSON object, which is for `headers_helper`"],
+        fix: "fix the error it reports",
     },
     Fault {
         name: "a command that hangs",
@@ -89,7 +92,7 @@ const FAULTS: &[Fault] = &[
         id: "credentials.expiry",
         level: "failed",
         says: &["the header `authorization` of `backend` has expired, ", " days ago"],
-        fix: "put a new token where the profile takes it from",
+        fix: "put a new token into the source that the profile reads",
     },
     Fault {
         name: "a token that expires soon",
@@ -97,7 +100,7 @@ const FAULTS: &[Fault] = &[
         options: &["-p", "team"],
         id: "credentials.expiry",
         level: "warning",
-        says: &["the header `authorization` of `backend` expires in ", "and nobody fetches it anew"],
+        says: &["the header `authorization` of `backend` expires in ", "and nothing renews it"],
         fix: "take it from a command",
     },
     Fault {
@@ -106,7 +109,7 @@ const FAULTS: &[Fault] = &[
         options: &["-p", "team"],
         id: "credentials.variables",
         level: "failed",
-        says: &["telemetry is off: there is no value for `env.KEY`: the variable TEAM_KEY is not set"],
+        says: &["telemetry is off: `env.KEY` has no value: the variable TEAM_KEY is not set"],
         fix: "set TEAM_KEY",
     },
     Fault {
@@ -115,7 +118,7 @@ const FAULTS: &[Fault] = &[
         options: &["-p", "team"],
         id: "credentials.keyring",
         level: "failed",
-        says: &["the keyring cannot be asked for, there is no session bus"],
+        says: &["the keyring is unavailable: there is no session bus"],
         fix: "start a keyring",
     },
 ];

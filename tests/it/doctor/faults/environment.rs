@@ -1,4 +1,4 @@
-//! Faults of the environment, and of the process's limits.
+//! Faults of the environment and of the process's limits.
 
 use super::{Fault, all_are_named, closed_port, user_settings};
 use crate::doctor::{diagnosed, healthy};
@@ -12,7 +12,7 @@ const FAULTS: &[Fault] = &[
         options: &[],
         id: "environment.typo",
         level: "warning",
-        says: &["OTEL_EXPORTER_OLTP_PROTOCOL in the environment means nothing to anybody"],
+        says: &["OTEL_EXPORTER_OLTP_PROTOCOL in the environment is not a known variable"],
         fix: "did you mean OTEL_EXPORTER_OTLP_PROTOCOL?",
     },
     Fault {
@@ -21,7 +21,7 @@ const FAULTS: &[Fault] = &[
         options: &[],
         id: "environment.typo",
         level: "warning",
-        says: &["OTEL_METRIC_EXPORTER in ~/.claude/settings.json:1 means nothing to anybody"],
+        says: &["OTEL_METRIC_EXPORTER in ~/.claude/settings.json:1 is not a known variable"],
         fix: "did you mean OTEL_METRICS_EXPORTER?",
     },
     Fault {
@@ -32,7 +32,7 @@ const FAULTS: &[Fault] = &[
         options: &["-p", "local"],
         id: "environment.stray",
         level: "warning",
-        says: &["OTEL_EXPORTER_OTLP_LOGS_ENDPOINT in the environment: the profile `local` says where telemetry goes"],
+        says: &["OTEL_EXPORTER_OTLP_LOGS_ENDPOINT in the environment has no effect: the profile `local` decides"],
         fix: "unset it",
     },
     Fault {
@@ -43,11 +43,11 @@ const FAULTS: &[Fault] = &[
         options: &[],
         id: "environment.protocol",
         level: "warning",
-        says: &["OTEL_EXPORTER_OTLP_PROTOCOL in the environment is `http`, which is no protocol"],
+        says: &["OTEL_EXPORTER_OTLP_PROTOCOL in the environment is `http`, which is not a protocol"],
         fix: "`http/protobuf`",
     },
     Fault {
-        name: "4317 spoken to as HTTP",
+        name: "port 4317 used with HTTP",
         inject: |sandbox| {
             let settings = "{\"env\": {\"OTEL_EXPORTER_OTLP_ENDPOINT\": \"https://h.invalid:4317\",\n\
                     \"OTEL_EXPORTER_OTLP_PROTOCOL\": \"http/protobuf\"}}";
@@ -56,11 +56,11 @@ const FAULTS: &[Fault] = &[
         options: &["-p", "local"],
         id: "environment.port",
         level: "warning",
-        says: &["~/.claude/settings.json:1 is spoken to as HTTP, and its port is gRPC's", "settings.json:2 says so"],
+        says: &["~/.claude/settings.json:1 is used with HTTP, but its port is usually gRPC's", "settings.json:2"],
         fix: "port 4318",
     },
     Fault {
-        name: "4318 spoken to as gRPC",
+        name: "port 4318 used with gRPC",
         inject: |sandbox| {
             let settings = "{\"env\": {\"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT\": \"https://h.invalid:4318\",\n\
                     \"OTEL_EXPORTER_OTLP_PROTOCOL\": \"grpc\"}}";
@@ -69,7 +69,7 @@ const FAULTS: &[Fault] = &[
         options: &["-p", "local"],
         id: "environment.port",
         level: "warning",
-        says: &["is spoken to as gRPC, and its port is HTTP's"],
+        says: &["is used with gRPC, but its port is usually HTTP's"],
         fix: "port 4317",
     },
     Fault {
@@ -80,8 +80,8 @@ const FAULTS: &[Fault] = &[
         options: &[],
         id: "environment.console",
         level: "warning",
-        says: &["OTEL_LOGS_EXPORTER in the environment has the `console` exporter, which writes over"],
-        fix: "`otlp` instead",
+        says: &["OTEL_LOGS_EXPORTER in the environment selects the `console` exporter, which writes over"],
+        fix: "use `otlp`",
     },
     Fault {
         name: "a proxy that catches loopback",
@@ -91,8 +91,8 @@ const FAULTS: &[Fault] = &[
         options: &[],
         id: "environment.proxy",
         level: "warning",
-        says: &["http_proxy would catch what is sent to 127.0.0.1, which NO_PROXY does not except"],
-        fix: "NO_PROXY=localhost,127.0.0.1",
+        says: &["http_proxy also applies to 127.0.0.1, because NO_PROXY does not exclude it"],
+        fix: "add localhost,127.0.0.1",
     },
     Fault {
         name: "the environment of a session that has ended",
@@ -103,7 +103,7 @@ const FAULTS: &[Fault] = &[
         options: &[],
         id: "environment.stale",
         level: "warning",
-        says: &["is that of a session of ccrun's which has ended"],
+        says: &["is the endpoint of a ccrun session that has ended"],
         fix: "open a new terminal",
     },
     Fault {
@@ -115,8 +115,11 @@ const FAULTS: &[Fault] = &[
         options: &[],
         id: "environment.stale",
         level: "warning",
-        says: &["nobody listens at localhost:", "which OTEL_EXPORTER_OTLP_ENDPOINT in ~/.claude/settings.json:1 names"],
-        fix: "start what should listen there",
+        says: &[
+            "nothing listens at localhost:",
+            "the value of OTEL_EXPORTER_OTLP_ENDPOINT in ~/.claude/settings.json:1",
+        ],
+        fix: "start the server there",
     },
 ];
 
@@ -133,7 +136,7 @@ fn a_limit_of_open_files() {
         &output,
         "machine.files",
         "warning",
-        &["a process may open 64 files only"],
-        "have the limit raised from 64",
+        &["a process may open only 64 files"],
+        "ask an administrator to raise the limit of 64",
     );
 }

@@ -10,7 +10,7 @@ const FAULTS: &[Fault] = &[
         options: &[],
         id: "program.found",
         level: "failed",
-        says: &["there is no Claude Code: no `claude` is on PATH"],
+        says: &["there is no Claude Code: `claude` is neither on PATH"],
         fix: "install Claude Code",
     },
     Fault {
@@ -19,7 +19,7 @@ const FAULTS: &[Fault] = &[
         options: &[],
         id: "program.found",
         level: "failed",
-        says: &["/bin/claude`, runs ccrun again, without end"],
+        says: &["/bin/claude`, runs ccrun again in a loop"],
         fix: "CCRUN_CLAUDE",
     },
     Fault {
@@ -51,7 +51,7 @@ const FAULTS: &[Fault] = &[
         options: &[],
         id: "program.version",
         level: "failed",
-        says: &["its version, 1.0.51, is too old", "does not know `--settings`"],
+        says: &["its version, 1.0.51, is too old", "does not support `--settings`"],
         fix: "`claude update`",
     },
     Fault {
@@ -87,21 +87,8 @@ const FAULTS: &[Fault] = &[
         options: &[],
         id: "program.version",
         level: "warning",
-        says: &["names no version", "it says: Claude the printer"],
-        fix: "is that Claude Code?",
-    },
-    Fault {
-        name: "npm's, without node",
-        inject: |sandbox| {
-            sandbox.program("claude", "#!/usr/bin/env node\nprocess.exit(0)\n");
-            let bin = sandbox.home().with_file_name("bin").display().to_string();
-            sandbox.set("PATH", bin);
-        },
-        options: &[],
-        id: "program.node",
-        level: "failed",
-        says: &["/bin/claude` is a script for `node`, which is not on PATH"],
-        fix: "install Node.js",
+        says: &["prints no version", "it says: Claude the printer"],
+        fix: "check that it is Claude Code",
     },
     Fault {
         name: "the old installer's alias",
@@ -111,7 +98,7 @@ const FAULTS: &[Fault] = &[
         options: &[],
         id: "program.alias",
         level: "warning",
-        says: &["~/.bashrc:2 makes `claude` mean the Claude Code of the old installer"],
+        says: &["~/.bashrc:2 aliases `claude` to the old installer's Claude Code"],
         fix: "alias claude='ccrun claude'",
     },
     Fault {
@@ -120,7 +107,7 @@ const FAULTS: &[Fault] = &[
         options: &[],
         id: "program.alias",
         level: "warning",
-        says: &["there is a second Claude Code, of the old installer: `~/.claude/local/claude`"],
+        says: &["there is a second Claude Code, from the old installer: `~/.claude/local/claude`"],
         fix: "remove the other",
     },
 ];

@@ -1,4 +1,4 @@
-//! Faults of Claude Code's own settings, and of the gateway that they name.
+//! Faults of Claude Code's own settings and of the gateway in them.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -6,7 +6,7 @@ use std::thread;
 
 use super::{Fault, all_are_named, closed_port, user_settings};
 
-/// A server on loopback that answers everything with this.
+/// A loopback server that sends the same answer to every request.
 fn server(answer: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -34,8 +34,8 @@ const FAULTS: &[Fault] = &[
         options: &[],
         id: "settings.files",
         level: "warning",
-        says: &["`~/.claude/settings.json`: the file holds no JSON (line 1, column 8)"],
-        fix: "mend it",
+        says: &["`~/.claude/settings.json`: the file is not valid JSON (line 1, column 8)"],
+        fix: "correct it",
     },
     Fault {
         name: "settings that beat the profile's variables",
@@ -59,7 +59,7 @@ const FAULTS: &[Fault] = &[
         id: "settings.project",
         level: "warning",
         says: &["project/.claude/settings.json:2 turns telemetry off in this project: OTEL_LOGS_EXPORTER is `none`"],
-        fix: "take it out",
+        fix: "remove it",
     },
     Fault {
         name: "a helper that is left over",
@@ -67,19 +67,19 @@ const FAULTS: &[Fault] = &[
         options: &[],
         id: "settings.helper",
         level: "warning",
-        says: &["~/.claude/settings.json:1 names an `otelHeadersHelper`, which ccrun's sessions do without"],
-        fix: "take it out",
+        says: &["~/.claude/settings.json:1 sets an `otelHeadersHelper`, which ccrun's sessions ignore"],
+        fix: "remove it",
     },
     Fault {
-        name: "everybody signs in by the apps gateway",
+        name: "all users sign in through the apps gateway",
         inject: |sandbox| {
             sandbox.write("home/.claude/remote-settings.json", "{\"forceLoginMethod\": \"gateway\"}");
         },
         options: &[],
         id: "settings.login",
         level: "failed",
-        says: &["~/.claude/remote-settings.json:1 has everybody sign in by the apps gateway"],
-        fix: "have the gateway pass it on",
+        says: &["~/.claude/remote-settings.json:1 makes all users sign in through the apps gateway"],
+        fix: "have the gateway forward it",
     },
     Fault {
         name: "an administrator's server sends telemetry elsewhere",
@@ -90,8 +90,8 @@ const FAULTS: &[Fault] = &[
         options: &[],
         id: "settings.managed",
         level: "failed",
-        says: &["~/.claude/remote-settings.json:2 sets OTEL_EXPORTER_OTLP_ENDPOINT for everybody, and beats ccrun"],
-        fix: "ask whoever manages this machine's Claude Code",
+        says: &["~/.claude/remote-settings.json:2 sets OTEL_EXPORTER_OTLP_ENDPOINT for all users and overrides ccrun"],
+        fix: "ask the administrator of this machine's Claude Code",
     },
     Fault {
         name: "an administrator's server has another model",
@@ -102,8 +102,8 @@ const FAULTS: &[Fault] = &[
         options: &["-p", "team"],
         id: "settings.managed",
         level: "warning",
-        says: &["remote-settings.json:1 sets model for everybody, and beats the profile"],
-        fix: "have the profile say the same",
+        says: &["remote-settings.json:1 sets model for all users and overrides the profile"],
+        fix: "set the same value in the profile",
     },
     Fault {
         name: "two providers",
@@ -115,7 +115,7 @@ const FAULTS: &[Fault] = &[
         id: "settings.providers",
         level: "failed",
         says: &["CLAUDE_CODE_USE_BEDROCK in the environment, CLAUDE_CODE_USE_VERTEX in ~/.claude/settings.json:1"],
-        fix: "leave one of them on",
+        fix: "keep only one of them",
     },
     Fault {
         name: "a gateway that is down",
@@ -125,14 +125,14 @@ const FAULTS: &[Fault] = &[
         options: &[],
         id: "settings.gateway",
         level: "failed",
-        says: &["does not answer: ", "refused the connection", "named by ANTHROPIC_BASE_URL in the environment"],
-        fix: "is it up, and the URL right?",
+        says: &["does not answer: ", "refused the connection", "set by ANTHROPIC_BASE_URL in the environment"],
+        fix: "check that it is up and that the URL is correct",
     },
     Fault {
         name: "a gateway that refuses the key",
         inject: |sandbox| {
-            let answer = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 26\r\nConnection: close\r\n\r\nno such key: sk-of-nobody!";
-            sandbox.set("TEAM_KEY", "sk-of-nobody!");
+            let answer = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 26\r\nConnection: close\r\n\r\nno such key: sk-of-no-one!";
+            sandbox.set("TEAM_KEY", "sk-of-no-one!");
             let url = server(answer);
             sandbox.profile(
                 "team",
@@ -146,7 +146,7 @@ const FAULTS: &[Fault] = &[
             "does not accept the key (ANTHROPIC_AUTH_TOKEN in ~/.config/ccrun/profiles/team.toml:3:24): 401 unauthorized",
             "it says: no such key: <hidden>",
         ],
-        fix: "put a valid key there",
+        fix: "set it to a valid key",
     },
     Fault {
         name: "a gateway that has moved",
@@ -158,8 +158,8 @@ const FAULTS: &[Fault] = &[
         options: &[],
         id: "settings.gateway",
         level: "warning",
-        says: &["sends elsewhere: 308 permanent redirect"],
-        fix: "write the URL that it means",
+        says: &["redirects: 308 permanent redirect"],
+        fix: "use the final URL",
     },
 ];
 

@@ -1,0 +1,62 @@
+//! Usage reports for people.
+//!
+//! A [`Query`] goes to a [`Source`], which answers with a [`Table`]; [`render`] shows the table. A new dimension is a
+//! line in `dimension`, and a new column is a line in `column`.
+
+mod column;
+mod details;
+mod dimension;
+pub mod forecast;
+pub mod ledger;
+pub mod live;
+mod numbers;
+mod overview;
+mod query;
+pub mod range;
+pub mod render;
+mod standing;
+pub mod status_line;
+mod story;
+mod table;
+pub mod week;
+
+use thiserror::Error;
+
+pub use column::{Column, Number};
+pub use details::{Details, Quantiles, Speed};
+pub use dimension::Dimension;
+pub use numbers::dollars;
+pub use overview::{Extent, Overview, Period, overview, suggestions};
+pub use query::{Condition, Query, Range};
+pub use standing::Standing;
+pub use story::{Sources, Step, Story};
+pub use table::{Coverage, Line, Table};
+
+/// A source of usage data: this machine's ledger, or a team's store.
+pub trait Source {
+    /// Answers queries, in order.
+    fn answers(&self, queries: &[Query]) -> Result<Vec<Table>, SourceError>;
+
+    /// Answers a query.
+    fn answer(&self, query: &Query) -> Result<Table, SourceError> {
+        Ok(self.answers(std::slice::from_ref(query))?.pop().unwrap_or_default())
+    }
+
+    /// What only single facts say about a query's range and filter. Its dimensions do not matter.
+    fn details(&self, query: &Query) -> Result<Details, SourceError>;
+
+    /// The values of a dimension, in order or the most used first. They are shown if the requested value does not
+    /// exist.
+    fn values(&self, dimension: Dimension) -> Result<Vec<String>, SourceError>;
+}
+
+/// Why a query has no answer.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// The ledger's file.
+    #[error("cannot read the ledger: {0}")]
+    Ledger(#[from] rusqlite::Error),
+    /// No fact has both of these dimensions.
+    #[error("`{0}` and `{1}` do not go together: a tool's run does not say which model asked for it")]
+    Apart(&'static str, &'static str),
+}

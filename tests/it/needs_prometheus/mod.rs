@@ -1,0 +1,6 @@
+//! A real Prometheus 3 shows the usage in the queries of typical dashboards.
+
+mod claude;
+mod crashes;
+pub(crate) mod points;
+mod programs;

@@ -9,6 +9,7 @@ mod message;
 mod present;
 mod spend;
 mod told;
+mod watched;
 
 use std::io;
 
@@ -23,6 +24,7 @@ pub use message::{reached, stopped};
 pub use present::{of_launch, of_session};
 pub use spend::standings;
 pub use told::{Audience, Told};
+pub use watched::Watched;
 
 /// The budgets that count: of those for the same period and scope the lowest, and a higher one only if it stops work
 /// and no lower one does.

@@ -7,7 +7,7 @@ use crate::profile::{Budget, Period, Scope};
 use crate::report::forecast::{WorkingHours, elapsed, forecast};
 use crate::report::ledger::{Here, LedgerSource, Present};
 use crate::report::range::Current;
-use crate::report::{Dimension, Query, Range, Source, SourceError, Standing};
+use crate::report::{Dimension, Query, Range, Source, SourceError, Standing, Table};
 use crate::usage::Measure;
 
 /// How the strictest of some budgets stand, shortest period first. The ledger is read once, for all of them.
@@ -19,19 +19,47 @@ pub fn standings(
     lifted_until: Option<Timestamp>,
     now: &Zoned,
 ) -> Result<Vec<Standing>, SourceError> {
+    let hours = WorkingHours::query(now.date(), now.time_zone());
+    let (mut standings, answer) = read(&LedgerSource::new(connection)?, budgets, here, Some(hours), now)?;
+    let hours = answer.as_ref().and_then(WorkingHours::of);
+    for standing in &mut standings {
+        let (since, until) = bounds(standing.budget.period, now);
+        standing.forecast = forecast(standing.spend, elapsed(hours.as_ref(), &since, &until, now));
+        standing.lifted_until = lifted_until;
+    }
+    Ok(standings)
+}
+
+/// The same without forecast and lift, which takes less reading.
+pub(super) fn spent(
+    source: &LedgerSource<'_>,
+    budgets: &[Budget],
+    here: &Here,
+    now: &Zoned,
+) -> Result<Vec<Standing>, SourceError> {
+    read(source, budgets, here, None, now).map(|(standings, _)| standings)
+}
+
+/// How the strictest of some budgets stand, without forecast and lift, and the answer to one more query.
+fn read(
+    source: &LedgerSource<'_>,
+    budgets: &[Budget],
+    here: &Here,
+    more: Option<Query>,
+    now: &Zoned,
+) -> Result<(Vec<Standing>, Option<Table>), SourceError> {
     let mut budgets = super::strictest(budgets);
     if budgets.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), None));
     }
     budgets.sort_by_key(|budget| (budget.period, budget.per, budget.limit));
-    let source = LedgerSource::new(connection)?;
     let present = source.present(here)?;
     let mut asked: Vec<(Period, Scope)> = budgets.iter().map(|budget| (budget.period, budget.per)).collect();
     asked.dedup();
-    let hours = WorkingHours::query(now.date(), now.time_zone());
-    let queries: Vec<_> = asked.iter().map(|(period, per)| query(*period, *per, now)).chain([hours]).collect();
-    let answers = source.answers(&queries)?;
-    let hours = answers.last().and_then(WorkingHours::of);
+    let has_more = more.is_some();
+    let queries: Vec<_> = asked.iter().map(|(period, per)| query(*period, *per, now)).chain(more).collect();
+    let mut answers = source.answers(&queries)?;
+    let answer_to_more = if has_more { answers.pop() } else { None };
     let spend_of = |budget: &Budget| {
         let place = asked.iter().position(|asked| *asked == (budget.period, budget.per))?;
         let wanted = keys(budget.per, &present);
@@ -41,11 +69,11 @@ pub fn standings(
     let standing = |budget: Budget| {
         let spend = spend_of(&budget).unwrap_or_default();
         let (since, until) = bounds(budget.period, now);
-        let forecast = forecast(spend, elapsed(hours.as_ref(), &since, &until, now));
         let of = keys(budget.per, &present).pop().flatten();
-        Standing { budget, of, spend, forecast, since: since.timestamp(), until: until.timestamp(), lifted_until }
+        let [since, until] = [since.timestamp(), until.timestamp()];
+        Standing { budget, of, spend, forecast: None, since, until, lifted_until: None }
     };
-    Ok(budgets.into_iter().map(standing).collect())
+    Ok((budgets.into_iter().map(standing).collect(), answer_to_more))
 }
 
 fn query(period: Period, per: Scope, now: &Zoned) -> Query {

@@ -5,7 +5,7 @@ use clap::Args;
 /// `ccrun help`.
 #[derive(Debug, Args)]
 pub struct Help {
-    /// The verb, with its own verb if it has one: `queue flush`
-    #[arg(value_name = "VERB")]
+    /// The command, with its subcommand if it has one: `queue flush`
+    #[arg(value_name = "COMMAND")]
     pub verb: Vec<String>,
 }

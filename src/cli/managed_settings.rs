@@ -15,13 +15,13 @@ use super::Given;
 Without `--with-launcher`, Claude Code exports by itself however it is started. Nothing is
 kept on disk while the backend is down, nothing is redacted or recorded, and there is only
 one destination. The file never contains secrets: Claude Code calls `ccrun headers` for them.
-With `--with-launcher`, the file leaves telemetry to ccrun and only denies Claude the verbs of
-ccrun that it must not use. Where to install the file is printed on stderr.")]
+With `--with-launcher`, the file leaves telemetry to ccrun and only denies Claude the commands
+of ccrun that it must not use. Where to install the file is printed on stderr.")]
 pub struct ManagedSettings {
     /// The profile.
     #[command(flatten)]
     pub given: Given,
-    /// Rely on `ccrun claude`: set no endpoint, and deny Claude the dangerous verbs of ccrun
+    /// Rely on `ccrun claude`: set no endpoint, and deny Claude the dangerous commands of ccrun
     #[arg(long)]
     pub with_launcher: bool,
     /// Path of ccrun on the managed machines

@@ -176,7 +176,7 @@ impl fmt::Debug for Launch {
 /// The verbs, and any program.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run a program, even if its name is also a verb
+    /// Run a program, even if a command of ccrun has its name
     Run(Later<Run>),
     /// Set up a backend: ask for what it needs, store the key, test it
     Setup(Later<Setup>),
@@ -220,7 +220,7 @@ pub enum Command {
     Unwire(Later<Unwire>),
     /// Run the given Claude Code, for editors: `<wrapper> <claude> <args>`
     Wrap(Later<Wrap>),
-    /// Show the help of a verb
+    /// Show help for a command
     Help(Later<Help>),
     /// Print the alias and completions, for a shell's rc file
     Init(Later<Init>),

@@ -17,7 +17,7 @@ pub struct Queue {
 /// The verbs of `ccrun queue`.
 #[derive(Debug, Subcommand)]
 pub enum QueueCommand {
-    /// Show what waits, for which destination, since when and why
+    /// List undelivered data by destination, with its age and the reason
     Status {
         /// Print JSON
         #[arg(long)]

@@ -98,7 +98,7 @@ fn reason_by_words(error: &str, host: &str) -> Option<Failure> {
     }
     error.ends_with("frame with invalid size").then(|| {
         let words = format!(
-            "{host} answered with something that is no http/2, which grpc needs: should the protocol be \
+            "{host} answered with something other than http/2, which grpc needs: should the protocol be \
              `http/protobuf`, or the endpoint begin with `https://`?"
         );
         Failure::new(FailureKind::Language, words)
@@ -134,7 +134,7 @@ fn proxy_reason(failure: &ProxyFailure, host: &str, timeout: Duration) -> Failur
     let ProxyFailure { proxy, what } = failure;
     let words = match what {
         ProxyFault::Failed(error) => reason(error.as_ref(), proxy, timeout).words,
-        ProxyFault::Garbled => format!("{proxy} answered with something that is no http/1.1: is it a proxy of http?"),
+        ProxyFault::Garbled => format!("{proxy} answered with something other than http/1.1: is it a proxy of http?"),
         ProxyFault::Unauthorized { were_given } => return proxy_unauthorized(proxy, *were_given),
         ProxyFault::Refused(StatusCode::FORBIDDEN) => {
             format!("{proxy} does not allow connections to {host}: 403 forbidden")
@@ -181,7 +181,7 @@ fn http_reason(error: &hyper::Error, host: &str) -> Option<Failure> {
 
 fn no_http1(host: &str) -> Failure {
     let words = format!(
-        "{host} answered with something that is no http/1.1: should the protocol be `grpc`, or the endpoint begin with \
+        "{host} answered with something other than http/1.1: should the protocol be `grpc`, or the endpoint begin with \
          `https://`?"
     );
     Failure::new(FailureKind::Language, words)

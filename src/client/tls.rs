@@ -42,7 +42,7 @@ const MAXIMUM_FILE: u64 = 4 << 20;
 pub(super) enum TlsError {
     #[error("cannot read the {what} in `{}`: {error}", path.display())]
     Unreadable { what: &'static str, path: PathBuf, error: io::Error },
-    #[error("`{}` is no good PEM file: {fault}", path.display())]
+    #[error("`{}` is not a valid PEM file: {fault}", path.display())]
     NotPem { path: PathBuf, fault: &'static str },
     #[error("there is no {what} in `{}`: {instead}", path.display())]
     Missing { what: &'static str, path: PathBuf, instead: &'static str },
@@ -176,7 +176,7 @@ fn missing(path: &Path, what: &'static str, text: &[u8]) -> TlsError {
     } else if holds(text, "-----BEGIN ") {
         "it holds something else"
     } else {
-        "it is no PEM file, which has a line that begins with `-----BEGIN`"
+        "it is not a PEM file: those have a line that begins with `-----BEGIN`"
     };
     TlsError::Missing { what, path: path.to_owned(), instead }
 }

@@ -190,18 +190,46 @@ impl Progress {
     }
 
     fn show(&mut self, so_far: &Imported) {
-        if !self.is_shown || self.since.elapsed() < SILENT || self.last.is_some_and(|last| last.elapsed() < BETWEEN) {
-            return;
+        if let Some(line) = self.line(so_far, Instant::now()) {
+            drop(io::stderr().write_all(line.as_bytes()));
         }
-        self.last = Some(Instant::now());
+    }
+
+    /// The line in place of the last one, if it is time for one.
+    fn line(&mut self, so_far: &Imported, now: Instant) -> Option<String> {
+        let is_early = now < self.since + SILENT || self.last.is_some_and(|last| now < last + BETWEEN);
+        if !self.is_shown || is_early {
+            return None;
+        }
+        self.last = Some(now);
         let (done, megabytes) = (so_far.sessions, so_far.bytes / 1_000_000);
-        let line = format!("\r\x1b[Kreading: {done} of {} sessions, {megabytes} MB", self.all);
-        drop(io::stderr().write_all(line.as_bytes()));
+        Some(format!("\r\x1b[Kreading: {done} of {} sessions, {megabytes} MB", self.all))
     }
 
     fn end(&self) {
         if self.last.is_some() {
             drop(io::stderr().write_all(b"\r\x1b[K"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_shown_on_a_terminal_after_a_second() {
+        let so_far = Imported { sessions: 3, bytes: 12_345_678, ..Imported::default() };
+        let mut progress = Progress::new(40, true);
+        let mut at = |milliseconds| {
+            let now = progress.since + Duration::from_millis(milliseconds);
+            progress.line(&so_far, now)
+        };
+        assert_eq!(at(999), None);
+        assert_eq!(at(1000).as_deref(), Some("\r\x1b[Kreading: 3 of 40 sessions, 12 MB"));
+        assert_eq!(at(1199), None);
+        assert!(at(1200).is_some());
+        let mut elsewhere = Progress::new(40, false);
+        assert_eq!(elsewhere.line(&so_far, elsewhere.since + Duration::from_secs(9)), None);
     }
 }

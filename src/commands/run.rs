@@ -95,9 +95,6 @@ pub(super) fn launch(program: &Program, kind: LaunchKind, start: cli::Start, pro
     }
 }
 
-/// The exit code of a launch over a budget that stops.
-const OVER_BUDGET: u8 = 3;
-
 /// How long to deliver once the program has ended.
 const DRAIN_TIMEOUT: &str = "CCRUN_DRAIN_TIMEOUT";
 
@@ -233,7 +230,7 @@ pub(super) fn cannot_run(error: &ExecError) -> ExitCode {
 fn refuse(error: &anyhow::Error, process: &ProcessEnvironment) -> ExitCode {
     if error.is::<OverBudget>() {
         complain(&format!("the program was not started: {}", visible(&error.to_string())));
-        return ExitCode::from(OVER_BUDGET);
+        return ExitCode::from(OverBudget::EXIT_CODE);
     }
     match error.downcast_ref::<Faults>() {
         Some(faults) => {

@@ -122,7 +122,7 @@ fn list(mentioned: &Mentioned, workspace: &Workspace, as_json: bool) -> Result<E
         let listed: Vec<_> = names.iter().map(entry).collect();
         print_json(&listed)?;
     } else {
-        let mut table = Table::new([Column::name("NAME"), Column::word("THERE"), Column::prose("PROFILES")]);
+        let mut table = Table::new([Column::name("NAME"), Column::word("STORED"), Column::prose("PROFILES")]);
         for name in names {
             let there = is_there(name).map_or("?", |is_there| if is_there { "yes" } else { "no" });
             table.push([printable(name), there.to_owned(), visible(&profiles(name).join(", "))]);

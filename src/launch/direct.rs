@@ -44,7 +44,7 @@ pub fn prepare(
     }
     let (answers, mut warnings) = secrets::ask(profile, &workspace, process.started_at);
     let own = variables(profile, &workspace, &answers, process.started_at)?;
-    let given = settings::given(program, profile, &workspace.places, process)?;
+    let given = settings::given(program, profile, &workspace, process)?;
     let headers = hurried(profile, &workspace, trusted_digest, answers, process.started_at)?;
     let telemetry = telemetry(profile, &headers, &workspace)?;
     let telemetry = settings::heard(telemetry, program, profile, &own, given.as_ref(), &workspace);

@@ -199,7 +199,7 @@ fn begin_session(
     state::prepare(places)?;
     let (answers, mut warnings) = secrets::ask(&profile, &workspace, process.started_at);
     let own = variables(&profile, &workspace, &answers, process.started_at)?;
-    let given = settings::given(program, &profile, places, process)?;
+    let given = settings::given(program, &profile, &workspace, process)?;
     let listener = collector::bind()?;
     let endpoint = Endpoint { port: listener.local_addr()?.port(), token: random::hex::<16>()?.into() };
     let session = session(program, &profile, selection, process)?;

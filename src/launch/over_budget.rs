@@ -11,6 +11,7 @@ use super::Program;
 use crate::budget::{self, Lifts};
 use crate::profile::Profile;
 use crate::system::process_environment::ProcessEnvironment;
+use crate::usage::STAND_IN;
 use crate::workspace::Workspace;
 use crate::{claude, store};
 
@@ -22,8 +23,13 @@ const PATIENCE: Duration = Duration::from_millis(50);
 #[error("{0}")]
 pub struct OverBudget(String);
 
+impl OverBudget {
+    /// The exit code of such a launch.
+    pub const EXIT_CODE: u8 = 3;
+}
+
 /// Fails if the program is Claude Code that prints an answer and exits, and the spend is over a budget that stops. In
-/// other sessions, hooks say so.
+/// other sessions, hooks say so. A test by `ccrun doctor` with a stand-in for the model costs nothing.
 pub(super) fn check(
     program: &Program,
     profile: &Profile,
@@ -31,7 +37,7 @@ pub(super) fn check(
     process: &ProcessEnvironment,
 ) -> Result<(), OverBudget> {
     let may_stop = program.is_claude && !program.is_wrapped && profile.budgets.iter().any(|budget| budget.stop);
-    if !may_stop || !claude::prints(&program.arguments) {
+    if !may_stop || !claude::prints(&program.arguments) || profile.resource.contains_key(STAND_IN) {
         return Ok(());
     }
     reason(profile.clone(), workspace.clone(), process.clone()).map_or(Ok(()), |reason| Err(OverBudget(reason)))

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::Program;
 use super::hooks::Hooks;
+use crate::budget::Watched;
 use crate::claude::{self, UserSettings, status_line};
 use crate::environment::{Changes, Said};
 use crate::profile::Profile;
@@ -38,7 +39,7 @@ impl Given {
 pub(super) fn given(
     program: &Program,
     profile: &Profile,
-    places: &Places,
+    workspace: &Workspace,
     process: &ProcessEnvironment,
 ) -> Result<Option<Given>> {
     if !program.takes_settings() {
@@ -51,7 +52,9 @@ pub(super) fn given(
     let line = &profile.status_line;
     if line.show == Some(true) && !content.contains_key(claude::STATUS_LINE) {
         let layers = status_line::layers(&user.arguments);
-        let setting = status_line::setting(&process.called(), &places.ledger(), &layers, line.format.as_ref());
+        let budgets = Watched::of(profile, workspace, process).map(|watched| watched.word());
+        let ledger = workspace.places.ledger();
+        let setting = status_line::setting(&process.called(), &ledger, &layers, budgets, line.format.as_ref());
         content.insert(claude::STATUS_LINE.to_owned(), setting);
     }
     Ok(Some(Given { arguments: user.arguments, content, left_out: fault.into_iter().chain(user.left_out).collect() }))

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::schema::guess;
 
 /// The format if none is given.
-pub const DEFAULT_FORMAT: &str = "{cost} · today {today} · context {context} · {limits}";
+pub const DEFAULT_FORMAT: &str = "{cost} · today {today} · budget {budget} · context {context} · {limits}";
 
 /// The maximum length of a format, in characters.
 pub(super) const MAXIMUM: usize = 500;
@@ -41,6 +41,8 @@ impl StatusLine {
 pub enum Field {
     /// The branch that is checked out.
     Branch,
+    /// How much of a budget is spent: of several, the one nearest to its limit.
+    Budget,
     /// The share of input that came from the prompt cache.
     Cache,
     /// How full the context window is.
@@ -74,8 +76,9 @@ pub enum Field {
 }
 
 /// Each field with its placeholder, in alphabetical order.
-const FIELDS: [(&str, Field); 16] = [
+const FIELDS: [(&str, Field); 17] = [
     ("branch", Field::Branch),
+    ("budget", Field::Budget),
     ("cache", Field::Cache),
     ("context", Field::Context),
     ("cost", Field::Cost),

@@ -17,7 +17,7 @@ pub enum End {
 
 /// The time that a text means, in Unix milliseconds: a date, a date and time, the name of a day, or how long ago.
 pub fn moment(text: &str, end: End, now: &Zoned) -> Result<i64, String> {
-    let fault = || format!("`{text}` is no time that ccrun knows: {FORMS}");
+    let fault = || format!("`{text}` is not a time: {FORMS}");
     if let Some(day) = day(text, now) {
         let day = if end == End::Until { day.tomorrow().map_err(|_| fault())? } else { day };
         let start = day.to_zoned(now.time_zone().clone()).map_err(|_| fault())?;

@@ -6,9 +6,10 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use unicode_width::UnicodeWidthStr;
 
+use super::Standing;
 use super::numbers::{dollars, duration, percent};
 use crate::claude::status_line::{Limit, Reading, Spend};
-use crate::profile::{Field, Format, Part, Piece};
+use crate::profile::{Field, Format, Part, Period, Piece};
 use crate::terminal::printable::printable;
 
 /// From this share on a value stands out, in hundredths of a percent.
@@ -21,12 +22,14 @@ const ALARM: i64 = 9000;
 const MARGIN: usize = 4;
 
 /// What the client does not report.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Known {
     /// Today's cost, in billionths of a US dollar.
     pub today: Option<i64>,
     /// The branch that is checked out.
     pub branch: Option<String>,
+    /// Budgets and their spend.
+    pub budgets: Vec<Standing>,
 }
 
 /// How it is shown.
@@ -144,6 +147,7 @@ fn value(field: Field, reading: &Reading, known: &Known, look: &Look) -> Vec<Spa
     let cache = reading.cache.as_ref();
     let text = match field {
         Field::Limits => return limits(reading, look),
+        Field::Budget => return budget(&known.budgets).into_iter().collect(),
         Field::Context => return reading.context.used.map(|used| share(used, "")).into_iter().collect(),
         Field::Branch => known.branch.as_deref().map(printable),
         Field::Cache => cache.and_then(|cache| cache.hits).map(whole_percent),
@@ -179,6 +183,23 @@ fn whole_percent(hundredths: i64) -> String {
 /// An amount that is not zero, in billionths of a US dollar.
 fn amount(billionths: Option<i64>) -> Option<String> {
     billionths.filter(|amount| *amount > 0).map(dollars)
+}
+
+/// `64% of $20.00 a day`, of the budget nearest to its limit.
+fn budget(standings: &[Standing]) -> Option<Span> {
+    let share = |standing: &Standing| {
+        let hundredths = i128::from(standing.spend.max(0)) * 10_000 / i128::from(standing.budget.limit.max(1));
+        i64::try_from(hundredths).unwrap_or(i64::MAX)
+    };
+    let nearest = standings.iter().max_by_key(|standing| share(standing))?;
+    let used = share(nearest);
+    let period = match nearest.budget.period {
+        Period::Daily => "day",
+        Period::Weekly => "week",
+        Period::Monthly => "month",
+    };
+    let text = format!("{} of {} a {period}", whole_percent(used), dollars(nearest.budget.limit));
+    Some(Span { text, level: Level::of(used) })
 }
 
 fn misses(count: i64) -> String {
@@ -244,10 +265,13 @@ fn spend(spend: Spend) -> Span {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use insta::assert_snapshot;
 
     use super::*;
     use crate::claude::status_line::{Cache, Limits};
+    use crate::profile::{Budget, Scope};
 
     /// As Claude Code 2.1.332 prints it after an answer.
     fn reading() -> Reading {
@@ -258,8 +282,24 @@ mod tests {
         Look { colour: false, width: None, zone: TimeZone::UTC }
     }
 
+    /// A daily budget of $20.00 with this spend, in billionths of a US dollar.
+    fn daily(spend: i64) -> Standing {
+        let budget = Budget {
+            period: Period::Daily,
+            limit: 20_000_000_000,
+            per: Scope::Person,
+            warn: BTreeSet::new(),
+            stop: false,
+            notify: Vec::new(),
+            origin: String::new(),
+        };
+        let [since, until] = [Timestamp::UNIX_EPOCH; 2];
+        Standing { budget, of: None, spend, forecast: None, since, until, lifted_until: None }
+    }
+
     fn shown(format: &str, reading: &Reading) -> String {
-        let known = Known { today: Some(3_210_000_000), branch: Some("main".to_owned()) };
+        let known =
+            Known { today: Some(3_210_000_000), branch: Some("main".to_owned()), budgets: vec![daily(12_800_000_000)] };
         status_line(&format.parse().unwrap(), reading, &known, &look())
     }
 
@@ -269,7 +309,7 @@ mod tests {
     #[test]
     fn the_clients_json_is_shown_in_any_format() {
         let default = crate::profile::DEFAULT_FORMAT;
-        assert_snapshot!(shown(default, &reading()), @"$0.04 · today $3.21 · context 6% · 5h 23%, 7d 42%");
+        assert_snapshot!(shown(default, &reading()), @"$0.04 · today $3.21 · budget 64% of $20.00 a day · context 6% · 5h 23%, 7d 42%");
         assert_snapshot!(
             shown(EVERYTHING, &reading()),
             @"Opus 5.5 medium · $0.04 · $3.21 · 6% · 55k · 5h 23%, 7d 42% · 91% · 1 miss · 9s · api · main"
@@ -336,6 +376,27 @@ mod tests {
         assert_eq!(at(80), "$0.04 · context 6% · 5h 23%, 7d 42%\n");
         assert_eq!(at(30), "$0.04 · context 6%\n");
         assert_eq!((at(10), at(0)), ("$0.04\n".to_owned(), "$0.04\n".to_owned()));
+    }
+
+    #[test]
+    fn the_budget_nearest_to_its_limit_is_shown() {
+        let of = |budgets: Vec<Standing>| {
+            let coloured = Look { colour: true, ..look() };
+            let known = Known { budgets, ..Known::default() };
+            status_line(&"{budget}".parse().unwrap(), &Reading::default(), &known, &coloured)
+        };
+        let monthly = |spend| {
+            let standing = daily(spend);
+            Standing {
+                budget: Budget { period: Period::Monthly, limit: 100_000_000_000, ..standing.budget },
+                ..standing
+            }
+        };
+        assert_eq!(of(Vec::new()), "");
+        assert_eq!(of(vec![daily(0)]), "0% of $20.00 a day\n");
+        assert_eq!(of(vec![daily(10_000_000_000), monthly(51_000_000_000)]), "51% of $100.00 a month\n");
+        assert_eq!(of(vec![daily(15_000_000_000), monthly(1)]), "\u{1b}[33m75% of $20.00 a day\u{1b}[0m\n");
+        assert_eq!(of(vec![daily(25_000_000_000)]), "\u{1b}[31m125% of $20.00 a day\u{1b}[0m\n");
     }
 
     #[test]

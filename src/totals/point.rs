@@ -15,7 +15,7 @@ pub enum Unfit {
     #[error("it is negative in a sum that only grows")]
     Negative,
     /// It is infinite or not a number. The total would stay so forever.
-    #[error("it is no finite number")]
+    #[error("it is not a finite number")]
     NotFinite,
     /// Its buckets do not match its bounds, or are invalid otherwise.
     #[error("its buckets make no sense")]

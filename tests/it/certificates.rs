@@ -127,7 +127,7 @@ fn invalid_files_are_distinguished() {
         (
             "0\u{1}",
             key,
-            "there is no certificate in `CERT`: it is no PEM file, which has a line that begins with `-----BEGIN`"
+            "there is no certificate in `CERT`: it is not a PEM file: those have a line that begins with `-----BEGIN`"
                 .to_owned(),
         ),
         (
@@ -135,9 +135,9 @@ fn invalid_files_are_distinguished() {
             "-----BEGIN X-----\nAAAA\n-----END X-----\n",
             "there is no private key in `KEY`: it holds something else".to_owned(),
         ),
-        ("-----BEGIN CERTIFICATE-----\nAAAA\n", key, "`CERT` is no good PEM file: a section has no end".to_owned()),
-        (certificate, &one_line[..], "`KEY` is no good PEM file: a section has no end; are line breaks".to_owned()),
-        (certificate, cut_off, "`KEY` is no good PEM file: a section's first line is not".to_owned()),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n", key, "`CERT` is not a valid PEM file: a section has no end".to_owned()),
+        (certificate, &one_line[..], "`KEY` is not a valid PEM file: a section has no end; are line breaks".to_owned()),
+        (certificate, cut_off, "`KEY` is not a valid PEM file: a section's first line is not".to_owned()),
         (certificate, strange, "the certificate in `CERT` or its private key in `KEY` cannot be used: ".to_owned()),
     ];
     for (cert, key, expected) in cases {

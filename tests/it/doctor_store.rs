@@ -80,8 +80,8 @@ fn held_data_is_reported_with_the_backends_reason() {
     sandbox.wait_for_end();
     let found = look(&sandbox, "local");
     says(&found, "store.waiting", "warning", "for `d` 1 batch (", "`ccrun queue flush`");
-    says(&found, "store.waiting", "warning", "of 1 session waits since 20", "fix the cause");
-    says(&found, "store.waiting", "warning", ": 404 not found: no such page", "fix the cause");
+    says(&found, "store.waiting", "warning", "of 1 session waits since 20", "once that is fixed");
+    says(&found, "store.waiting", "warning", ": 404 not found: no such page", "once that is fixed");
 
     // After a change of the destination, data for the old one is not delivered to the new one.
     sandbox.profile("mine", "[destination.d]\nendpoint = \"http://127.0.0.1:9\"\n");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::sandbox::{Sandbox, text};
+use crate::support::sandbox::{Sandbox, text, wait_until};
 
 /// A sandbox with transcripts of the real client in its home.
 fn used() -> Sandbox {
@@ -37,6 +37,56 @@ fn a_report_shows_what_was_imported() {
     let again = sandbox.run(["import"]);
     assert_eq!(text(&again.stdout), "4 sessions (4 unchanged): 0 new facts\n");
     assert!(text(&again.stderr).contains("1 request has no cost"), "{}", text(&again.stderr));
+}
+
+/// Writes transcripts of so many sessions, each with one prompt and fifty answers.
+fn write_sessions(sandbox: &Sandbox, sessions: usize) {
+    for session in 0..sessions {
+        let id = format!("{session:08x}-4a4d-4fb5-af16-ea19d65fe751");
+        let row = |at: usize, own: Value| {
+            let mut row = json!({
+                "isSidechain": false, "timestamp": format!("2026-11-02T09:{:02}:{:02}Z", at / 60, at % 60),
+                "sessionId": id, "cwd": "/projects/a", "version": "2.1.332", "entrypoint": "cli",
+            });
+            row.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+            row.to_string() + "\n"
+        };
+        let mut lines =
+            row(0, json!({"type": "user", "promptId": id, "message": {"role": "user", "content": "words"}}));
+        for answer in 1..=50 {
+            let usage = json!({"input_tokens": 10, "output_tokens": answer});
+            let message = json!({"id": format!("msg_{answer}"), "model": "claude-opus-5-5", "usage": usage});
+            let uuid = format!("{id}-{answer}");
+            let request = format!("req_{session}_{answer}");
+            lines += &row(answer, json!({"type": "assistant", "uuid": uuid, "requestId": request, "message": message}));
+        }
+        sandbox.write(format!("home/.claude/projects/-projects-a/{id}.jsonl"), lines);
+    }
+}
+
+#[test]
+fn a_killed_import_is_completed_by_the_next_one() {
+    const SESSIONS: usize = 400;
+    let [killed, whole] = [Sandbox::new(), Sandbox::new()].map(|sandbox| {
+        write_sessions(&sandbox, SESSIONS);
+        sandbox
+    });
+    assert!(whole.run(["import"]).status.success());
+    let ledger = killed.state().join("ledger-1.db");
+    let requests = || {
+        let connection =
+            rusqlite::Connection::open_with_flags(&ledger, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+        connection.query_row("SELECT count(*) FROM request", [], |row| row.get::<_, i64>(0)).ok()
+    };
+    let mut import = killed.ccrun(["import"]).spawn().unwrap();
+    wait_until("the first batch", || requests().is_some_and(|count| count > 0));
+    import.kill().unwrap();
+    import.wait().unwrap();
+    assert!(killed.run(["import"]).status.success());
+    let total = |sandbox: &Sandbox| json(sandbox, &["report", "--json"])["total"].clone();
+    assert_eq!(total(&killed), total(&whole));
+    assert_eq!(total(&killed)["requests"], SESSIONS * 50);
+    assert_eq!(text(&killed.run(["import"]).stdout), "400 sessions (400 unchanged): 0 new facts\n");
 }
 
 #[test]

@@ -168,16 +168,39 @@ fn purging_removes_only_ccruns_own_files() {
     std::fs::remove_file(program).unwrap();
     sandbox.wait_for_end();
     assert!(state.join("key").exists() && state.join("settings").exists());
-    let own = ["mine/thesis.db", "mine/logs/2026.log", "mine/settings/editor.json", ".config/ccrun/notes.txt"];
+    sandbox.profile("team", "[budget]\ndaily = 1\n");
+    assert!(sandbox.run(["budget", "lift", "1h", "-p", "team"]).status.success());
+    let told = "budgets/2026-11-30-0123456789abcdef";
+    for left in [format!("{told}-50"), format!("{told}-notify-100"), "hooks/0123456789abcdef".to_owned()] {
+        sandbox.write(format!("home/mine/{left}"), "");
+    }
+    let own = [
+        "mine/thesis.db",
+        "mine/logs/2026.log",
+        "mine/settings/editor.json",
+        "mine/budgets/2026.txt",
+        ".config/ccrun/notes.txt",
+    ];
     for file in own {
         sandbox.write(format!("home/{file}"), "the user's own");
     }
-    sandbox.profile("team", "");
     let (code, said, complaint) = run(&sandbox, &["--uninstall", "--purge"]);
     assert_eq!(code, Some(0), "{complaint}");
     assert!(said.contains(&format!("removed ccrun's files in {}, and kept the others", state.display())), "{said}");
     assert_eq!(files(&sandbox), own.map(|file| format!("./{file}")).into());
     assert!(!state.join("locks").exists());
+}
+
+#[test]
+fn purging_knows_every_place_of_the_state() {
+    let (script, places) = (include_str!("../../install.sh"), include_str!("../../src/state/places.rs"));
+    let purge = script.split_once("\npurge() {").unwrap().1.split_once("\n}").unwrap().0;
+    let named: Vec<_> =
+        places.split("state.join(\"").skip(1).map(|rest| rest.split(['-', '"']).next().unwrap()).collect();
+    assert!(named.contains(&"ledger") && named.contains(&"hooks"), "{named:?}");
+    let is_unknown = |name: &&&str| !purge.split(|c: char| !c.is_ascii_lowercase()).any(|word| word == **name);
+    let unknown: Vec<_> = named.iter().filter(is_unknown).collect();
+    assert!(unknown.is_empty(), "install.sh does not remove {unknown:?}");
 }
 
 #[test]

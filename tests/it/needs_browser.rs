@@ -1,6 +1,6 @@
 //! Pages of reports in a real browser: what they say, that they ask for nothing, and that everyone can read them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -171,7 +171,8 @@ fn json_name(heading: &Value) -> &'static str {
     ccrun::report::Column::all().iter().find(|column| column.heading == heading).unwrap().json
 }
 
-/// The pictures of docs/pages.md, which `scripts/pages.sh` makes into the directory `TEST_PAGES`.
+/// The pictures of docs/, which `scripts/pages.sh` makes into the directory `TEST_PAGES`, from an example's page of a week
+/// in `TEST_WEEK`.
 #[test]
 #[ignore = "needs TEST_BROWSER; scripts/test.sh runs it"]
 fn pictures_are_small() {
@@ -188,7 +189,10 @@ fn pictures_are_small() {
             {"path": path("page-narrow.png"), "width": 360, "height": 780, "scheme": "light"},
         ]),
     );
-    for name in ["page-light.png", "page-dark.png", "page-narrow.png"] {
+    let own_week = || page(&sandbox, "week.html", &["week", "last"]);
+    let week = std::env::var_os("TEST_WEEK").map_or_else(own_week, PathBuf::from);
+    pictures(&week, &json!([{"path": path("page-week.png"), "width": 1280, "height": 1000, "scheme": "light"}]));
+    for name in ["page-light.png", "page-dark.png", "page-narrow.png", "page-week.png"] {
         let size = path(name).metadata().unwrap().len();
         assert!(size <= LIMIT, "{name}: {size}");
     }

@@ -117,7 +117,7 @@ fn rejections_by_a_proxy_are_attributed_to_it() {
         ),
         (
             Policy::Garbled,
-            "the proxy PROXY (ALL_PROXY) answered with something that is no http/1.1: is it a proxy of http?",
+            "the proxy PROXY (ALL_PROXY) answered with something other than http/1.1: is it a proxy of http?",
         ),
         (Policy::Closed, "the proxy PROXY (ALL_PROXY) closed the connection without an answer"),
     ];

@@ -237,6 +237,30 @@ fn a_launch_brings_it_in_and_takes_it_out_again() {
 }
 
 #[test]
+fn the_budget_of_a_launch_counts_all_that_was_spent() {
+    let sandbox = at_noon();
+    sandbox.profile(
+        "line",
+        "resource.\"enduser.id\" = \"ada@example.com\"\nstatusline.show = true\n[budget]\ndaily = 2\nmonthly = 100\n",
+    );
+    let settings = launched(&sandbox, &["-p", "line"], &[]);
+    let command = settings["statusLine"]["command"].as_str().unwrap();
+    assert!(!command.contains("ada@"), "every user can read command lines: {command}");
+    let session = Session::start(&sandbox, &["-p", "line"]);
+    let request = event("api_request", 1, &[("model", "claude-opus-5-5"), ("cost_usd", "0.5")]);
+    assert_eq!(session.client().post(Signal::Logs, &request).unwrap().status, 200);
+    session.end();
+    sandbox.wait_for_end();
+    let line = |cost| shown(&sandbox, &settings, &reading("s", cost));
+    // What a session spent before its first reading may be of another day.
+    assert_eq!(line(0.5), "$0.50 · today $0.50 · budget 25% of $2.00 a day · context 28% · 5h 80%\n");
+    assert_eq!(line(2.0), "$2.00 · today $2.00 · budget 100% of $2.00 a day · context 28% · 5h 80%\n");
+    sandbox.profile("short", "extends = \"line\"\nstatusline.format = \"{budget}\"\n");
+    let short = launched(&sandbox, &["-p", "short"], &[]);
+    assert_eq!(shown(&sandbox, &short, &reading("client-session", 0.5)), "25% of $2.00 a day\n");
+}
+
+#[test]
 fn a_wrong_placeholder_is_an_error_of_the_profile() {
     let sandbox = Sandbox::new();
     sandbox.profile("line", "[statusline]\nshow = true\nformat = \"{cots}\"\n");

@@ -145,12 +145,12 @@ fn a_port_for_the_other_protocol_is_reported() {
     // The first bytes of a gRPC server: HTTP/2 settings and GOAWAY.
     let host = stubborn(b"\0\0\0\x04\0\0\0\0\0\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x01");
     let outcome = send(&destination(&format!("http://{host}"), Protocol::HttpProtobuf));
-    let expected = "answered with something that is no http/1.1: should the protocol be `grpc`, or the endpoint begin \
+    let expected = "answered with something other than http/1.1: should the protocol be `grpc`, or the endpoint begin \
                     with `https://`?";
     assert_eq!(outcome, held(&format!("{host} {expected}")));
     let host = stubborn(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     let outcome = send(&destination(&format!("http://{host}"), Protocol::Grpc));
-    let expected = "answered with something that is no http/2, which grpc needs: should the protocol be `http/protobuf`, \
+    let expected = "answered with something other than http/2, which grpc needs: should the protocol be `http/protobuf`, \
                     or the endpoint begin with `https://`?";
     assert_eq!(outcome, held(&format!("{host} {expected}")));
 }

@@ -86,10 +86,19 @@ pub fn layers(arguments: &[OsString]) -> Layers {
     named.unwrap_or_else(|| Layers(Layer::ALL.to_vec()))
 }
 
-/// The value of `statusLine` in a session's settings file. `ccrun` is the path of this program, and `ledger` that of
-/// the ledger. The line that it replaces is looked for in these layers each time, so that changes take effect.
-pub fn setting(ccrun: &Path, ledger: &Path, layers: &Layers, format: Option<&Format>) -> Value {
-    let options = [REPLACED.to_owned(), layers.to_string(), "--ledger".to_owned(), ledger.display().to_string()];
+/// The value of `statusLine` in a session's settings file. `ccrun` is the path of this program, `ledger` that of the
+/// ledger, and `budgets` the value of its option `--budgets`. The line that it replaces is looked for in these layers
+/// each time, so that changes take effect.
+pub fn setting(
+    ccrun: &Path,
+    ledger: &Path,
+    layers: &Layers,
+    budgets: Option<String>,
+    format: Option<&Format>,
+) -> Value {
+    let mut options =
+        vec![REPLACED.to_owned(), layers.to_string(), "--ledger".to_owned(), ledger.display().to_string()];
+    options.extend(budgets.into_iter().flat_map(|budgets| ["--budgets".to_owned(), budgets]));
     json!({ "type": "command", "command": command(ccrun, &options, format) })
 }
 
@@ -168,7 +177,7 @@ mod tests {
     fn our_own_setting_is_recognised() {
         let format: Format = "{cost} · it's {today}".parse().unwrap();
         let layers = Layers(vec![Layer::User, Layer::Project]);
-        let ours = setting(Path::new("/my bin/ccrun"), Path::new("/state/ledger-1.db"), &layers, Some(&format));
+        let ours = setting(Path::new("/my bin/ccrun"), Path::new("/state/ledger-1.db"), &layers, None, Some(&format));
         let expected = r"'/my bin/ccrun' statusline --replaced user,project --ledger /state/ledger-1.db --format '{cost} · it'\''s {today}'";
         assert_eq!((ours["type"].as_str(), ours["command"].as_str()), (Some("command"), Some(expected)));
         assert!(is_ours(&ours));

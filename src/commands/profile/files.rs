@@ -21,7 +21,7 @@ pub(in crate::commands) fn file(places: &Places, name: &str) -> Result<PathBuf> 
 
 pub(super) fn template(extends: &[String], variables: &[(String, String)]) -> String {
     let quoted = |text: &str| json!(text).to_string();
-    let mut text = String::from("description = \"\"\n");
+    let mut text = String::from("description = \"\"      # one line, which `ccrun profile list` shows\n");
     if !extends.is_empty() {
         let names: Vec<_> = extends.iter().map(|name| quoted(name)).collect();
         let names = if let [one] = names.as_slice() { one.clone() } else { format!("[{}]", names.join(", ")) };

@@ -6,6 +6,7 @@ use super::session::LiveSession;
 use super::{Finding, LiveProgram, Subject};
 use crate::collector::backlog;
 use crate::collector::backlog::{Entry, State};
+use crate::launch::OverBudget;
 use crate::store::counters::{self, Outcome};
 use crate::store::{self, sessions};
 use crate::terminal::printable::printable;
@@ -16,6 +17,12 @@ const LINES: usize = 5;
 /// The findings on the session and each of its destinations.
 pub(super) fn findings(subject: &Subject, client: &LiveProgram, ran: &LiveSession, took: Duration) -> Vec<Finding> {
     let Some(session) = &ran.session else {
+        if ran.status.and_then(|status| status.code()) == Some(OverBudget::EXIT_CODE.into()) {
+            let finding = with_words(Finding::ok("not tested: a budget stops work"), ran);
+            return vec![
+                finding.fix("test with `--offline`, which costs nothing, or run `ccrun budget lift 10m` first"),
+            ];
+        }
         let finding = Finding::failed("a launch here starts no session, so nothing is sent");
         return vec![with_words(finding, ran).fix("fix the findings above, or the error that the launch printed")];
     };
@@ -83,7 +90,7 @@ fn of_destination(outcome: &Outcome, waits: &[&Entry], session: &str) -> Finding
         Some(why) if is_refused => Finding::failed(format!("{delivered}, and permanently rejected the rest: {why}"))
             .fix("follow its message; `ccrun queue retry` sends it again"),
         Some(why) => Finding::failed(format!("{delivered}; the rest waits: {why}"))
-            .fix("fix the cause; it is sent with the next session, or by `ccrun queue flush`"),
+            .fix("once that is fixed, it is sent with the next session, or by `ccrun queue flush`"),
         None if counts.dropped > 0 => Finding::failed(format!("{delivered}, and rejected {}", counts.dropped))
             .fix(format!("`ccrun sessions {session}` shows its message")),
         None => Finding::failed(format!("{delivered} so far; the rest waits"))

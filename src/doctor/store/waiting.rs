@@ -32,7 +32,7 @@ pub(super) fn waiting(subject: &Subject) -> Vec<Finding> {
     let (held, fresh): (Vec<_>, Vec<_>) = entries.iter().filter(waits).partition(|entry| entry.last_error.is_some());
     for ((destination, why), backlog) in by_reason(held) {
         let summary = format!("for `{destination}` {}: {why}", backlog.words("waits"));
-        let finding = Finding::warning(summary).fix("fix the cause, then run `ccrun queue flush`");
+        let finding = Finding::warning(summary).fix("once that is fixed, run `ccrun queue flush`");
         let again = backlog.next_try.map(|moment| format!("the next try is at {}", local(moment, "%H:%M:%S")));
         findings.push(again.into_iter().fold(finding, Finding::detail));
     }
@@ -43,7 +43,7 @@ pub(super) fn waiting(subject: &Subject) -> Vec<Finding> {
     if bytes > NEARLY_FULL {
         let cap = size(retention::MAXIMUM);
         let summary = format!("{} wait in total: above {cap}, the oldest data is dropped", size(bytes));
-        findings.push(Finding::warning(summary).fix("fix the cause, or delete some with `ccrun queue purge`"));
+        findings.push(Finding::warning(summary).fix("remove the cause, or delete some with `ccrun queue purge`"));
     }
     if findings.is_empty() && store::open_to_read(&subject.workspace.places.store()).is_ok_and(|store| store.is_some())
     {
@@ -77,7 +77,7 @@ pub(super) fn refused(subject: &Subject) -> Vec<Finding> {
     let refused = entries.iter().filter(|entry| entry.state == State::Refused).collect();
     let finding = |((destination, why), backlog): ((String, String), Backlog<'_>)| {
         Finding::warning(format!("`{destination}` permanently rejected what {}: {why}", backlog.words("is set aside")))
-            .fix("fix the cause, then run `ccrun queue retry` and `ccrun queue flush`; it is kept for thirty days")
+            .fix("once that is fixed, run `ccrun queue retry` and `ccrun queue flush`; it is kept for thirty days")
     };
     by_reason(refused).into_iter().map(finding).collect()
 }

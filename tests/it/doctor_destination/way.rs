@@ -118,7 +118,7 @@ fn proxies_are_named_by_their_variables() {
         (Policy::No(403), "does not allow connections to backend.test:4318: 403"),
         (Policy::No(502), "did not connect to backend.test:4318: 502"),
         (Policy::With("Basic QQ=="), "wants credentials: its URL takes them"),
-        (Policy::Garbled, "answered with something that is no http/1.1: is it a proxy of http?"),
+        (Policy::Garbled, "answered with something other than http/1.1: is it a proxy of http?"),
         (Policy::Closed, "closed the connection without an answer"),
     ];
     for (policy, expected) in cases {

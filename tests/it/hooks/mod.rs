@@ -22,14 +22,15 @@ const CLAUDE: &str = "#!/bin/sh\nshift 2\nexec \"$@\"\n";
 const CANARIES: [&str; 2] = ["canary-of-the-prompt", "canary-of-the-tool"];
 
 /// A sandbox with the profile `team`.
-fn sandbox(profile: &str) -> Sandbox {
+pub fn sandbox(profile: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.profile("team", profile);
     sandbox.program("claude", CLAUDE);
     sandbox
 }
 
-fn start(sandbox: &Sandbox) -> Session {
+/// A session of it.
+pub fn start(sandbox: &Sandbox) -> Session {
     Session::start_by(sandbox.ccrun(["-p", "team", "claude"]))
 }
 
@@ -45,7 +46,8 @@ fn hook(sandbox: &Sandbox, event: &str) -> Value {
     settings(sandbox)["hooks"][event][0]["hooks"][0].clone()
 }
 
-fn token(sandbox: &Sandbox) -> String {
+/// The token of its hooks.
+pub fn token(sandbox: &Sandbox) -> String {
     hook(sandbox, "PreToolUse")["headers"]["x-ccrun-hook"].as_str().unwrap().to_owned()
 }
 

@@ -1,6 +1,7 @@
 //! Background sessions, which continue after the launched process has ended.
 
 use std::collections::BTreeSet;
+use std::process::Output;
 
 use serde_json::json;
 
@@ -29,6 +30,11 @@ fn background(client: &Client, profile: &str) -> String {
         finish(client.claude(&["-p", profile], ["--bg", "--allowedTools=Bash", "a question"]).spawn().unwrap());
     assert!(output.status.success(), "{output:?}");
     wait_until("the background session to be in the middle of a turn", || client.model.stalled() > before);
+    job(&output)
+}
+
+/// The id of the job that a launch with `--bg` started.
+pub(super) fn job(output: &Output) -> String {
     let stdout = text(&output.stdout);
     let (_, rest) = stdout.split_once("claude stop ").unwrap();
     rest.split_whitespace().next().unwrap().to_owned()
@@ -43,7 +49,7 @@ fn outlive_a_later_session(client: &Client) {
     assert_eq!(client.collectors().into_iter().collect::<BTreeSet<_>>(), before);
 }
 
-fn stop(client: &Client, job: &str) {
+pub(super) fn stop(client: &Client, job: &str) {
     let output = finish(client.claude(&["-p", "local"], ["stop", job]).spawn().unwrap());
     assert!(output.status.success(), "{output:?}");
 }
@@ -166,8 +172,7 @@ fn a_job_that_starts_again_after_its_session_finds_its_settings() {
     let output = finish(client.claude(&["-p", "team"], words).spawn().unwrap());
     assert!(output.status.success(), "{output:?}");
     wait_until("the background session to be in the middle of a turn", || client.model.stalled() > 0);
-    let shown = text(&output.stdout);
-    let job = shown.split_once("claude stop ").unwrap().1.split_whitespace().next().unwrap().to_owned();
+    let job = job(&output);
     client.model.release();
     stop(&client, &job);
     client.wait_for_end();

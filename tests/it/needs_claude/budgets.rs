@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use ccrun::doctor::live::model::Script;
 use ccrun::otlp::Signal;
 
+use super::background::{job, stop};
+use super::wrap::{Conversation, wrapper};
 use crate::hooks::found;
 use crate::support::claude::{Client, can_be_managed, finish};
 use crate::support::emitter::Emitter;
@@ -92,4 +94,64 @@ fn managed_settings_that_restrict_hooks_are_obeyed() {
     let (is_denied, said) = run(json!({"allowManagedHooksOnly": true}));
     assert!(!is_denied && said.contains("`allowManagedHooksOnly` in"), "{said}");
     assert!(said.contains(Path::new("/etc/claude-code/managed-settings.json").to_str().unwrap()), "{said}");
+}
+
+/// The user's own hook holds the subagent back until the budget is spent.
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn a_subagents_tool_is_denied() {
+    let agent = json!({"description": "looks", "prompt": "look", "subagent_type": "general-purpose"});
+    let client = Client::new(Script::text("the answer").tool("Agent", agent).bash("touch \"$HOME/ran\""));
+    client.profile("team", STOPS);
+    let waits = "touch \"$HOME/begun\"; until [ -e \"$HOME/spent\" ]; do sleep 0.05; done";
+    let own = json!({"hooks": {"SubagentStart": [{"hooks": [{"type": "command", "command": waits}]}]}});
+    client.write("home/.claude/settings.json", own.to_string());
+    let child = client.claude(&["-p", "team"], ["-p", "a question", "--allowedTools", "Bash,Agent"]).spawn().unwrap();
+    wait_until("the subagent", || client.home().join("begun").exists());
+    spend(&client, 1, "11");
+    client.write("home/spent", "");
+    let output = finish(child);
+    assert!(output.status.success(), "{output:?}");
+    assert!(was_told_why(&client) && !client.home().join("ran").exists());
+    client.wait_for_end();
+}
+
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn in_a_background_session_a_tool_is_denied_and_the_turn_ends() {
+    let client = delayed(&json!({}));
+    let words = ["--bg", "--allowedTools=Bash", "a question"];
+    let output = finish(client.claude(&["-p", "team"], words).spawn().unwrap());
+    assert!(output.status.success(), "{output:?}");
+    wait_until("the first attempt", || client.questions() > 0);
+    spend(&client, 1, "11");
+    let files = client.home().join(".claude");
+    let reason: &[u8] = b"the daily budget of $10.00 per profile is spent";
+    wait_until("the reason in the transcript", || !found(&files, &[reason]).is_empty());
+    stop(&client, &job(&output));
+    client.wait_for_end();
+    assert!(!was_told_why(&client), "there was no further request");
+}
+
+/// An extension's Claude Code, which reads prompts as JSON on its standard input.
+#[test]
+#[ignore = "needs the real Claude Code; scripts/test.sh runs it"]
+fn an_extension_is_told_why_a_prompt_is_blocked() {
+    let client = Client::new(Script::text("the answer"));
+    client.profile("team", STOPS);
+    client.write("home/.config/ccrun/config.toml", "profile = \"team\"\n");
+    let mut conversation = Conversation::start(client.command(&wrapper(&client)), &client);
+    assert_eq!(conversation.ask("a question"), "the answer");
+    spend(&client, 1, "11");
+    // On a busy machine a prompt is not kept waiting for the spend.
+    let mut number = 0;
+    let is_told = |said: Vec<String>| said.iter().any(|line| line.contains("budget of $10.00 per profile is spent"));
+    wait_until("a prompt to be blocked", || {
+        number += 1;
+        is_told(conversation.messages(&format!("question {number}")))
+    });
+    let last = format!("question {number}");
+    assert!(!client.prompts().iter().any(|prompt| prompt.contains(&last)));
+    conversation.end();
+    client.wait_for_end();
 }

@@ -1,12 +1,13 @@
 //! `ccrun wrap` around the real Claude Code, as an editor's extension and Claude Code itself start it.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
+use super::background::{job, stop};
 use super::{complete, profile};
 use crate::support::backend::Backend;
 use crate::support::claude::{Client, USAGE, finish};
@@ -25,30 +26,75 @@ fn client() -> (Client, [Backend; 2], PathBuf) {
     for (name, backend) in ["editor", "project"].into_iter().zip(&backends) {
         client.profile(name, profile(backend, "http/protobuf"));
     }
-    let link = client.home().join("ccrun-wrap");
-    symlink(client.home().join("../bin/ccrun"), &link).unwrap();
+    let link = wrapper(&client);
     (client, backends, link)
 }
 
-/// Asks two questions, the second after the first answer, and returns both answers. Stdin and stdout are not altered,
-/// and the end of stdin ends the conversation.
-fn converse(mut command: Command) -> Vec<String> {
-    let mut child = command.args(STREAM_JSON).stdin(Stdio::piped()).spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let answers = ["a question", "another"].map(|question| {
+/// A link to ccrun by the name under which an extension runs it.
+pub(super) fn wrapper(client: &Client) -> PathBuf {
+    let link = client.home().join("ccrun-wrap");
+    symlink(client.home().join("../bin/ccrun"), &link).unwrap();
+    link
+}
+
+/// A conversation with Claude Code, as an extension has it.
+pub(super) struct Conversation {
+    child: Child,
+    stdin: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Conversation {
+    /// Runs a wrapper with the client's Claude Code.
+    pub(super) fn start(mut wrapper: Command, client: &Client) -> Self {
+        wrapper.arg(client.home().join("../bin/claude"));
+        Self::of(wrapper)
+    }
+
+    /// Runs Claude Code.
+    fn of(mut command: Command) -> Self {
+        let mut child = command.args(STREAM_JSON).stdin(Stdio::piped()).spawn().unwrap();
+        let stdin = child.stdin.take().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, stdin, lines }
+    }
+
+    /// Everything that it prints about a question, up to the result.
+    pub(super) fn messages(&mut self, question: &str) -> Vec<String> {
         let message = json!({"type": "user", "message": {"role": "user", "content": question}});
-        writeln!(stdin, "{message}").unwrap();
-        let result = lines.find_map(|line| {
-            let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
-            (line["type"] == "result").then(|| line["result"].as_str().unwrap().to_owned())
-        });
-        result.unwrap()
-    });
-    drop(stdin);
-    assert_eq!(lines.count(), 0);
-    let output = finish(child);
-    assert_eq!((text(&output.stderr).as_str(), output.status.code()), ("", Some(0)));
+        writeln!(self.stdin, "{message}").unwrap();
+        let mut messages: Vec<String> = Vec::new();
+        while messages.last().is_none_or(|last| result(last).is_none()) {
+            messages.push(self.lines.next().unwrap().unwrap());
+        }
+        messages
+    }
+
+    /// The answer to a question.
+    pub(super) fn ask(&mut self, question: &str) -> String {
+        result(self.messages(question).last().unwrap()).unwrap()
+    }
+
+    /// The end of stdin ends the conversation, with nothing more on stdout and nothing on stderr.
+    pub(super) fn end(self) {
+        drop(self.stdin);
+        assert_eq!(self.lines.count(), 0);
+        let output = finish(self.child);
+        assert_eq!((text(&output.stderr).as_str(), output.status.code()), ("", Some(0)));
+    }
+}
+
+/// The result in a line, if it is one.
+fn result(line: &str) -> Option<String> {
+    let line: Value = serde_json::from_str(line).unwrap();
+    (line["type"] == "result").then(|| line["result"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Asks two questions, the second after the first answer, and returns both answers.
+fn converse(command: Command) -> Vec<String> {
+    let mut conversation = Conversation::of(command);
+    let answers = ["a question", "another"].map(|question| conversation.ask(question));
+    conversation.end();
     answers.into()
 }
 
@@ -90,15 +136,12 @@ fn the_background_service_also_runs_through_the_wrapper() {
     client.set("CLAUDE_CODE_PROCESS_WRAPPER", wrapper.to_string());
     let output = finish(client.claude(&["-p", "project"], ["--bg", "a question"]).spawn().unwrap());
     assert!(output.status.success(), "{output:?}");
-    let stdout = text(&output.stdout);
-    let (_, rest) = stdout.split_once("claude stop ").unwrap();
-    let job = rest.split_whitespace().next().unwrap();
+    let job = job(&output);
     let received = of_project.wait_for(|received| complete(received, 1), DEADLINE);
     assert!(!received.is_empty());
     // The job keeps its original arguments, and neither the service nor its parts are sessions.
     let sessions: Value = serde_json::from_slice(&client.run(["sessions", "--all", "--json"]).stdout).unwrap();
     assert_eq!(sessions.as_array().unwrap().len(), 1, "{sessions:#?}");
-    let stopped = finish(client.claude(&["-p", "local"], ["stop", job]).spawn().unwrap());
-    assert!(stopped.status.success(), "{stopped:?}");
+    stop(&client, &job);
     client.wait_for_end();
 }

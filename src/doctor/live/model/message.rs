@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 #[derive(Clone, Debug)]
 pub struct Script {
     text: String,
-    tool: Option<Tool>,
+    /// The first that a request offers is called.
+    tools: Vec<Tool>,
     /// A status that is answered to requests of the conversation, and to how many of them.
     pub(super) fails: Option<(u16, usize)>,
     pub(super) usage: Usage,
@@ -38,7 +39,7 @@ impl Script {
     /// Answers every request with `text`.
     pub fn text(text: impl Into<String>) -> Self {
         let usage = Usage { input: 100, output: 20, cache_read: 0, cache_creation: 0 };
-        Self { text: text.into(), tool: None, fails: None, usage, stalls: false, records: false }
+        Self { text: text.into(), tools: Vec::new(), fails: None, usage, stalls: false, records: false }
     }
 
     /// Answers with a call of the `Bash` tool that runs `command`, and with the text once its result arrives.
@@ -48,10 +49,12 @@ impl Script {
         self.tool("Bash", json!({"command": command.into(), "description": description}))
     }
 
-    /// The same with any tool; requests that do not offer it, such as a subagent's, are answered with the text.
+    /// The same with any tool. Requests that do not offer it, such as a subagent's, are answered with the next tool that
+    /// was added, or the text.
     #[must_use]
-    pub fn tool(self, name: impl Into<String>, input: Value) -> Self {
-        Self { tool: Some(Tool { name: name.into(), input }), ..self }
+    pub fn tool(mut self, name: impl Into<String>, input: Value) -> Self {
+        self.tools.push(Tool { name: name.into(), input });
+        self
     }
 
     /// Answers the first requests of the conversation, so many of them, with an error of that HTTP status.
@@ -89,8 +92,8 @@ pub(super) enum Block {
 impl Block {
     /// The script's answer to a request.
     pub(super) fn of(script: &Script, request: &Value) -> Self {
-        match &script.tool {
-            Some(tool) if offers(request, &tool.name) && !has_tool_result(request) => Self::Tool(tool.clone()),
+        match script.tools.iter().find(|tool| offers(request, &tool.name)) {
+            Some(tool) if !has_tool_result(request) => Self::Tool(tool.clone()),
             _ => Self::Text(structured(request).unwrap_or_else(|| script.text.clone())),
         }
     }

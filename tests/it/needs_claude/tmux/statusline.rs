@@ -95,9 +95,10 @@ fn nothing_runs_in_a_folder_that_is_not_trusted() {
     std::fs::write(&state, trusted.replace("\"hasTrustDialogAccepted\":true", "\"hasTrustDialogAccepted\":false"))
         .unwrap();
     let terminal = Terminal::start(&client, "ccrun -p line claude");
-    terminal.wait_for("trust this folder");
+    // Several escapes in a row would be another key.
+    terminal.wait_for("❯ No, exit");
     wait_until("the client to leave", || {
-        terminal.press("Escape");
+        terminal.press("Enter");
         terminal.exit_code().is_some()
     });
     assert!(!terminal.screen().contains(OURS) && !ran(&client, "user"), "{}", terminal.screen());

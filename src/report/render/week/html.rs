@@ -3,7 +3,7 @@
 use super::super::html::{self, Card, Cell, Grid, Html, Row, Width, cards, section, table};
 use super::json::number;
 use super::text::cell;
-use super::{Look, heading, made_of, main_number, phrases};
+use super::{Look, heading, made_of, main_number, phrases, prose};
 use crate::report::Coverage;
 use crate::report::week::{Line, Page, Section, Value};
 
@@ -17,7 +17,7 @@ pub(super) fn page(page: &Page, look: &Look) -> String {
     if !first.is_empty() {
         body.html(&cards(&first));
     }
-    body.html(&section("The numbers", Width::Full, &table(&numbers(&page.lines))));
+    body.html(&section("The numbers", Width::Full, &numbers(&page.lines)));
     for part in &page.sections {
         body.html(&section(part.name, Width::Column, &table(&grid(part, look))));
     }
@@ -40,25 +40,22 @@ fn card(line: &Line) -> Card {
     }
 }
 
-/// Every line, with what its number is made from, its source and its caveats.
-fn numbers(lines: &[Line]) -> Grid {
-    let row = |line: &Line| Row {
-        names: vec![
-            line.figure.name.to_owned(),
-            main_number(&line.figure),
-            made_of(&line.figure),
-            phrases(&line.beside).join("; "),
-            line.source.to_owned(),
-            line.caveats.join("; "),
-        ],
-        numbers: Vec::new(),
-    };
-    Grid {
-        caption: "The numbers".to_owned(),
-        names: ["line", "value", "made of", "beside", "source", "caveat"].map(str::to_owned).to_vec(),
-        rows: lines.iter().map(row).collect(),
-        ..Grid::default()
+/// Every line, with what its number is made from, its source and its caveats. The order of the lines has a meaning.
+fn numbers(lines: &[Line]) -> Html {
+    let mut html = Html::new();
+    html.markup(
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"The numbers\">\n<table class=\"lines\">\n",
+    );
+    html.markup("<caption>The numbers</caption>\n<thead><tr><th scope=\"col\" class=\"n\">line</th>");
+    html.markup(
+        "<th scope=\"col\">value</th><th scope=\"col\" class=\"p\">how it is counted</th></tr></thead>\n<tbody>\n",
+    );
+    for line in lines {
+        html.markup("<tr><th scope=row>").text(line.figure.name).markup("<td>").text(&main_number(&line.figure));
+        html.markup("<td class=p>").text(&prose(line)).markup("\n");
     }
+    html.markup("</tbody>\n</table>\n</div>\n");
+    html
 }
 
 fn grid(part: &Section, look: &Look) -> Grid {

@@ -6,9 +6,10 @@ mod json;
 mod markdown;
 mod text;
 
+use super::text::capital;
 use super::{Format, Look};
 use crate::report::numbers::{dollars, duration, percent, short};
-use crate::report::week::{Figure, Page, Quantity, Value};
+use crate::report::week::{Figure, Line, Page, Quantity, Value};
 use crate::terminal::printable::printable;
 
 pub(super) use json::definition;
@@ -76,6 +77,18 @@ fn beside(figure: &Figure) -> String {
 /// Figures that have a number, as phrases.
 fn phrases(figures: &[Figure]) -> Vec<String> {
     figures.iter().filter(|figure| figure.value != Value::None).map(beside).collect()
+}
+
+/// What a line is made from, what is beside it, its source and its caveats, in sentences.
+fn prose(line: &Line) -> String {
+    let of = made_of(&line.figure);
+    let numbers: Vec<_> = Some(of).filter(|of| !of.is_empty()).into_iter().chain(phrases(&line.beside)).collect();
+    let from: Vec<_> = std::iter::once(format!("from {}", line.source)).chain(line.caveats.iter().cloned()).collect();
+    let sentences = [numbers, from].map(|parts| parts.join("; "));
+    sentences.iter().filter(|sentence| !sentence.is_empty()).fold(String::new(), |text, sentence| {
+        let space = if text.is_empty() { "" } else { " " };
+        format!("{text}{space}{}.", capital(sentence))
+    })
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use super::super::text::{Paint, at_home, capital, grid, notes, warning};
-use super::{Look, heading, made_of, main_number, phrases, shown};
-use crate::report::week::{Line, Page, Section, Value};
+use super::super::text::{Paint, at_home, grid, notes, warning};
+use super::{Look, heading, main_number, prose, shown};
+use crate::report::week::{Page, Section, Value};
 use crate::terminal::fit::wrapped;
 use crate::terminal::table::{Column, Table};
 
@@ -29,18 +29,6 @@ pub(super) fn page(page: &Page, look: &Look) -> String {
         _ = write!(text, "\n{}", self::section(section, look));
     }
     text + &notes(&page.notes, look)
-}
-
-/// What a line is made from, what is beside it, its source and its caveats, in sentences.
-fn prose(line: &Line) -> String {
-    let of = made_of(&line.figure);
-    let numbers: Vec<_> = Some(of).filter(|of| !of.is_empty()).into_iter().chain(phrases(&line.beside)).collect();
-    let from: Vec<_> = std::iter::once(format!("from {}", line.source)).chain(line.caveats.iter().cloned()).collect();
-    let sentences = [numbers, from].map(|parts| parts.join("; "));
-    sentences.iter().filter(|sentence| !sentence.is_empty()).fold(String::new(), |text, sentence| {
-        let space = if text.is_empty() { "" } else { " " };
-        format!("{text}{space}{}.", capital(sentence))
-    })
 }
 
 fn section(section: &Section, look: &Look) -> String {

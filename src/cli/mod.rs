@@ -11,6 +11,7 @@ mod init;
 mod later;
 mod ledger;
 mod managed_settings;
+mod metrics;
 mod order;
 mod profile;
 mod queue;
@@ -43,6 +44,7 @@ pub use init::{Complete, Init, Shell};
 pub use later::Later;
 pub use ledger::{Ledger, LedgerCommand, LedgerExport, LedgerForget, LedgerImport, LedgerSync};
 pub use managed_settings::ManagedSettings;
+pub use metrics::Metrics;
 pub use profile::{Profile, ProfileCommand};
 pub use queue::{Queue, QueueCommand, QueueFlush, QueuePurge, duration};
 pub use report::{Report, ReportFormat, ReportId, ReportOne, ReportWeek, Sessions, Shown, WeekBy};
@@ -196,6 +198,8 @@ pub enum Command {
     Top(Later<Top>),
     /// Print the status line that Claude Code shows
     Statusline(Later<Statusline>),
+    /// Serve usage to Prometheus, or write it for node_exporter
+    Metrics(Later<Metrics>),
     /// Import usage from Claude Code's transcripts
     Import(Later<Import>),
     /// Delete recorded usage, or exchange it between machines

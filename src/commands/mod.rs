@@ -12,6 +12,7 @@ mod init;
 mod ledger;
 mod machines;
 mod managed_settings;
+mod metrics;
 mod profile;
 mod queue;
 mod report;
@@ -83,6 +84,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Budget(Later(options)) => budget::run(options, &ProcessEnvironment::gather()?),
         Command::Tail(Later(options)) => tail::run(&options, &ProcessEnvironment::gather()?),
         Command::Top(Later(options)) => top::run(&options, &ProcessEnvironment::gather()?),
+        Command::Metrics(Later(options)) => metrics::run(&options, &ProcessEnvironment::gather()?),
         Command::Import(Later(options)) => import::run(&options, &ProcessEnvironment::gather()?),
         Command::Ledger(Later(options)) => ledger::run(options.command, &ProcessEnvironment::gather()?),
         Command::Sessions(Later(options)) => sessions::run(&options, &ProcessEnvironment::gather()?),

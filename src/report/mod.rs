@@ -9,6 +9,7 @@ mod dimension;
 pub mod forecast;
 pub mod ledger;
 pub mod live;
+pub mod metrics;
 mod numbers;
 mod overview;
 mod query;

@@ -157,6 +157,11 @@ impl Places {
         self.state.join("budgets")
     }
 
+    /// The directory of notes on what scrapers of metrics were shown.
+    pub fn metrics(&self) -> PathBuf {
+        self.state.join("metrics")
+    }
+
     /// The directory of notes on trusted project files.
     pub fn trust(&self) -> PathBuf {
         self.state.join("trust")

@@ -9,12 +9,15 @@ use crate::support::sandbox::text;
 use crate::support::session::Session;
 
 /// Examples that do not run here, with the test that runs them or the reason.
-const ELSEWHERE: [(&str, &str); 27] = [
+const ELSEWHERE: [(&str, &str); 30] = [
     ("ccrun report --by model --open", "report, with an opener that is a stand-in"),
     ("ccrun tail --session 7a64b203 -n 50", "tail, by an id that is there"),
     ("ccrun top", "needs_claude::tmux::top: it wants a terminal"),
     ("ccrun top --project .", "needs_claude::tmux::top"),
     ("ccrun top --session 7a64b203", "needs_claude::tmux::top, by a project"),
+    ("ccrun metrics", "metrics: it serves until it is ended"),
+    ("ccrun metrics --label team,project", "metrics"),
+    ("ccrun metrics --listen 0.0.0.0:9464 --token-file metrics.token", "metrics"),
     ("alias claude='ccrun claude'", "an alias lasts no longer than its shell"),
     ("eval \"$(ccrun init bash)\"", "needs_shells"),
     ("eval \"$(ccrun init zsh)\"", "needs_shells"),

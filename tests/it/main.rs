@@ -42,6 +42,7 @@ mod limits;
 mod long;
 mod machines;
 mod managed_settings;
+mod metrics;
 mod needs_browser;
 mod needs_claude;
 mod needs_go;

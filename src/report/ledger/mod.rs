@@ -8,6 +8,7 @@ mod contexts;
 mod details;
 mod group;
 mod label;
+mod lasting;
 mod present;
 mod reader;
 mod reconcile;
@@ -33,6 +34,7 @@ use label::label;
 use reader::Names;
 use scan::{Scan, Way};
 
+pub use lasting::{Lasting, LastingSessions, LastingSum};
 pub use present::{Here, Present};
 pub use steps::{prompt, session};
 

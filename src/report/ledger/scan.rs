@@ -282,13 +282,18 @@ impl Reading<'_> {
 }
 
 /// The measures for which metrics report more than events, for a model or tool.
-fn bits(wins: &Wins, family: Family, name: i64) -> i64 {
+pub(super) fn bits(wins: &Wins, family: Family, name: i64) -> i64 {
     let of_tools = matches!(family, Family::Tool | Family::ToolTwin);
     wins.iter().find(|(of, _)| *of == (of_tools, name)).map_or(0, |(_, bits)| *bits)
 }
 
 /// The amounts that count, or `None` if there are none. `bits` are the measures for which metrics report more.
-fn counts<'a>(from: From, bits: i64, told: Told<'a>, kept: &'a mut [(usize, i64); MEASURES]) -> Option<Told<'a>> {
+pub(super) fn counts<'a>(
+    from: From,
+    bits: i64,
+    told: Told<'a>,
+    kept: &'a mut [(usize, i64); MEASURES],
+) -> Option<Told<'a>> {
     if from == From::Counters || from == From::Events && bits == 0 {
         return Some(told);
     }

@@ -4,3 +4,4 @@ mod claude;
 mod crashes;
 pub(crate) mod points;
 mod programs;
+mod scraped;

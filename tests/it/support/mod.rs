@@ -10,6 +10,7 @@ pub mod emitter;
 pub mod issuer;
 pub mod keyring;
 pub mod keys;
+pub mod metrics;
 pub mod otelcol;
 pub mod prometheus;
 pub mod proxy;

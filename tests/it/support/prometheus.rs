@@ -20,6 +20,8 @@ pub struct Prometheus {
     process: Option<Child>,
     directory: TempDir,
     address: String,
+    /// Its configuration file.
+    configuration: String,
 }
 
 /// The server's product. Both have the same query API.
@@ -43,23 +45,32 @@ pub struct Series {
 impl Prometheus {
     /// Starts the Prometheus in `TEST_PROMETHEUS` with its OTLP receiver enabled and no other configuration.
     pub fn start() -> Self {
-        Self::start_as(Make::Prometheus)
+        Self::start_as(Make::Prometheus, "{}")
+    }
+
+    /// Starts the same Prometheus, which scrapes an address each second.
+    pub fn start_scraping(address: &str) -> Self {
+        let configuration = format!(
+            "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n- job_name: ccrun\n  \
+             static_configs: [{{targets: ['{address}']}}]\n"
+        );
+        Self::start_as(Make::Prometheus, &configuration)
     }
 
     /// Starts the `VictoriaMetrics` in `TEST_VICTORIAMETRICS`, configured for Prometheus' naming.
     pub fn start_victoriametrics() -> Self {
-        Self::start_as(Make::VictoriaMetrics)
+        Self::start_as(Make::VictoriaMetrics, "")
     }
 
-    fn start_as(make: Make) -> Self {
+    fn start_as(make: Make, configuration: &str) -> Self {
         // Another process may hold the port, or take it before the server binds it.
-        (0..20).find_map(|_| Self::start_once(make)).expect("the server exited at every start")
+        (0..20).find_map(|_| Self::start_once(make, configuration)).expect("the server exited at every start")
     }
 
-    fn start_once(make: Make) -> Option<Self> {
+    fn start_once(make: Make, configuration: &str) -> Option<Self> {
         let address = free_address()?;
         let directory = tempfile::Builder::new().prefix("ccrun-prometheus-").tempdir().unwrap();
-        let mut prometheus = Self { make, process: None, directory, address };
+        let mut prometheus = Self { make, process: None, directory, address, configuration: configuration.to_owned() };
         prometheus.run().then_some(prometheus)
     }
 
@@ -108,7 +119,7 @@ impl Prometheus {
         let named = |variable| Command::new(std::env::var_os(variable).unwrap_or_else(|| panic!("no {variable}")));
         match self.make {
             Make::Prometheus => {
-                std::fs::write(self.directory.path().join("prometheus.yaml"), "{}").unwrap();
+                std::fs::write(self.directory.path().join("prometheus.yaml"), &self.configuration).unwrap();
                 let mut command = named("TEST_PROMETHEUS");
                 command.args(["--config.file=prometheus.yaml", "--storage.tsdb.path=data", "--log.level=warn"]);
                 command.arg("--web.enable-otlp-receiver").arg(format!("--web.listen-address={}", self.address));
@@ -197,7 +208,7 @@ pub fn same(one: f64, other: f64) -> bool {
 
 /// A free address for a server that restarts. Its port is below the ephemeral range, so that no other process gets it
 /// by chance while the server is down.
-fn free_address() -> Option<String> {
+pub fn free_address() -> Option<String> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let tried = NEXT.fetch_add(1, Ordering::Relaxed);
     let offset = (std::process::id() * 37 + u32::from(tried)) % 12_000;

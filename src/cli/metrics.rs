@@ -32,7 +32,7 @@ pub struct Metrics {
     /// Add a label; each value of it makes series of its own
     #[arg(long = "label", value_name = "LABEL[,LABEL]...", value_delimiter = ',', num_args = 1, value_parser = labels())]
     pub labels: Vec<String>,
-    /// Write the metrics to a file for node_exporter, and exit
+    /// Write the metrics to a file for the node exporter, and exit
     #[arg(long, value_name = "FILE.prom", value_parser = textfile)]
     pub textfile: Option<PathBuf>,
 }

@@ -198,7 +198,7 @@ pub enum Command {
     Top(Later<Top>),
     /// Print the status line that Claude Code shows
     Statusline(Later<Statusline>),
-    /// Serve usage to Prometheus, or write it for node_exporter
+    /// Serve usage to Prometheus, or write it for its node exporter
     Metrics(Later<Metrics>),
     /// Import usage from Claude Code's transcripts
     Import(Later<Import>),

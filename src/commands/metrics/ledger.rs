@@ -33,7 +33,7 @@ pub(super) struct Ledger {
 struct Open {
     connection: Connection,
     identity: Option<FileIdentity>,
-    /// Changes with every commit of another process (`SQLite`, *PRAGMA data_version*).
+    /// Changes with every commit of another process (`SQLite`, `PRAGMA data_version`).
     version: Option<i64>,
 }
 

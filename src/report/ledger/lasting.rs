@@ -81,7 +81,7 @@ impl LedgerSource<'_> {
         let labels = self.labels(by, &groups)?;
         let keys = |group: i64| usize::try_from(group).ok().and_then(|group| labels.get(group)).cloned();
         let sessions = groups.counts.iter().map(|(group, counted)| {
-            let Count { count, first, last } = *counted;
+            let Counted { sessions: count, first, last } = *counted;
             LastingSessions { keys: keys(*group).unwrap_or_default(), count, first, last }
         });
         Ok(Lasting {
@@ -193,12 +193,12 @@ struct Groups {
     numbers: HashMap<Vec<i64>, i64>,
     of_contexts: HashMap<i64, i64, Quick>,
     sessions: HashSet<[i64; 2], Quick>,
-    counts: HashMap<i64, Count, Quick>,
+    counts: HashMap<i64, Counted, Quick>,
 }
 
 /// How many sessions a group has, and its first and last quarter of an hour.
-struct Count {
-    count: i64,
+struct Counted {
+    sessions: i64,
     first: i64,
     last: i64,
 }
@@ -221,8 +221,8 @@ impl Groups {
 
     fn count_session(&mut self, group: i64, session: i64, (first, last): (i64, i64)) {
         let is_new = self.sessions.insert([group, session]);
-        let counted = self.counts.entry(group).or_insert(Count { count: 0, first, last });
-        counted.count += i64::from(is_new);
+        let counted = self.counts.entry(group).or_insert(Counted { sessions: 0, first, last });
+        counted.sessions += i64::from(is_new);
         counted.first = counted.first.min(first);
         counted.last = counted.last.max(last);
     }

@@ -1,4 +1,4 @@
-//! Prometheus' text formats (`prometheus.io/docs/instrumenting/exposition_formats`; OpenMetrics 1.0).
+//! Prometheus' text formats (`prometheus.io/docs/instrumenting/exposition_formats`; `OpenMetrics` 1.0).
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use super::series::{Labels, Series};
 pub enum Format {
     /// Prometheus' own, version 0.0.4.
     Prometheus,
-    /// OpenMetrics, version 1.0.0.
+    /// `OpenMetrics`, version 1.0.0.
     OpenMetrics,
 }
 
@@ -104,14 +104,13 @@ impl Text {
         self.sample(name, "", &Vec::new(), value);
     }
 
-    /// Describes a metric. OpenMetrics names a counter without `_total`, and knows its unit.
+    /// Describes a metric. `OpenMetrics` names a counter without `_total`, and knows its unit.
     fn head(&mut self, name: &str, kind: &str, unit: Option<&str>, help: &str) {
         let (suffix, kind) = match (self.format, kind) {
-            (Format::OpenMetrics, _) => ("", kind),
             (Format::Prometheus, "counter") => ("_total", kind),
             // Prometheus' own format has no such type.
             (Format::Prometheus, "info") => ("_info", "gauge"),
-            (Format::Prometheus, _) => ("", kind),
+            _ => ("", kind),
         };
         let help = match self.format {
             Format::Prometheus => help.replace('\\', r"\\").replace('\n', r"\n"),

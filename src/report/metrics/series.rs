@@ -74,7 +74,9 @@ pub fn series(lasting: &Lasting, by: &[Dimension]) -> BTreeMap<Series, Found> {
             Of::Models(parts) => (&lasting.by_model, "model", parts),
             Of::Tools(parts) => (&lasting.by_tool, "tool_name", parts),
         };
-        sums.iter().for_each(|sum| all.sum(metric, sum, name, parts));
+        for sum in sums {
+            all.sum(metric, sum, name, parts);
+        }
     }
     all.found
 }

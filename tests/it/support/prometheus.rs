@@ -48,12 +48,15 @@ impl Prometheus {
         Self::start_as(Make::Prometheus, "{}")
     }
 
-    /// Starts the same Prometheus, which scrapes an address each second.
+    /// Starts the same Prometheus, which scrapes an address each second, once in each format as a job of its own.
     pub fn start_scraping(address: &str) -> Self {
-        let configuration = format!(
-            "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n- job_name: ccrun\n  \
-             static_configs: [{{targets: ['{address}']}}]\n"
-        );
+        let job = |(name, protocol): (&str, &str)| {
+            format!(
+                "- job_name: {name}\n  scrape_protocols: [{protocol}]\n  static_configs: [{{targets: ['{address}']}}]\n"
+            )
+        };
+        let jobs = [("open", "OpenMetricsText1.0.0"), ("text", "PrometheusText0.0.4")].map(job).concat();
+        let configuration = format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{jobs}");
         Self::start_as(Make::Prometheus, &configuration)
     }
 

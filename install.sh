@@ -282,7 +282,7 @@ purge_or_keep() {
 purge() {
   rm -f "$1"/store-[0-9].* "$1"/ledger-[0-9].* "$1"/key "$1"/clock "$1"/notice "$1"/notice.[0-9]* "$1"/inherited "$1"/moved \
     "$1"/wired/settings-*.record "$1"/wired/settings-*.before "$1"/wired/lock "$1"/wired/ccrun-wrap || cannot_remove "$1"
-  for made in locks totals trust credentials silent unkept hooks; do remove_made "$1/$made" ''; done
+  for made in locks totals trust credentials silent unkept hooks metrics; do remove_made "$1/$made" ''; done
   remove_made "$1/settings" .json
   remove_made "$1/logs" .log
   rm -f "$1"/budgets/lift-* "$1"/budgets/20??-??-??-????????????????-* || cannot_remove "$1"

@@ -140,7 +140,7 @@ fn an_extension_is_told_why_a_prompt_is_blocked() {
     let client = Client::new(Script::text("the answer"));
     client.profile("team", STOPS);
     client.write("home/.config/ccrun/config.toml", "profile = \"team\"\n");
-    let mut conversation = Conversation::start(client.command(&wrapper(&client)), &client);
+    let mut conversation = Conversation::start(client.command(wrapper(&client)), &client);
     assert_eq!(conversation.ask("a question"), "the answer");
     spend(&client, 1, "11");
     // On a busy machine a prompt is not kept waiting for the spend.

@@ -1,6 +1,6 @@
 //! Usage as Prometheus scrapes it: counters of all time, by the names that Prometheus gives to Claude Code's own metrics.
 //!
-//! [`series`] makes series of the ledger's sums, [`Shown`] keeps each of them from going down, and [`exposition`] writes
+//! [`series()`] makes series of the ledger's sums, [`Shown`] keeps each of them from going down, and [`exposition()`] writes
 //! them in Prometheus' two text formats.
 
 mod exposition;

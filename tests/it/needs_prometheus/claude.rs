@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::support::backend::Backend;
 use crate::support::claude::{Client, USAGE, finish, pid};
-use crate::support::prometheus::{Prometheus, Series, same};
+use crate::support::metrics::Metrics;
+use crate::support::prometheus::{Prometheus, Series, free_address, same};
 use crate::support::sandbox::{kill, text, wait_until};
 use crate::support::telemetry::{Kind, items};
 use ccrun::doctor::live::model::{Model, Script};
@@ -35,8 +36,11 @@ struct Stage {
 
 impl Stage {
     fn set() -> Self {
-        let (prometheus, backend) = (Prometheus::start(), Backend::start());
-        let client = Client::new(Script::text("the answer").usage(USAGE));
+        Self::with(Client::new(Script::text("the answer").usage(USAGE)), Prometheus::start())
+    }
+
+    fn with(client: Client, prometheus: Prometheus) -> Self {
+        let backend = Backend::start();
         let profile = format!(
             "extends = \"prometheus\"\n[vars]\nprometheus_url = \"{}\"\n[team]\nid = \"platform\"\n\
              [signals]\nmetric_interval = \"1s\"\n[destination.prometheus]\nbatch = \"1ms\"\n\
@@ -143,6 +147,36 @@ fn ten_sessions_add_up_in_spite_of_kills() {
     has_one_lasting_series_each(&stage.prometheus);
     is_described(&stage.prometheus);
     answers_the_readmes_queries(&stage);
+}
+
+/// Two ways lead into one Prometheus, and each has the same numbers by the same names.
+#[test]
+#[ignore = "needs TEST_PROMETHEUS and the real Claude Code; scripts/test.sh runs it"]
+fn what_is_scraped_equals_what_is_sent() {
+    let client = Client::new(Script::text("the answer").usage(USAGE));
+    let address = (0..20).find_map(|_| free_address()).unwrap();
+    let metrics = Metrics::start(&client, &address, &["--label", "team,provider,terminal"]);
+    let stage = Stage::with(client, Prometheus::start_scraping(&address));
+    stage.ask();
+    stage.ask();
+    stage.client.wait_for_end();
+    for job in ["claude-code", "open", "text"] {
+        stage.prometheus.wait_for(&format!("sum(claude_code_session_count_total{{job=\"{job}\"}})"), 2.0);
+    }
+    let by = "by (model, type, team_id, anthropic_provider, terminal_type)";
+    for (name, _) in METRICS {
+        for job in ["open", "text"] {
+            let of = |job: &str| format!("sum {by} ({name}{{job=\"{job}\"}})");
+            // The ledger counts milliseconds.
+            let tolerance = if name.contains("active_time") { "0.01" } else { "1e-9" };
+            let both = format!("abs({} - {}) <= {tolerance}", of(job), of("claude-code"));
+            let sent = stage.prometheus.query(&of("claude-code"), None);
+            wait_until(&both, || stage.prometheus.query(&both, None).len() == sent.len());
+            let sum = stage.prometheus.value(&format!("sum({name}{{job=\"{job}\"}})"), None).unwrap();
+            assert!(sum > 0.0 && !sent.is_empty(), "{name}: {sum}");
+        }
+    }
+    metrics.stop();
 }
 
 /// Checks Prometheus against the ledger. The last values must be equal, and the increases nearly so.

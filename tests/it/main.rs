@@ -84,6 +84,7 @@ mod totals;
 mod transport;
 mod transport_failures;
 mod trust;
+mod upgrade;
 mod version;
 mod week;
 mod wire;

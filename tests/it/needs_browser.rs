@@ -191,7 +191,7 @@ fn pictures_are_small() {
     );
     let own_week = || page(&sandbox, "week.html", &["week", "last"]);
     let week = std::env::var_os("TEST_WEEK").map_or_else(own_week, PathBuf::from);
-    pictures(&week, &json!([{"path": path("page-week.png"), "width": 1280, "height": 1000, "scheme": "light"}]));
+    pictures(&week, &json!([{"path": path("page-week.png"), "width": 1280, "height": 680, "scheme": "light"}]));
     for name in ["page-light.png", "page-dark.png", "page-narrow.png", "page-week.png"] {
         let size = path(name).metadata().unwrap().len();
         assert!(size <= LIMIT, "{name}: {size}");

@@ -42,9 +42,9 @@ main() {
   make_throwaway
   # This stand-in can set the usage that its answers report.
   cargo build --locked --manifest-path "$here/Cargo.toml" --example stand_in_model || fail "the build failed"
-  local model=${CARGO_TARGET_DIR:-$here/target}/debug/examples/stand_in_model
+  local program=${CARGO_TARGET_DIR:-$here/target}/debug/examples/stand_in_model
   local answer=(--text "Done." --bash "touch done" --input 2100 --output 640 --cache-read 41000 --cache-creation 3300)
-  stand_in "$model" "${answer[@]}"
+  stand_in "$program" "${answer[@]}"
   set_path
   local session project branch model questions
   for session in "${sessions[@]}"; do
@@ -60,15 +60,15 @@ main() {
   python3 "$here/scripts/terminal_svg.py" --columns 92 --title "ccrun report" --output "$target/report.svg" -- \
     ccrun report 3>&- || fail "cannot render the picture"
   say "wrote $target/report.svg"
-  show_top "$model" "$target/top.svg"
+  show_top "$program" "$target/top.svg"
 }
 
 # Opens sessions on terminals of tmux, and renders `ccrun top` beside them.
 show_top() {
-  local model=$1 target=$2 row project branch name fate options slow
+  local program=$1 target=$2 row project branch name fate options slow
   settle_in
   mkfifo "$throwaway/slow.in"
-  "$model" --text "Done." --stall --input 900 --output 210 --cache-read 52000 --cache-creation 1200 \
+  "$program" --text "Done." --stall --input 900 --output 210 --cache-read 52000 --cache-creation 1200 \
     <"$throwaway/slow.in" >"$throwaway/slow.url" 3>&- &
   exec 4>"$throwaway/slow.in"
   wait_for "the second stand-in" test -s "$throwaway/slow.url"

@@ -4,7 +4,7 @@ set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
-parts=(claude otelcol prometheus victoriametrics python-sdk js-sdk go-sdk code-server axe)
+parts=(claude otelcol prometheus victoriametrics victorialogs python-sdk js-sdk go-sdk code-server axe)
 # Programs to benchmark against. No test needs them.
 measured=(dotenvx mise otel-instrument rotel)
 # Programs that check the sources in CI.
@@ -15,7 +15,9 @@ otelcol_confmap_version=1.61.0
 # The version of the Go module of Prometheus 3.15.
 prometheus_version=0.315.0
 prometheus_tags=netgo,remove_all_sd
-victoriametrics_version=1.140.0
+# Before 1.142, a metric without a unit got the unit of the one before it into its name.
+victoriametrics_version=1.146.0
+victorialogs_version=1.52.1
 python_sdk_version=1.45.2
 python_packages=(opentelemetry-sdk opentelemetry-exporter-otlp-proto-http opentelemetry-exporter-otlp-proto-grpc)
 # The Go SDK's logs have separate versions.
@@ -43,7 +45,7 @@ axe_version=4.14.1
 # Seconds. A registry that accepts connections and never answers must not block a test run.
 npm_limit=600
 go_limit=900
-prometheus_limit=1800
+build_limit=1800
 pip_limit=600
 lock_limit=1200
 
@@ -59,8 +61,9 @@ Usage: scripts/counterparts.sh [PART]...       install or build these parts; by 
 Parts:
   claude      Claude Code $claude_version, by npm (360 MB)
   otelcol     a small OpenTelemetry Collector $otelcol_version, by go (30 MB, some minutes)
-  prometheus  Prometheus as its Go module $prometheus_version, by go (50 MB, some minutes)
+  prometheus  Prometheus and promtool as their Go module $prometheus_version, by go (100 MB, some minutes)
   victoriametrics  VictoriaMetrics $victoriametrics_version, by go (20 MB, some minutes)
+  victorialogs     VictoriaLogs $victorialogs_version, by go (20 MB, a minute)
   python-sdk  a virtual environment with OpenTelemetry's SDK $python_sdk_version, by python3 (60 MB)
   go-sdk      a program with OpenTelemetry's SDK $go_sdk_version, by go (25 MB, some minutes)
   js-sdk      a node with OpenTelemetry's exporters $js_sdk_version, by npm (50 MB)
@@ -189,30 +192,43 @@ YAML
 # excludes cloud service discovery, most of its code and unused here, and the web pages.
 build_prometheus() {
   local home=$1 log=$2 main=github.com/prometheus/prometheus/cmd/prometheus
+  local tool=${main%prometheus}promtool
   needs go || return 1
   progress prometheus "building $prometheus_version by go"
   mkdir -p "$home/build"
   run 60 "$log" go -C "$home/build" mod init counterpart/prometheus || return 1
-  run "$go_limit" "$log" go -C "$home/build" get -tool "$main@v$prometheus_version" || return 1
-  run "$prometheus_limit" "$log" go -C "$home/build" build -trimpath -ldflags "-s -w" -tags "$prometheus_tags" \
-    -o "$home/prometheus" "$main" || return 1
+  run "$go_limit" "$log" \
+    go -C "$home/build" get -tool "$main@v$prometheus_version" "$tool@v$prometheus_version" || return 1
+  run "$build_limit" "$log" go -C "$home/build" build -trimpath -ldflags "-s -w" -tags "$prometheus_tags" \
+    -o "$home/" "$main" "$tool" || return 1
   rm -rf "$home/build"
+  run 60 "$log" "$home/promtool" --version || return 1
   run 60 "$log" "$home/prometheus" --version
 }
 
-# Go's proxy rejects the list of its versions, which `go install` and `go get` need. So the version is written into a
-# separate module.
 build_victoriametrics() {
-  local home=$1 log=$2 module=github.com/VictoriaMetrics/VictoriaMetrics
+  build_by_go victoriametrics "$1" "$2" VictoriaMetrics/VictoriaMetrics "$victoriametrics_version" app/victoria-metrics &&
+    run 60 "$2" "$1/victoria-metrics" -version
+}
+
+build_victorialogs() {
+  build_by_go victorialogs "$1" "$2" VictoriaMetrics/VictoriaLogs "$victorialogs_version" app/victoria-logs &&
+    run 60 "$2" "$1/victoria-logs" -version
+}
+
+# Takes a part's name, directory and log, and a module on GitHub, its version, and a program in it. Go's proxy rejects the
+# list of versions of some modules, which `go install` and `go get` need. So the version is written into a separate
+# module.
+build_by_go() {
+  local part=$1 home=$2 log=$3 module=github.com/$4 version=$5 program=$6
   needs go || return 1
-  progress victoriametrics "building $victoriametrics_version by go"
+  progress "$part" "building $version by go"
   mkdir -p "$home/build"
-  run 60 "$log" go -C "$home/build" mod init counterpart/victoriametrics || return 1
-  run 60 "$log" go -C "$home/build" mod edit -require "$module@v$victoriametrics_version" || return 1
-  run "$go_limit" "$log" go -C "$home/build" build -mod=mod -trimpath -ldflags "-s -w" \
-    -o "$home/victoria-metrics" "$module/app/victoria-metrics" || return 1
+  run 60 "$log" go -C "$home/build" mod init "counterpart/$part" || return 1
+  run 60 "$log" go -C "$home/build" mod edit -require "$module@v$version" || return 1
+  run "$build_limit" "$log" go -C "$home/build" build -mod=mod -trimpath -ldflags "-s -w" \
+    -o "$home/${program##*/}" "$module/$program" || return 1
   rm -rf "$home/build"
-  run 60 "$log" "$home/victoria-metrics" -version
 }
 
 build_python_sdk() {
@@ -365,6 +381,7 @@ directory() {
     otelcol) echo "$cache/otelcol-$otelcol_version" ;;
     prometheus) echo "$cache/prometheus-$prometheus_version" ;;
     victoriametrics) echo "$cache/victoriametrics-$victoriametrics_version" ;;
+    victorialogs) echo "$cache/victorialogs-$victorialogs_version" ;;
     python-sdk) echo "$cache/python-sdk" ;;
     go-sdk) echo "$cache/go-sdk" ;;
     js-sdk) echo "$cache/js-sdk-$js_sdk_version" ;;
@@ -385,6 +402,7 @@ program() {
     otelcol) echo "$(directory otelcol)/otelcol" ;;
     prometheus) echo "$(directory prometheus)/prometheus" ;;
     victoriametrics) echo "$(directory victoriametrics)/victoria-metrics" ;;
+    victorialogs) echo "$(directory victorialogs)/victoria-logs" ;;
     python-sdk) echo "$(directory python-sdk)/bin/python" ;;
     go-sdk) echo "$(directory go-sdk)/go-sdk" ;;
     dotenvx) echo "$(directory dotenvx)/node_modules/.bin/dotenvx" ;;
@@ -401,8 +419,9 @@ recipe() {
   case $1 in
     claude) echo "claude-code $claude_version" ;;
     otelcol) otelcol_manifest . ;;
-    prometheus) echo "prometheus $prometheus_version, $prometheus_tags" ;;
+    prometheus) echo "prometheus and promtool $prometheus_version, $prometheus_tags" ;;
     victoriametrics) echo "victoriametrics $victoriametrics_version" ;;
+    victorialogs) echo "victorialogs $victorialogs_version" ;;
     python-sdk) echo "${python_packages[*]} $python_sdk_version" ;;
     go-sdk) go_sdk_modules && cat "$go_sdk_source" ;;
     js-sdk) echo "${js_packages[*]} $js_sdk_version, api $js_api_version" ;;

@@ -12,14 +12,14 @@ long_limit=1800
 usage() {
   cat <<'TEXT'
 Usage: scripts/test.sh           all tests except the long ones
-       scripts/test.sh --all     also those with the OpenTelemetry Collector, Prometheus and
-                                 VictoriaMetrics, and the long ones
+       scripts/test.sh --all     also those with the OpenTelemetry Collector, Prometheus, VictoriaMetrics,
+                                 VictoriaLogs, and the long ones
        scripts/test.sh --help
 
 The plain tests need Rust and a C compiler. The others need programs that scripts/counterparts.sh installs in a cache
 outside the repository, with npm, python3 and go. They also need tmux, gnome-keyring, secret-tool, keyctl, zsh, fish and
 chromium from this machine. TEST_CLAUDE, TEST_PYTHON, TEST_NODE, TEST_GO_SDK, TEST_OTELCOL, TEST_PROMETHEUS,
-TEST_VICTORIAMETRICS, TEST_VSCODE and TEST_BROWSER set the paths of other counterparts.
+TEST_VICTORIAMETRICS, TEST_VICTORIALOGS, TEST_VSCODE and TEST_BROWSER set the paths of other counterparts.
 TEXT
 }
 
@@ -101,16 +101,31 @@ main() {
       RUST_TEST_THREADS=${RUST_TEST_THREADS-6} group needs_prometheus "$group_limit" needs_prometheus::claude::
       ! counterpart needs_prometheus::claude TEST_CLAUDE claude || group needs_prometheus::claude "$group_limit"
     fi
-    ! counterpart needs_victoriametrics TEST_VICTORIAMETRICS victoriametrics ||
-      group needs_victoriametrics "$group_limit"
+    if counterpart needs_victoriametrics TEST_VICTORIAMETRICS victoriametrics; then
+      group needs_victoriametrics "$group_limit" needs_victoriametrics::claude::
+      ! counterpart needs_victoriametrics::claude TEST_CLAUDE claude || group needs_victoriametrics::claude "$group_limit"
+    fi
+    victorialogs
     group long "$long_limit"
   else
-    note skipped "needs_otelcol, needs_prometheus, needs_victoriametrics and long: they take long, --all runs them"
+    note skipped "needs_otelcol, needs_prometheus, needs_victoriametrics, needs_victorialogs and long:" \
+      "they take long, --all runs them"
   fi
 
   echo
   printf '%s\n' "${summary[@]}"
   [ "$failed" = no ]
+}
+
+# The stack also has a collector and Prometheus.
+victorialogs() {
+  counterpart needs_victorialogs TEST_VICTORIALOGS victorialogs &&
+    counterpart needs_victorialogs TEST_CLAUDE claude || return 0
+  group needs_victorialogs "$group_limit" needs_victorialogs::stack::
+  if counterpart needs_victorialogs::stack TEST_OTELCOL otelcol &&
+    counterpart needs_victorialogs::stack TEST_PROMETHEUS prometheus; then
+    group needs_victorialogs::stack "$group_limit"
+  fi
 }
 
 # Times do not matter here, but every benchmark must run, and a large increase in instructions is a failure.
@@ -125,7 +140,8 @@ benchmarks() {
 
 # An ignored test outside every group would never run.
 list_ignored() {
-  local stray groups='browser|claude|python|go|node|keyring|keyutils|otelcol|prometheus|root|shells|victoriametrics|vscode'
+  local stray groups='browser|claude|python|go|node|keyring|keyutils|otelcol|prometheus|root|shells'
+  groups+='|victorialogs|victoriametrics|vscode'
   ignored=$(cargo test --quiet --locked --test it -- --ignored --list --format terse </dev/null |
     sed -n 's/: test$//p')
   stray=$(grep -v -E "^(needs_($groups)|long)::" <<<"$ignored" | grep .) || return 0
@@ -177,7 +193,7 @@ group() {
 }
 
 note() {
-  summary+=("test: $1: $2")
+  summary+=("test: $1: ${*:2}")
   [ "$1" != FAILED ] || failed=yes
 }
 

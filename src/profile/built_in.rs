@@ -8,7 +8,7 @@ macro_rules! built_in {
 }
 
 /// The profiles that come with the program, by name.
-pub(super) const BUILT_IN: [(&str, &str); 27] = built_in![
+pub(super) const BUILT_IN: [(&str, &str); 31] = built_in![
     "axiom",
     "bedrock",
     "betterstack",
@@ -19,6 +19,7 @@ pub(super) const BUILT_IN: [(&str, &str); 27] = built_in![
     "foundry",
     "grafana-cloud",
     "honeycomb",
+    "jaeger",
     "langfuse",
     "litellm",
     "litellm-bedrock",
@@ -33,7 +34,10 @@ pub(super) const BUILT_IN: [(&str, &str); 27] = built_in![
     "signoz",
     "signoz-selfhosted",
     "splunk",
+    "stack",
+    "tempo",
     "uptrace",
     "vertex",
+    "victorialogs",
     "victoriametrics",
 ];

@@ -10,6 +10,7 @@
 #![allow(dead_code, unreachable_pub, reason = "what supports tests is written for all of them, and none uses it all")]
 
 mod aftermath;
+mod boards;
 mod budget;
 mod certificates;
 mod constraints;
@@ -56,6 +57,7 @@ mod needs_prometheus;
 mod needs_python;
 mod needs_root;
 mod needs_shells;
+mod needs_victorialogs;
 mod needs_victoriametrics;
 mod needs_vscode;
 mod odd_usage;

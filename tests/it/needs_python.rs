@@ -160,6 +160,14 @@ fn a_program_has_no_child_that_it_did_not_start() {
     sandbox.wait_for_end();
 }
 
+#[test]
+#[ignore = "needs TEST_PYTHON; scripts/test.sh runs it"]
+fn the_boards_are_what_their_script_writes() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/boards");
+    let output = Command::new(python()).args([script, "--check"]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
 fn python() -> String {
     std::env::var("TEST_PYTHON").expect("TEST_PYTHON is the path of python")
 }

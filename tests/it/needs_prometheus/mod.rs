@@ -4,4 +4,5 @@ mod claude;
 mod crashes;
 pub(crate) mod points;
 mod programs;
+mod rules;
 mod scraped;

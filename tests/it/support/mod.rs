@@ -1,6 +1,7 @@
 //! Shared fixtures of the integration tests.
 
 pub mod backend;
+pub mod boards;
 pub mod browser;
 pub mod call;
 pub mod claude;
@@ -18,8 +19,11 @@ pub mod random;
 pub mod sandbox;
 pub mod sdk;
 pub mod series;
+pub mod server;
 pub mod session;
 pub mod telemetry;
 pub mod terminal;
+pub mod victorialogs;
 pub mod vscode;
+pub mod work;
 pub mod year;

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
-use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
@@ -13,15 +12,16 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::sandbox::{DEADLINE, kill, wait_until};
+use super::server::get;
 
 /// A Prometheus with its own directory and port. Both stay the same across restarts.
 pub struct Prometheus {
     make: Make,
+    /// The content of its configuration file.
+    configuration: String,
     process: Option<Child>,
     directory: TempDir,
     address: String,
-    /// Its configuration file.
-    configuration: String,
 }
 
 /// The server's product. Both have the same query API.
@@ -45,7 +45,12 @@ pub struct Series {
 impl Prometheus {
     /// Starts the Prometheus in `TEST_PROMETHEUS` with its OTLP receiver enabled and no other configuration.
     pub fn start() -> Self {
-        Self::start_as(Make::Prometheus, "{}")
+        Self::start_with("{}")
+    }
+
+    /// Starts it with this configuration.
+    pub fn start_with(configuration: &str) -> Self {
+        Self::start_as(Make::Prometheus, configuration)
     }
 
     /// Starts the same Prometheus, which scrapes an address each second, once in each format as a job of its own.
@@ -57,7 +62,7 @@ impl Prometheus {
         };
         let jobs = [("open", "OpenMetricsText1.0.0"), ("text", "PrometheusText0.0.4")].map(job).concat();
         let configuration = format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{jobs}");
-        Self::start_as(Make::Prometheus, &configuration)
+        Self::start_with(&configuration)
     }
 
     /// Starts the `VictoriaMetrics` in `TEST_VICTORIAMETRICS`, configured for Prometheus' naming.
@@ -71,10 +76,16 @@ impl Prometheus {
     }
 
     fn start_once(make: Make, configuration: &str) -> Option<Self> {
-        let address = free_address()?;
-        let directory = tempfile::Builder::new().prefix("ccrun-prometheus-").tempdir().unwrap();
-        let mut prometheus = Self { make, process: None, directory, address, configuration: configuration.to_owned() };
+        let mut prometheus = Self::at(free_address()?);
+        prometheus.make = make;
+        configuration.clone_into(&mut prometheus.configuration);
         prometheus.run().then_some(prometheus)
+    }
+
+    /// One that something else has started, and will stop.
+    pub fn at(address: String) -> Self {
+        let directory = tempfile::Builder::new().prefix("ccrun-prometheus-").tempdir().unwrap();
+        Self { make: Make::Prometheus, configuration: String::new(), process: None, directory, address }
     }
 
     /// The value of `prometheus_url` or `victoriametrics_url` in the shipped profile.
@@ -112,7 +123,7 @@ impl Prometheus {
         let mut has_ended = false;
         wait_until("Prometheus to be ready", || {
             has_ended = process.try_wait().unwrap().is_some();
-            has_ended || self.get("/-/ready").is_ok_and(|(status, _)| status == 200)
+            has_ended || get(&self.address, "/-/ready").is_ok_and(|(status, _)| status == 200)
         });
         self.process = (!has_ended).then_some(process);
         !has_ended
@@ -143,10 +154,16 @@ impl Prometheus {
     pub fn query(&self, query: &str, at: Option<f64>) -> Vec<Series> {
         let at = at.map(|at| format!("&time={at:.3}")).unwrap_or_default();
         let query = utf8_percent_encode(query, NON_ALPHANUMERIC);
-        let (status, answer) = self.get(&format!("/api/v1/query?query={query}{at}")).unwrap();
+        let answer = self.ask(&format!("/api/v1/query?query={query}{at}"));
+        answer["data"]["result"].as_array().unwrap().iter().map(Series::of).collect()
+    }
+
+    /// The answer of its API at this path.
+    #[track_caller]
+    pub fn ask(&self, target: &str) -> Value {
+        let (status, answer) = get(&self.address, target).unwrap();
         assert_eq!(status, 200, "{answer}");
-        let answer: Value = serde_json::from_str(&answer).unwrap();
-        answer["data"]["result"].as_array().unwrap().iter().map(series).collect()
+        serde_json::from_str(&answer).unwrap()
     }
 
     /// The single number that a query returns at a time, or `None` if no series matches.
@@ -155,6 +172,11 @@ impl Prometheus {
         let found = self.query(query, at);
         assert!(found.len() <= 1, "{query}: {found:#?}");
         found.first().map(|series| series.samples[0].1)
+    }
+
+    /// Makes everything that was acknowledged visible to queries, in `VictoriaMetrics`.
+    pub fn flush(&self) {
+        assert_eq!(get(&self.address, "/internal/force_flush").unwrap().0, 200);
     }
 
     /// All samples of the last hour in each series that matches the selector.
@@ -180,18 +202,6 @@ impl Prometheus {
     /// Its warnings and errors so far.
     pub fn said(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
-    }
-
-    /// Uses HTTP 1.0, so that the answer ends with the connection.
-    fn get(&self, target: &str) -> io::Result<(u16, String)> {
-        let mut stream = TcpStream::connect(&self.address)?;
-        stream.set_read_timeout(Some(DEADLINE))?;
-        write!(stream, "GET {target} HTTP/1.0\r\nhost: {}\r\n\r\n", self.address)?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let (head, body) = answer.split_once("\r\n\r\n").ok_or(io::ErrorKind::InvalidData)?;
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        Ok((status.ok_or(io::ErrorKind::InvalidData)?, body.to_owned()))
     }
 }
 
@@ -219,12 +229,14 @@ pub fn free_address() -> Option<String> {
     TcpListener::bind(&address).is_ok().then_some(address)
 }
 
-/// An element of a vector or a matrix.
-fn series(found: &Value) -> Series {
-    let labels = found["metric"].as_object().unwrap().iter();
-    let labels = labels.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect();
-    let one = found.get("value").into_iter();
-    let samples = one.chain(found["values"].as_array().into_iter().flatten());
-    let sample = |sample: &Value| (sample[0].as_f64().unwrap(), sample[1].as_str().unwrap().parse().unwrap());
-    Series { labels, samples: samples.map(sample).collect() }
+impl Series {
+    /// An element of a vector or a matrix.
+    pub fn of(found: &Value) -> Self {
+        let labels = found["metric"].as_object().unwrap().iter();
+        let labels = labels.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect();
+        let one = found.get("value").into_iter();
+        let samples = one.chain(found["values"].as_array().into_iter().flatten());
+        let sample = |sample: &Value| (sample[0].as_f64().unwrap(), sample[1].as_str().unwrap().parse().unwrap());
+        Self { labels, samples: samples.map(sample).collect() }
+    }
 }

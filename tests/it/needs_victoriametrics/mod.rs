@@ -1,5 +1,7 @@
 //! A real `VictoriaMetrics` computes the same totals as Prometheus, although its `increase()` works differently.
 
+mod claude;
+
 use crate::needs_prometheus::points::{Measured::Count, Program};
 use crate::support::prometheus::{Prometheus, same};
 use crate::support::sandbox::Sandbox;

@@ -1,5 +1,7 @@
 //! Ten sessions of the real Claude Code with a real Prometheus, whose numbers must agree with the ledger.
 
+mod boards;
+
 use std::collections::BTreeSet;
 use std::process::Child;
 
@@ -258,7 +260,7 @@ fn is_described(prometheus: &Prometheus) {
 
 /// Checks that every query in the documentation has a result.
 fn answers_the_readmes_queries(stage: &Stage) {
-    let readme = include_str!("../../../docs/prometheus.md");
+    let readme = include_str!("../../../../docs/prometheus.md");
     let block = readme.split("```promql\n").nth(1).unwrap().split("```").next().unwrap();
     let lines: Vec<_> = block.lines().map(|line| line.split('#').next().unwrap().trim_end()).collect();
     let queries = lines.join("\n").replace("\n ", " ").replace("$__range", "1h");

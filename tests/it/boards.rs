@@ -63,7 +63,7 @@ fn every_panel_of_signoz_has_a_query_a_title_a_unit_and_a_description() {
         assert_eq!(sql.matches('(').count(), sql.matches(')').count(), "{sql}");
         assert!(ids.insert(text("id").to_owned()), "{widget}");
     }
-    let places = board["layout"].as_array().unwrap().iter();
-    let placed: BTreeSet<_> = places.map(|place| place["i"].as_str().unwrap().to_owned()).collect();
+    let layout = board["layout"].as_array().unwrap().iter();
+    let placed: BTreeSet<_> = layout.map(|place| place["i"].as_str().unwrap().to_owned()).collect();
     assert_eq!(placed, ids, "each panel has a place");
 }

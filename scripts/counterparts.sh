@@ -5,6 +5,8 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
 parts=(claude otelcol prometheus victoriametrics victorialogs python-sdk js-sdk go-sdk code-server axe)
+# Tests need them, but they take so long to build that no test run does it by itself.
+slow=(jaeger)
 # Programs to benchmark against. No test needs them.
 measured=(dotenvx mise otel-instrument rotel)
 # Programs that check the sources in CI.
@@ -18,6 +20,8 @@ prometheus_tags=netgo,remove_all_sd
 # Before 1.142, a metric without a unit got the unit of the one before it into its name.
 victoriametrics_version=1.146.0
 victorialogs_version=1.52.1
+# Jaeger 2.13, which has no module version of its own.
+jaeger_version=1.76.0
 python_sdk_version=1.45.2
 python_packages=(opentelemetry-sdk opentelemetry-exporter-otlp-proto-http opentelemetry-exporter-otlp-proto-grpc)
 # The Go SDK's logs have separate versions.
@@ -70,6 +74,9 @@ Parts:
   code-server a node with code-server $code_server_version and playwright-core, by npm (800 MB)
   axe         a node with axe-core $axe_version and playwright-core, by npm (20 MB)
 
+Only by name, because it takes ten minutes of processor time:
+  jaeger      Jaeger as its Go module $jaeger_version, by go (90 MB)
+
 For comparison in scripts/bench/:
   dotenvx          dotenvx $dotenvx_version, by npm
   mise             mise $mise_version, by npm (100 MB)
@@ -87,7 +94,7 @@ TEXT
 main() {
   case ${1-} in
     -h | --help) usage ;;
-    --list) printf '%s\n' "${parts[@]}" "${measured[@]}" "${checks[@]}" ;;
+    --list) printf '%s\n' "${parts[@]}" "${slow[@]}" "${measured[@]}" "${checks[@]}" ;;
     --path)
       [ $# -eq 2 ] || misuse "--path takes one part"
       known "$2"
@@ -214,6 +221,10 @@ build_victoriametrics() {
 build_victorialogs() {
   build_by_go victorialogs "$1" "$2" VictoriaMetrics/VictoriaLogs "$victorialogs_version" app/victoria-logs &&
     run 60 "$2" "$1/victoria-logs" -version
+}
+
+build_jaeger() {
+  build_by_go jaeger "$1" "$2" jaegertracing/jaeger "$jaeger_version" cmd/jaeger && run 60 "$2" "$1/jaeger" version
 }
 
 # Takes a part's name, directory and log, and a module on GitHub, its version, and a program in it. Go's proxy rejects the
@@ -382,6 +393,7 @@ directory() {
     prometheus) echo "$cache/prometheus-$prometheus_version" ;;
     victoriametrics) echo "$cache/victoriametrics-$victoriametrics_version" ;;
     victorialogs) echo "$cache/victorialogs-$victorialogs_version" ;;
+    jaeger) echo "$cache/jaeger-$jaeger_version" ;;
     python-sdk) echo "$cache/python-sdk" ;;
     go-sdk) echo "$cache/go-sdk" ;;
     js-sdk) echo "$cache/js-sdk-$js_sdk_version" ;;
@@ -403,6 +415,7 @@ program() {
     prometheus) echo "$(directory prometheus)/prometheus" ;;
     victoriametrics) echo "$(directory victoriametrics)/victoria-metrics" ;;
     victorialogs) echo "$(directory victorialogs)/victoria-logs" ;;
+    jaeger) echo "$(directory jaeger)/jaeger" ;;
     python-sdk) echo "$(directory python-sdk)/bin/python" ;;
     go-sdk) echo "$(directory go-sdk)/go-sdk" ;;
     dotenvx) echo "$(directory dotenvx)/node_modules/.bin/dotenvx" ;;
@@ -422,6 +435,7 @@ recipe() {
     prometheus) echo "prometheus and promtool $prometheus_version, $prometheus_tags" ;;
     victoriametrics) echo "victoriametrics $victoriametrics_version" ;;
     victorialogs) echo "victorialogs $victorialogs_version" ;;
+    jaeger) echo "jaeger $jaeger_version" ;;
     python-sdk) echo "${python_packages[*]} $python_sdk_version" ;;
     go-sdk) go_sdk_modules && cat "$go_sdk_source" ;;
     js-sdk) echo "${js_packages[*]} $js_sdk_version, api $js_api_version" ;;
@@ -444,7 +458,7 @@ finished() {
 
 known() {
   local part
-  for part in "${parts[@]}" "${measured[@]}" "${checks[@]}"; do
+  for part in "${parts[@]}" "${slow[@]}" "${measured[@]}" "${checks[@]}"; do
     [ "$part" != "$1" ] || return 0
   done
   misuse "there is no part \`$1\`"

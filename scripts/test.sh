@@ -13,13 +13,13 @@ usage() {
   cat <<'TEXT'
 Usage: scripts/test.sh           all tests except the long ones
        scripts/test.sh --all     also those with the OpenTelemetry Collector, Prometheus, VictoriaMetrics,
-                                 VictoriaLogs, and the long ones
+                                 VictoriaLogs and Jaeger, and the long ones
        scripts/test.sh --help
 
 The plain tests need Rust and a C compiler. The others need programs that scripts/counterparts.sh installs in a cache
 outside the repository, with npm, python3 and go. They also need tmux, gnome-keyring, secret-tool, keyctl, zsh, fish and
 chromium from this machine. TEST_CLAUDE, TEST_PYTHON, TEST_NODE, TEST_GO_SDK, TEST_OTELCOL, TEST_PROMETHEUS,
-TEST_VICTORIAMETRICS, TEST_VICTORIALOGS, TEST_VSCODE and TEST_BROWSER set the paths of other counterparts.
+TEST_VICTORIAMETRICS, TEST_VICTORIALOGS, TEST_JAEGER, TEST_VSCODE and TEST_BROWSER set the paths of other counterparts.
 TEXT
 }
 
@@ -106,9 +106,10 @@ main() {
       ! counterpart needs_victoriametrics::claude TEST_CLAUDE claude || group needs_victoriametrics::claude "$group_limit"
     fi
     victorialogs
+    jaeger
     group long "$long_limit"
   else
-    note skipped "needs_otelcol, needs_prometheus, needs_victoriametrics, needs_victorialogs and long:" \
+    note skipped "needs_otelcol, needs_prometheus, needs_victoriametrics, needs_victorialogs, needs_jaeger and long:" \
       "they take long, --all runs them"
   fi
 
@@ -128,6 +129,15 @@ victorialogs() {
   fi
 }
 
+# Building Jaeger takes ten minutes of processor time, so only `scripts/counterparts.sh jaeger` does it.
+jaeger() {
+  if [ -z "${TEST_JAEGER-}" ] && ! scripts/counterparts.sh --path jaeger >/dev/null; then
+    note skipped "needs_jaeger: Jaeger takes long to build, \`scripts/counterparts.sh jaeger\` does it"
+  elif counterpart needs_jaeger TEST_JAEGER jaeger && counterpart needs_jaeger TEST_CLAUDE claude; then
+    group needs_jaeger "$group_limit"
+  fi
+}
+
 # Times do not matter here, but every benchmark must run, and a large increase in instructions is a failure.
 benchmarks() {
   if cargo test --quiet --locked --bench pure </dev/null &&
@@ -140,7 +150,7 @@ benchmarks() {
 
 # An ignored test outside every group would never run.
 list_ignored() {
-  local stray groups='browser|claude|python|go|node|keyring|keyutils|otelcol|prometheus|root|shells'
+  local stray groups='browser|claude|python|go|jaeger|node|keyring|keyutils|otelcol|prometheus|root|shells'
   groups+='|victorialogs|victoriametrics|vscode'
   ignored=$(cargo test --quiet --locked --test it -- --ignored --list --format terse </dev/null |
     sed -n 's/: test$//p')

@@ -47,6 +47,7 @@ mod metrics;
 mod needs_browser;
 mod needs_claude;
 mod needs_go;
+mod needs_jaeger;
 #[cfg(target_os = "linux")]
 mod needs_keyring;
 #[cfg(target_os = "linux")]

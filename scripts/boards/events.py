@@ -1,6 +1,6 @@
 """The board of events, in LogsQL, for VictoriaLogs: what only events know."""
 
-from grafana import BARS, CHART, CHART_OPTIONS, LINES, STAT, STAT_OPTIONS, TABLE, TABLE_OPTIONS, Board
+from grafana import BARS, CELLS, CHART, CHART_OPTIONS, LINES, LIST, STAT, STAT_OPTIONS, TABLE_OPTIONS, Board
 
 PERSON = (
     ' | format "<user.id>" as person | format if (user.email:*) "<user.email>" as person'
@@ -25,8 +25,8 @@ def chart(board, title, unit, description, query, legend="", custom=BARS):
 
 
 def table(board, title, unit, description, query):
-    board.panel("table", TABLE, title, unit, description, [{"expr": query, "queryType": "instant"}],
-                options=TABLE_OPTIONS, transformations=[{"id": "extractFields", "options": {"source": "labels"}}])
+    board.panel("table", LIST, title, unit, description, [{"expr": query, "queryType": "instant"}],
+                custom=CELLS, options=TABLE_OPTIONS, transformations=[{"id": "extractFields", "options": {"source": "labels"}}])
 
 
 def board():

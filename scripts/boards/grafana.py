@@ -1,7 +1,7 @@
 """Grafana's panels and boards, schema 42."""
 
 WIDTH = 24
-STAT, CHART, TABLE = (4, 4), (12, 8), (24, 9)
+STAT, CHART, LIST = (4, 4), (12, 8), (24, 9)
 
 
 class Board:
@@ -68,7 +68,8 @@ class Board:
 REDUCED = {"calcs": ["lastNotNull"], "fields": "", "values": False}
 STAT_OPTIONS = {
     "colorMode": "value", "graphMode": "none", "justifyMode": "auto", "orientation": "auto",
-    "reduceOptions": REDUCED, "textMode": "auto",
+    "reduceOptions": REDUCED, "textMode": "auto", "wideLayout": True, "showPercentChange": False,
+    "percentChangeColorMode": "standard",
 }
 CHART_OPTIONS = {
     "legend": {"calcs": ["sum"], "displayMode": "table", "placement": "bottom", "showLegend": True},
@@ -76,5 +77,10 @@ CHART_OPTIONS = {
 }
 BARS = {"drawStyle": "bars", "fillOpacity": 80, "lineWidth": 0, "stacking": {"mode": "normal", "group": "A"}}
 LINES = {"drawStyle": "line", "fillOpacity": 0, "lineWidth": 2, "showPoints": "auto", "spanNulls": True}
-GAUGE_OPTIONS = {"displayMode": "gradient", "orientation": "horizontal", "reduceOptions": REDUCED, "showUnfilled": True}
-TABLE_OPTIONS = {"cellHeight": "sm", "showHeader": True}
+GAUGE_OPTIONS = {
+    "displayMode": "gradient", "orientation": "horizontal", "reduceOptions": REDUCED, "showUnfilled": True,
+    "valueMode": "color", "sizing": "auto", "namePlacement": "auto", "minVizWidth": 8, "minVizHeight": 16,
+    "maxVizHeight": 300, "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": False},
+}
+CELLS = {"align": "auto", "inspect": False}
+TABLE_OPTIONS = {"cellHeight": "sm", "showHeader": True, "frameIndex": 0}

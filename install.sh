@@ -12,6 +12,8 @@ Usage: ./install.sh [OPTION]...                 install ccrun, its man pages and
 
   --prefix DIR    install below this directory [default: ~/.local]
   --from FILE     install an archive of scripts/release.sh instead of building; needs FILE.sha256 beside it
+  --signers FILE  with --from: install only what one of these keys has signed, in FILE.sig beside the archive. One key a
+                  line, like `releases@example.com ssh-ed25519 AAAA...`: an "allowed signers" file of ssh-keygen(1)
   --with-alias    add a line to your shell's rc file, so that `claude` is `ccrun claude` (bash, zsh, fish)
   --purge         with --uninstall: also remove profiles, records and undelivered telemetry
   --dry-run       show what would be done, without doing it
@@ -22,16 +24,21 @@ TEXT
 }
 
 main() {
-  action=install prefix='' archive='' with_alias=no purge=no dry=no
+  action=install prefix='' archive='' signers='' with_alias=no purge=no dry=no
   while [ $# -gt 0 ]; do
     case $1 in
-      --prefix | --from)
+      --prefix | --from | --signers)
         [ -n "${2-}" ] || misuse "$1 takes a value"
-        if [ "$1" = --prefix ]; then prefix=$2; else archive=$2; fi
+        case $1 in
+          --prefix) prefix=$2 ;;
+          --from) archive=$2 ;;
+          --signers) signers=$2 ;;
+        esac
         shift
         ;;
       --prefix=?*) prefix=${1#--prefix=} ;;
       --from=?*) archive=${1#--from=} ;;
+      --signers=?*) signers=${1#--signers=} ;;
       --with-alias) with_alias=yes ;;
       --uninstall) action=uninstall ;;
       --purge) purge=yes ;;
@@ -45,6 +52,7 @@ main() {
     shift
   done
   [ "$purge" = no ] || [ "$action" = uninstall ] || misuse "--purge goes with --uninstall"
+  [ -z "$signers" ] || [ -n "$archive" ] || misuse "--signers goes with --from"
   if [ -z "$prefix" ]; then
     [ -n "${HOME-}" ] || fail "HOME is not set: choose a directory with --prefix DIR"
     prefix=$HOME/.local
@@ -91,9 +99,6 @@ install() {
     build
   fi
   "$program" man "$temporary/man" || fail "$program does not run on this machine: nothing has been installed"
-  "$program" init bash --without-alias >"$temporary/bash"
-  "$program" init zsh --without-alias >"$temporary/zsh"
-  "$program" init fish --without-alias >"$temporary/fish"
   if cmp -s "$program" "$target"; then
     echo "$target is already up to date"
   else
@@ -105,6 +110,10 @@ install() {
   for page in "$temporary/man"/*.1; do
     put "$page" "$man/${page##*/}" 644
   done
+  # They call the program by name or path, so they come from where it now is.
+  "$target" init bash --without-alias >"$temporary/bash"
+  "$target" init zsh --without-alias >"$temporary/zsh"
+  "$target" init fish --without-alias >"$temporary/fish"
   put "$temporary/bash" "$bash_completion" 644
   { echo '#compdef ccrun'; cat "$temporary/zsh"; } >"$temporary/_ccrun"
   put "$temporary/_ccrun" "$zsh_completion" 644
@@ -131,10 +140,27 @@ unpack() {
   wanted=$(cut -d ' ' -f 1 "$archive.sha256")
   found=$(digest "$archive") || fail "neither sha256sum nor shasum is installed: the archive cannot be checked"
   [ "$found" = "$wanted" ] || fail "$archive does not match its checksum (expected $wanted, found $found)"
+  if [ -n "$signers" ]; then
+    check_signature
+  elif [ -f "$archive.sig" ]; then
+    echo "note: the signature $archive.sig is not checked: give --signers FILE with the keys that you trust"
+  fi
   tar -xzf "$archive" -C "$temporary" || fail "$archive cannot be unpacked: nothing has been installed"
   for program in "$temporary"/*/bin/ccrun; do
     [ -f "$program" ] || fail "$archive does not contain ccrun: nothing has been installed"
   done
+}
+
+# Fails unless one of the given keys has signed the archive.
+check_signature() {
+  [ -f "$signers" ] || fail "$signers does not exist: --signers takes a file of keys"
+  [ -f "$archive.sig" ] || fail "$archive.sig does not exist, so the archive is not signed: nothing has been installed"
+  command -v ssh-keygen >/dev/null || fail "ssh-keygen is not installed: the signature cannot be checked"
+  signer=$(ssh-keygen -Y find-principals -f "$signers" -s "$archive.sig" 2>/dev/null | head -n 1)
+  [ -n "$signer" ] || fail "no key in $signers made the signature $archive.sig: nothing has been installed"
+  ssh-keygen -Y verify -f "$signers" -I "$signer" -n ccrun -s "$archive.sig" <"$archive" >/dev/null ||
+    fail "$archive.sig is not the signature of $archive: nothing has been installed"
+  echo "$archive is signed by $signer"
 }
 
 digest() {

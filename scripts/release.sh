@@ -1,64 +1,219 @@
 #!/usr/bin/env bash
-# Builds release archives of ccrun with the binary, install.sh, the README and the licences, each with a checksum.
+# Builds release archives of ccrun: the program, its man pages and completions, install.sh, licences, and a list of what
+# it is made of, each archive with a checksum and, if a key is given, a signature.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 
+# The oldest glibc that the program runs with: that of RHEL 7, and the oldest that Rust supports.
+glibc=2.17
+
 usage() {
-  cat <<'TEXT'
-Usage: scripts/release.sh [--target TRIPLE]... [--out DIR]
+  cat <<TEXT
+Usage: scripts/release.sh [OPTION]...
 
 Writes DIR/ccrun-VERSION-TRIPLE.tar.gz and .sha256 for each target. Defaults: this machine's target, and dist/.
-`install.sh --from` installs an archive, and each archive contains install.sh.
+\`install.sh --from\` installs an archive, and each archive contains install.sh.
 
-  x86_64-unknown-linux-gnu, aarch64-unknown-linux-gnu    on a machine of that kind, with a C compiler. The program needs
-                                                         a glibc at least as new as that machine's: build on an old one
-  x86_64-unknown-linux-musl, aarch64-unknown-linux-musl  any Linux: `rustup target add TRIPLE`, and musl-gcc
-  x86_64-apple-darwin, aarch64-apple-darwin              on a Mac, with its command line tools: `rustup target add
-                                                         TRIPLE`; sign it there with `codesign`, because macOS does not
+  --target TRIPLE  build for this target; may be repeated
+  --out DIR        where to write
+  --sign KEY       also write .sig: a signature with this SSH key (a private key's file, or the public key's file if
+                   ssh-agent has the private one). \`install.sh --from FILE --signers ALLOWED\` checks it
+  --deb            also write a Debian package, for *-linux-gnu, with dpkg-deb
+  --compare        build a second time, from a copy of the sources in another directory, and fail unless the programs
+                   are the same bytes
+  --own-glibc      link to this machine's glibc, without zig: the program needs one at least as new
+
+  x86_64-unknown-linux-gnu, aarch64-unknown-linux-gnu    on a machine of that kind. scripts/counterparts.sh installs zig,
+                                                         which links to glibc $glibc
+  x86_64-unknown-linux-musl, aarch64-unknown-linux-musl  on a Linux machine of that kind: \`rustup target add TRIPLE\`,
+                                                         and musl-gcc
+  x86_64-apple-darwin, aarch64-apple-darwin              on a Mac, with its command line tools: \`rustup target add
+                                                         TRIPLE\`; sign it there with \`codesign\`, because macOS does not
                                                          run downloaded programs that are not signed
+
+.github/workflows/release.yml builds all of them. Needs python3.
 TEXT
 }
 
 main() {
-  local out=$here/dist targets=() target
+  local targets=() target
+  out=$here/dist key='' deb=no compare=no zig=yes
   while [ $# -gt 0 ]; do
     case $1 in
       --target) targets+=("${2?--target takes a triple}") && shift ;;
       --out) out=${2?--out takes a directory} && shift ;;
+      --sign) key=${2?--sign takes the file of an SSH key} && shift ;;
+      --deb) deb=yes ;;
+      --compare) compare=yes ;;
+      --own-glibc) zig=no ;;
       -h | --help) usage && exit ;;
       *) usage >&2 && exit 2 ;;
     esac
     shift
   done
   [ ${#targets[@]} -gt 0 ] || targets=("$(rustc -vV | sed -n 's/^host: //p')")
+  command -v python3 >/dev/null || fail "python3 is not installed, which lists the dependencies"
+  [ -z "$key" ] || [ -f "$key" ] || fail "$key does not exist: --sign takes the file of an SSH key"
   version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$here/Cargo.toml" | head -n 1)
   mkdir -p "$out"
   out=$(cd "$out" && pwd)
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
+  CCRUN_COMMIT=$(commit)
+  # Read by the build script.
+  export CCRUN_COMMIT
   for target in "${targets[@]}"; do
-    pack "$target" "$out"
+    release "$target"
   done
 }
 
-pack() {
-  local target=$1 out=$2 name=ccrun-$version-$1 built=${CARGO_TARGET_DIR:-$here/target}
-  cargo build --release --locked --manifest-path "$here/Cargo.toml" --target-dir "$built" --bin ccrun --target "$target"
-  mkdir -p "$work/$name/bin"
-  cp "$built/$target/release/ccrun" "$work/$name/bin/ccrun"
-  chmod 755 "$work/$name/bin/ccrun"
-  cp "$here"/install.sh "$here"/README.md "$here"/LICENSE* "$work/$name/"
+# The commit that the program names. Empty for sources without git, of which the build script may know more.
+commit() {
+  [ "$(git -C "$here" rev-parse --show-prefix 2>/dev/null || echo none)" = '' ] || return 0
+  git -C "$here" rev-parse --short=12 HEAD | tr -d '\n'
+  [ -z "$(git -C "$here" status --porcelain)" ] || printf -- -modified
+}
+
+release() {
+  local target=$1 name=ccrun-$version-$1 built=${CARGO_TARGET_DIR:-$here/target}
+  build "$here" "$built" "$target"
+  [ "$compare" = no ] || compare "$target" "$built/$target/release/ccrun"
+  stage "$work/$name" "$built/$target/release/ccrun" "$target"
   # With GNU tar, the archive is the same for every user and at any time.
   local same=()
   ! tar --version | grep -q GNU || same=(--sort=name --owner=0 --group=0 --numeric-owner --mtime=@0)
   tar -cf - -C "$work" ${same[@]+"${same[@]}"} "$name" | gzip -n >"$work/$name.tar.gz"
-  mv "$work/$name.tar.gz" "$out/$name.tar.gz"
-  (cd "$out" && digest "$name.tar.gz" >"$name.tar.gz.sha256")
-  echo "$out/$name.tar.gz"
+  publish "$work/$name.tar.gz"
+  [ "$deb" = no ] || debian "$target" "$work/$name"
+}
+
+# Takes the sources, the target directory, and the target. What is built does not depend on where these are: paths in
+# messages are replaced.
+build() {
+  local sources=$1 built=$2 target=$3 verb=(cargo build) triple=$3 sysroot hash
+  if [ "$zig" = yes ] && [[ $target == *-linux-gnu ]]; then
+    zigbuild
+    verb=("$zigbuild" zigbuild)
+    triple=$target.$glibc
+  fi
+  sysroot=$(rustc --print sysroot)
+  hash=$(rustc -vV | sed -n 's/^commit-hash: //p')
+  local flags=(
+    "--remap-path-prefix=$sources=/ccrun"
+    "--remap-path-prefix=$built=/ccrun/target"
+    "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
+    "--remap-path-prefix=$sysroot/lib/rustlib/src/rust=/rustc/$hash"
+  )
+  # Cargo and zig search for settings from the working directory upwards.
+  (
+    cd "$sources"
+    CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && printf %s "${flags[*]}") CARGO_TARGET_DIR=$built SOURCE_DATE_EPOCH=0 \
+      CFLAGS="-ffile-prefix-map=$built=/ccrun/target -ffile-prefix-map=${CARGO_HOME:-$HOME/.cargo}=/cargo" \
+      "${verb[@]}" --release --locked --bin ccrun --target "$triple"
+  )
+}
+
+# Sets `zigbuild` to the program, and tells it where zig is.
+zigbuild() {
+  local reason
+  reason=$("$here/scripts/counterparts.sh" cargo-zigbuild) || fail "$reason; --own-glibc builds without it"
+  zigbuild=$("$here/scripts/counterparts.sh" --path cargo-zigbuild)
+  CARGO_ZIGBUILD_ZIG_PATH=${zigbuild%/*}/zig
+  export CARGO_ZIGBUILD_ZIG_PATH
+}
+
+# Builds the same sources in another directory, with other paths to everything that is compiled.
+compare() {
+  local target=$1 first=$2 other=$work/other
+  mkdir -p "$other/sources" "$other/cargo"
+  (cd "$here" && git ls-files -z | tar -c --null -T - | tar -x -C "$other/sources")
+  ln -s "${CARGO_HOME:-$HOME/.cargo}/registry" "$other/cargo/registry"
+  CARGO_HOME=$other/cargo build "$other/sources" "$other/target" "$target"
+  cmp "$first" "$other/target/$target/release/ccrun" || fail "two builds differ"
+  echo "two builds in two directories are the same: $(digest "$first" | cut -d ' ' -f 1)"
+  rm -rf "$other"
+}
+
+# Collects what an archive contains.
+stage() {
+  local to=$1 program=$2 target=$3 share=$1/share shell
+  mkdir -p "$to/bin" "$share/bash-completion/completions" "$share/zsh/site-functions" "$share/fish/vendor_completions.d"
+  cp "$program" "$to/bin/ccrun"
+  chmod 755 "$to/bin/ccrun"
+  "$to/bin/ccrun" man "$share/man/man1" ||
+    fail "the program for $target does not run here: build it on a machine of that kind"
+  # It calls itself by name where the PATH leads to it.
+  for shell in bash zsh fish; do
+    PATH=$to/bin:$PATH ccrun init "$shell" --without-alias >"$work/$shell"
+  done
+  mv "$work/bash" "$share/bash-completion/completions/ccrun"
+  { echo '#compdef ccrun' && cat "$work/zsh"; } >"$share/zsh/site-functions/_ccrun"
+  mv "$work/fish" "$share/fish/vendor_completions.d/ccrun.fish"
+  cp "$here"/install.sh "$here"/README.md "$here"/LICENSE* "$to/"
+  python3 "$here/scripts/dependencies.py" --target "$target" --licences "$to/THIRD-PARTY.txt" --sbom "$to/ccrun.cdx.json"
+}
+
+# Debian's package of what was staged.
+debian() {
+  local target=$1 staged=$2 root=$work/debian doc=$work/debian/usr/share/doc/ccrun architecture package
+  case $target in
+    x86_64-*-linux-gnu) architecture=amd64 ;;
+    aarch64-*-linux-gnu) architecture=arm64 ;;
+    *) fail "--deb is for *-linux-gnu" ;;
+  esac
+  command -v dpkg-deb >/dev/null || fail "dpkg-deb is not installed, which makes the package"
+  rm -rf "$root"
+  mkdir -p "$root/DEBIAN" "$root/etc/ccrun" "$root/usr" "$doc"
+  cp -R "$staged/bin" "$staged/share" "$root/usr/"
+  mv "$root/usr/share/zsh/site-functions" "$root/usr/share/zsh/vendor-completions"
+  gzip -9n "$root"/usr/share/man/man1/*.1
+  cp "$staged/README.md" "$staged/THIRD-PARTY.txt" "$staged/ccrun.cdx.json" "$doc/"
+  cat "$staged/LICENSE" "$staged/LICENSE-MIT" "$staged/LICENSE-APACHE" >"$doc/copyright"
+  cp "$here/scripts/release/config.toml" "$root/etc/ccrun/config.toml"
+  echo /etc/ccrun/config.toml >"$root/DEBIAN/conffiles"
+  (cd "$root" && find usr -type f | LC_ALL=C sort | xargs md5sum) >"$root/DEBIAN/md5sums"
+  control "$architecture" "$(du -sk --apparent-size "$root/usr" | cut -f 1)" >"$root/DEBIAN/control"
+  find "$root" -exec touch -h -d @0 {} +
+  chmod -R u=rwX,go=rX "$root"
+  package=$work/ccrun_${version}_$architecture.deb
+  SOURCE_DATE_EPOCH=0 dpkg-deb --root-owner-group -Zxz --build "$root" "$package" >/dev/null
+  publish "$package"
+}
+
+control() {
+  cat <<TEXT
+Package: ccrun
+Version: $version
+Architecture: $1
+Maintainer: The ccrun authors <ccrun@localhost>
+Installed-Size: $2
+Depends: libc6 (>= $glibc)
+Section: utils
+Priority: optional
+Description: launches Claude Code with its OpenTelemetry switched on and delivered
+ ccrun launches Claude Code with its OpenTelemetry on, keeps every acknowledged
+ export on disk until the backend has it, and shows what was used and what it
+ cost, without sending anything off the machine unless you say where to.
+TEXT
+}
+
+# Moves a file to where it was asked for, with its checksum and signature.
+publish() {
+  local name=${1##*/}
+  mv "$1" "$out/$name"
+  rm -f "$out/$name.sig"
+  (cd "$out" && digest "$name" >"$name.sha256")
+  [ -z "$key" ] || ssh-keygen -q -Y sign -f "$key" -n ccrun "$out/$name" || fail "$name cannot be signed with $key"
+  echo "$out/$name"
 }
 
 digest() {
   if command -v sha256sum >/dev/null; then sha256sum "$1"; else shasum -a 256 "$1"; fi
+}
+
+fail() {
+  echo "release: $1" >&2
+  exit 1
 }
 
 main "$@"

@@ -72,6 +72,7 @@ mod readme;
 mod receiving;
 mod receiving_grpc;
 mod receiving_json;
+mod releases;
 mod removed;
 mod report;
 mod secret;

@@ -64,6 +64,7 @@ mod needs_vscode;
 mod odd_usage;
 mod parent;
 mod pass_through;
+mod platforms;
 mod privacy;
 mod profiles;
 mod proxies;

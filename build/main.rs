@@ -20,5 +20,5 @@ fn main() {
         println!("cargo::rerun-if-changed={path}");
     }
     let parts: Vec<_> = commit.into_iter().chain([variable("TARGET")]).collect();
-    println!("cargo::rustc-env=CCRUN_BUILD={}", parts.join(", "));
+    println!("cargo::rustc-env=BUILT_FROM={}", parts.join(", "));
 }

@@ -19,6 +19,9 @@ pub fn standings(
     lifted_until: Option<Timestamp>,
     now: &Zoned,
 ) -> Result<Vec<Standing>, SourceError> {
+    if budgets.is_empty() {
+        return Ok(Vec::new());
+    }
     let hours = WorkingHours::query(now.date(), now.time_zone());
     let (mut standings, answer) = read(&LedgerSource::new(connection)?, budgets, here, Some(hours), now)?;
     let hours = answer.as_ref().and_then(WorkingHours::of);
@@ -49,9 +52,6 @@ fn read(
     now: &Zoned,
 ) -> Result<(Vec<Standing>, Option<Table>), SourceError> {
     let mut budgets = super::strictest(budgets);
-    if budgets.is_empty() {
-        return Ok((Vec::new(), None));
-    }
     budgets.sort_by_key(|budget| (budget.period, budget.per, budget.limit));
     let present = source.present(here)?;
     let mut asked: Vec<(Period, Scope)> = budgets.iter().map(|budget| (budget.period, budget.per)).collect();

@@ -64,7 +64,7 @@ pub use wrap::Wrap;
 #[command(
     name = "ccrun",
     version,
-    long_version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("CCRUN_BUILD"), ")"),
+    long_version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILT_FROM"), ")"),
     override_usage = "ccrun [OPTIONS] [--] PROGRAM [ARG]...\n       ccrun COMMAND",
     disable_help_subcommand = true,
     arg_required_else_help = true,

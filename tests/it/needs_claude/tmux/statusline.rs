@@ -1,5 +1,7 @@
 //! The status line on the real client's screen, and which of several lines it shows.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::support::claude::{Client, USAGE, can_be_managed};
@@ -95,10 +97,14 @@ fn nothing_runs_in_a_folder_that_is_not_trusted() {
     std::fs::write(&state, trusted.replace("\"hasTrustDialogAccepted\":true", "\"hasTrustDialogAccepted\":false"))
         .unwrap();
     let terminal = Terminal::start(&client, "ccrun -p line claude");
-    // Several escapes in a row would be another key.
     terminal.wait_for("❯ No, exit");
+    // The client takes keys in quick succession for a paste.
+    let mut pressed: Option<Instant> = None;
     wait_until("the client to leave", || {
-        terminal.press("Enter");
+        if pressed.is_none_or(|at| at.elapsed() > Duration::from_secs(2)) {
+            terminal.press("Enter");
+            pressed = Some(Instant::now());
+        }
         terminal.exit_code().is_some()
     });
     assert!(!terminal.screen().contains(OURS) && !ran(&client, "user"), "{}", terminal.screen());

@@ -164,10 +164,12 @@ fn rejections_are_shown_with_the_backends_message() {
     wait_until("the refusal", || sessions(&sandbox)[0]["destinations"][0]["queue"][0]["state"] == "refused");
     backend.reply(Reply::partial(1, "too old"));
     session.client().export(&ids("partial", 3));
-    wait_until("the delivery to be recorded", || sessions(&sandbox)[0]["rejected"] == 1);
+    // What is received is counted beside what is delivered, on a busy machine a moment later.
+    let is_recorded = |session: &Value| session["rejected"] == 1 && session["received"] == 5;
+    wait_until("the delivery to be recorded", || is_recorded(&sessions(&sandbox)[0]));
     let found = sessions(&sandbox).remove(0);
     let own = &found["destinations"][0];
-    assert_eq!((&found["received"], &found["message"]), (&json!(5), &json!("too old")));
+    assert_eq!(found["message"], "too old");
     assert_eq!(
         (&own["delivered"], &own["dropped"], &own["queue"][0]["state"]),
         (&json!(2), &json!(3), &json!("refused"))

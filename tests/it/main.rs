@@ -45,6 +45,7 @@ mod machines;
 mod managed_settings;
 mod metrics;
 mod needs_browser;
+mod needs_chdb;
 mod needs_claude;
 mod needs_go;
 mod needs_jaeger;

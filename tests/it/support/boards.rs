@@ -1,4 +1,4 @@
-//! The boards of Grafana in boards/, and the queries of their panels.
+//! The boards in boards/, and the queries of their panels.
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,28 @@ pub struct Panel {
     pub unit: String,
     /// The queries, and what kind each of them is for `VictoriaLogs`.
     pub queries: Vec<(String, String)>,
+}
+
+/// A panel of the board for `SigNoz`.
+#[derive(Debug)]
+pub struct Widget {
+    pub title: String,
+    /// `value`, `graph` or `table`.
+    pub kind: String,
+    /// In `ClickHouse`'s SQL.
+    pub query: String,
+}
+
+/// The panels of the board for `SigNoz`.
+pub fn widgets() -> Vec<Widget> {
+    let board = read("signoz/claude-code.json");
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let widget = |widget: &Value| Widget {
+        title: text(&widget["title"]),
+        kind: text(&widget["panelTypes"]),
+        query: text(&widget["query"]["clickhouse_sql"][0]["query"]),
+    };
+    board["widgets"].as_array().unwrap().iter().map(widget).collect()
 }
 
 /// A path below boards/.

@@ -4,6 +4,7 @@ pub mod backend;
 pub mod boards;
 pub mod browser;
 pub mod call;
+pub mod chdb;
 pub mod claude;
 pub mod code;
 pub mod emitter;

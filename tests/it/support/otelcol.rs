@@ -1,16 +1,17 @@
 //! A real OpenTelemetry Collector between `ccrun` and the recording backend.
 
-use std::fs::File;
-use std::net::{TcpListener, TcpStream};
+use std::fs::OpenOptions;
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::sandbox::wait_until;
+use super::prometheus::free_address;
+use super::sandbox::{kill, wait_until};
 
-/// A running otelcol. It is killed when dropped.
+/// An otelcol. It is killed when dropped. Its addresses stay the same across restarts.
 pub struct Otelcol {
-    process: Child,
+    process: Option<Child>,
     /// Holds its configuration and its output.
     directory: TempDir,
     pub grpc: String,
@@ -30,23 +31,41 @@ impl Otelcol {
     }
 
     fn start_once(exporter: &str) -> Option<Self> {
-        let program = std::env::var_os("TEST_OTELCOL").expect("TEST_OTELCOL is the path of otelcol");
-        let [grpc, http] = free_addresses();
+        let [grpc, http] = [(); 2].map(|()| (0..20).find_map(|_| free_address()).expect("a free port"));
         let directory = tempfile::tempdir().unwrap();
-        let configuration = directory.path().join("otelcol.yaml");
-        std::fs::write(&configuration, configure(&grpc, &http, exporter)).unwrap();
-        let log = File::create(directory.path().join("log")).unwrap();
-        let mut command = Command::new(program);
-        command.arg("--config").arg(configuration).env_clear().stdin(Stdio::null());
-        let process = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        std::fs::write(directory.path().join("otelcol.yaml"), configure(&grpc, &http, exporter)).unwrap();
         let url = |address: &str| format!("http://{address}");
-        let mut otelcol = Self { process, directory, grpc: url(&grpc), http: url(&http) };
+        let mut otelcol = Self { process: None, directory, grpc: url(&grpc), http: url(&http) };
+        otelcol.run().then_some(otelcol)
+    }
+
+    /// Starts it and waits until it listens. Returns false if it exits instead.
+    fn run(&mut self) -> bool {
+        let program = std::env::var_os("TEST_OTELCOL").expect("TEST_OTELCOL is the path of otelcol");
+        let log = OpenOptions::new().create(true).append(true).open(self.directory.path().join("log")).unwrap();
+        let mut command = Command::new(program);
+        command.arg("--config").arg(self.directory.path().join("otelcol.yaml")).env_clear().stdin(Stdio::null());
+        let mut process = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         let mut has_ended = false;
+        let listens = |url: &String| TcpStream::connect(url.trim_start_matches("http://")).is_ok();
         wait_until("otelcol to listen", || {
-            has_ended = otelcol.process.try_wait().unwrap().is_some();
-            has_ended || [&grpc, &http].into_iter().all(|address| TcpStream::connect(address).is_ok())
+            has_ended = process.try_wait().unwrap().is_some();
+            has_ended || [&self.grpc, &self.http].into_iter().all(listens)
         });
-        (!has_ended).then_some(otelcol)
+        self.process = (!has_ended).then_some(process);
+        !has_ended
+    }
+
+    /// Stops it as an administrator does.
+    pub fn stop(&mut self) {
+        let mut process = self.process.take().expect("otelcol runs");
+        kill(i32::try_from(process.id()).unwrap(), "TERM");
+        wait_until("otelcol to exit", || process.try_wait().unwrap().is_some());
+    }
+
+    /// Starts it again after [`Self::stop`].
+    pub fn restart(&mut self) {
+        assert!(self.process.is_none() && self.run(), "otelcol did not restart: {}", self.said());
     }
 
     /// Its output so far.
@@ -57,15 +76,11 @@ impl Otelcol {
 
 impl Drop for Otelcol {
     fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
+        if let Some(mut process) = self.process.take() {
+            drop(process.kill());
+            drop(process.wait());
+        }
     }
-}
-
-/// Two loopback addresses that are free at the moment.
-fn free_addresses() -> [String; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().to_string())
 }
 
 /// Receives both protocols and forwards without batching, so that an acknowledgement means delivery.

@@ -81,11 +81,23 @@ pub fn free_addresses(count: usize) -> Vec<String> {
     listeners.iter().map(|listener| listener.local_addr().unwrap().to_string()).collect()
 }
 
-/// Status and body of a GET request. Uses HTTP 1.0, so that the answer ends with the connection.
+/// Status and body of a GET request.
 pub fn get(address: &str, target: &str) -> io::Result<(u16, String)> {
+    ask(address, &format!("GET {target} HTTP/1.0\r\nhost: {address}\r\n\r\n"))
+}
+
+/// Status and body of a POST request with these lines of headers.
+pub fn post(address: &str, target: &str, headers: &str, body: &str) -> io::Result<(u16, String)> {
+    let length = body.len();
+    let head = format!("POST {target} HTTP/1.0\r\nhost: {address}\r\ncontent-length: {length}\r\n{headers}\r\n");
+    ask(address, &(head + body))
+}
+
+/// Status and body of a request in HTTP 1.0, so that the answer ends with the connection.
+fn ask(address: &str, request: &str) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(DEADLINE))?;
-    write!(stream, "GET {target} HTTP/1.0\r\nhost: {address}\r\n\r\n")?;
+    stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").ok_or(io::ErrorKind::InvalidData)?;

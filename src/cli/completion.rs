@@ -15,6 +15,8 @@ pub struct Names {
     pub backends: Vec<String>,
     /// Destinations of the chosen profile.
     pub destinations: Vec<String>,
+    /// Teams' stores of the chosen profile and of `config.toml`.
+    pub sources: Vec<String>,
     /// Ids of sessions.
     pub sessions: Vec<String>,
     /// Claude Code's own ids of sessions that the ledger knows.
@@ -167,6 +169,7 @@ fn knowing(command: Command, names: &Names) -> Command {
         }
         ("setup", "backend") => with(arg, &names.backends),
         ("headers", "destination") | ("flush", "to") => with(arg, &names.destinations),
+        ("report" | "week" | "session" | "prompt", "from") => with(arg, &names.sources),
         ("sessions", "id") => with(arg, &names.sessions),
         ("session", "id") | ("forget", "session") => with(arg, &names.claude_sessions),
         ("prompt", "id") => with(arg, &names.prompts),
@@ -194,6 +197,7 @@ mod tests {
             usage: vec!["project=api".to_owned()],
             backends: vec!["signoz".to_owned()],
             destinations: vec!["own".to_owned()],
+            sources: vec!["warehouse".to_owned()],
             sessions: vec!["3f0a11de".to_owned()],
             claude_sessions: vec!["0f3c-1".to_owned()],
             prompts: vec!["77aa-2".to_owned()],
@@ -232,6 +236,9 @@ mod tests {
         assert_eq!(words("ccrun setup si"), ["signoz"]);
         assert_eq!(words("ccrun headers --destination "), ["own"]);
         assert_eq!(words("ccrun queue flush --to o"), ["own"]);
+        for verb in ["report", "report week", "report session 0f3c"] {
+            assert_eq!(words(&format!("ccrun {verb} --from wa")), ["warehouse"]);
+        }
         assert_eq!(words("ccrun sessions "), ["3f0a11de"]);
         assert_eq!(words("ccrun report session "), ["0f3c-1"]);
         assert_eq!(words("ccrun report prompt 7"), ["77aa-2"]);

@@ -24,6 +24,7 @@ use crate::report::{Column, Condition, Dimension};
   ccrun report session 7a64b203   one session, step by step
   ccrun report week               a team's week: `ccrun report week --help`
   ccrun report --json | jq .total.cost_usd
+  ccrun report --from team --by person  from a team's store
 
 Dimensions:
   hour day week month weekday session prompt project repository branch worktree
@@ -44,6 +45,9 @@ pub struct Report {
     /// Count only where DIMENSION=VALUE or DIMENSION~PART; `none` matches a missing value
     #[arg(long = "where", value_name = "CONDITION")]
     pub filter: Vec<Condition>,
+    /// Read a team's store instead of this machine's ledger: a [source.NAME], or clickhouse:// or prometheus://
+    #[arg(long, value_name = "NAME|URL", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub from: Option<String>,
     /// Start of the range: a date, a date and time, yesterday, monday, 7d, 12h
     #[arg(long, value_name = "WHEN")]
     pub since: Option<String>,
@@ -158,6 +162,9 @@ pub struct ReportWeek {
     /// Count only where DIMENSION=VALUE or DIMENSION~PART, of sessions: team, person, project, profile …
     #[arg(long = "where", value_name = "CONDITION")]
     pub filter: Vec<Condition>,
+    /// Read a team's store instead of this machine's ledger: a [source.NAME], or clickhouse:// or prometheus://
+    #[arg(long, value_name = "NAME|URL", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub from: Option<String>,
     /// Output format and file.
     #[command(flatten)]
     pub shown: Shown,
@@ -193,6 +200,9 @@ pub struct ReportId {
     /// The id, or its beginning
     #[arg(value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub id: String,
+    /// Read a team's store instead of this machine's ledger: a [source.NAME], or clickhouse:// or prometheus://
+    #[arg(long, value_name = "NAME|URL", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub from: Option<String>,
     /// Output format and file.
     #[command(flatten)]
     pub shown: Shown,

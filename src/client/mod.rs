@@ -109,7 +109,28 @@ impl Client {
 
     /// Sends `request`, which must be for this server, and returns the answer. If there is none by `deadline`, the
     /// failure explains why, in words for a person who can fix it, and without any content of the request.
-    pub async fn exchange(&self, mut request: Request<Full<Bytes>>, deadline: Instant) -> Result<Answer, Failure> {
+    pub async fn exchange(&self, request: Request<Full<Bytes>>, deadline: Instant) -> Result<Answer, Failure> {
+        let response = self.send(request, deadline, self.timeout).await?;
+        let answer = read(response, deadline.min(Instant::now() + ANSWER_TIME)).await;
+        if answer.cut == Some(Cut::TooLate) {
+            self.forget_connections();
+        }
+        Ok(answer)
+    }
+
+    /// Sends `request` like [`Client::exchange`], and returns the answer with its body unread, for an answer of any
+    /// length. Dropping it closes the connection, which tells a server to stop.
+    pub async fn open(&self, request: Request<Full<Bytes>>, patience: Duration) -> Result<Response<Incoming>, Failure> {
+        self.send(request, Instant::now() + patience, patience).await
+    }
+
+    /// Sends a request and waits for the beginning of its answer. `patience` is what a failure says of the deadline.
+    async fn send(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        deadline: Instant,
+        patience: Duration,
+    ) -> Result<Response<Incoming>, Failure> {
         let unusable = |error: &UnusableProxy| Failure::new(FailureKind::Proxy, error.to_string());
         let proxy = self.proxy.as_ref().map_err(unusable)?.as_ref().filter(|_| !self.is_tunnel());
         if let Some(credentials) = proxy.and_then(|proxy| proxy.credentials.clone()) {
@@ -124,17 +145,13 @@ impl Client {
             self.forget_connections();
             let is_connected = connection.connection_metadata().is_some();
             let words = if is_connected { failure::answer_timed_out } else { failure::connecting_timed_out };
-            return Err(words(&self.way(), self.timeout));
+            return Err(words(&self.way(), patience));
         };
         let response = response.map_err(|error| self.failed(&error, heard.take()))?;
         if let Some(proxy) = proxy.filter(|_| response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED) {
             return Err(failure::proxy_unauthorized(&proxy.to_string(), proxy.credentials.is_some()));
         }
-        let answer = read(response, deadline.min(Instant::now() + ANSWER_TIME)).await;
-        if answer.cut == Some(Cut::TooLate) {
-            self.forget_connections();
-        }
-        Ok(answer)
+        Ok(response)
     }
 
     fn failed(&self, error: &PoolError, alert: Option<AlertDescription>) -> Failure {

@@ -21,6 +21,7 @@ mod secret;
 mod selection;
 mod sessions;
 mod setup;
+mod source;
 mod stand_in_model;
 mod statusline;
 mod tail;

@@ -1,4 +1,4 @@
-//! `ccrun report`: shows the usage recorded on this machine. No backend is needed.
+//! `ccrun report`: shows the usage recorded on this machine, for which no backend is needed, or in a team's store.
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -10,22 +10,23 @@ use jiff::tz::TimeZone;
 use rusqlite::Connection;
 
 use super::selection::selection;
-use super::{budget, colour, complain, print, profile};
+use super::{budget, colour, complain, print, profile, source};
 use crate::claude::known_sessions::known_sessions;
 use crate::cli::{self, ReportFormat, ReportId, ReportOne, Shown};
-use crate::report::ledger::{LedgerSource, prompt, session};
+use crate::report::ledger::LedgerSource;
 use crate::report::range::{Current, End, moment};
 use crate::report::render::{self, Format, Look};
 use crate::report::{
-    Column, Condition, Coverage, Extent, Query, Range, SourceError, Standing, Story, Table, overview, suggestions,
+    Column, Condition, Coverage, Extent, Query, Range, Source, SourceError, Standing, Story, StoryOf, Table, overview,
+    suggestions,
 };
 use crate::state::Places;
 use crate::system::opener;
 use crate::system::process_environment::ProcessEnvironment;
 use crate::terminal;
 use crate::terminal::printable::{printable, visible};
-use crate::workspace::Workspace;
 use crate::workspace::repository::checkout;
+use crate::workspace::{Config, Workspace};
 use crate::{ledger, store};
 
 /// The exit code for a query that cannot be answered.
@@ -49,46 +50,113 @@ pub(super) fn run(options: &cli::Report, process: &ProcessEnvironment) -> Result
     {
         return Ok(profile::invalid(&faults, process));
     }
-    let places = workspace.places.clone();
-    let connection = up_to_date(&places)?;
-    let look = |shown: &Shown| look(shown, process, &places.home, &now);
+    let of_profile = (&workspace, &config);
+    if let Some(from) = from(options) {
+        let (source, place) = match source::open(from, options.which.clone(), of_profile, process)? {
+            Ok(opened) => opened,
+            Err(code) => return Ok(code),
+        };
+        let asked = Asked { source: &*source, place: Some(&place), ledger: None, budgets: Vec::new() };
+        return show(options, asked, of_profile, process, &now);
+    }
+    let connection = up_to_date(&workspace.places)?;
+    let budgets = if shows_budgets(options) {
+        budget::of_report(&connection, options.which.clone(), of_profile, &now, process)?
+    } else {
+        Vec::new()
+    };
+    let source = LedgerSource::new(&connection).context("cannot read the ledger")?;
+    show(options, Asked { source: &source, place: None, ledger: Some(&source), budgets }, of_profile, process, &now)
+}
+
+/// The team's store to read instead of the ledger.
+fn from(options: &cli::Report) -> Option<&str> {
     match &options.one {
-        None => {}
-        Some(ReportOne::Week(week)) => {
-            let budgets = budget::of_report(&connection, options.which.clone(), (&workspace, &config), &now, process)?;
-            return super::week::run(week, &connection, &places, (config.report, &budgets), process, &now);
-        }
-        Some(ReportOne::Session(one)) => {
-            return step_by_step(&session(&connection, &one.id)?, one, "session", &look(&one.shown), process);
-        }
-        Some(ReportOne::Prompt(one)) => {
-            return step_by_step(&prompt(&connection, &one.id)?, one, "prompt", &look(&one.shown), process);
+        None => options.from.as_deref(),
+        Some(ReportOne::Week(week)) => week.from.as_deref(),
+        Some(ReportOne::Session(one) | ReportOne::Prompt(one)) => one.from.as_deref(),
+    }
+}
+
+/// Budgets stand beside a week and an overview of everything.
+fn shows_budgets(options: &cli::Report) -> bool {
+    let cli::Report { by, filter, since, until, today, week, month, year, .. } = options;
+    let is_whole = by.is_empty() && filter.is_empty() && since.is_none() && until.is_none();
+    match &options.one {
+        None => is_whole && !(*today || *week || *month || *year),
+        Some(one) => matches!(one, ReportOne::Week(_)),
+    }
+}
+
+/// What is asked, and what only the ledger adds.
+pub(super) struct Asked<'a> {
+    pub(super) source: &'a dyn Source,
+    /// The place of a team's store.
+    pub(super) place: Option<&'a str>,
+    pub(super) ledger: Option<&'a LedgerSource<'a>>,
+    pub(super) budgets: Vec<Standing>,
+}
+
+impl Asked<'_> {
+    /// Asks the source. Shows progress if that takes long, which only a team's store does.
+    pub(super) fn ask<T>(&self, ask: impl FnOnce(&dyn Source) -> T) -> T {
+        match self.place {
+            Some(place) => source::with_progress(place, || ask(self.source)),
+            None => ask(self.source),
         }
     }
-    let query = match query(options, process, &places.home, &now) {
+
+    /// How much of what Claude Code did is in the ledger. Of a part that a filter chooses nothing is known, and neither
+    /// is it of a team.
+    pub(super) fn coverage(
+        &self,
+        filter: &[Condition],
+        range: Range,
+        claude: &Path,
+    ) -> Result<Option<Coverage>, SourceError> {
+        let Some(ledger) = self.ledger.filter(|_| filter.is_empty()) else { return Ok(None) };
+        ledger.coverage(&known_sessions(claude, range.since, range.until))
+    }
+}
+
+fn show(
+    options: &cli::Report,
+    mut asked: Asked<'_>,
+    (workspace, config): (&Workspace, &Config),
+    process: &ProcessEnvironment,
+    now: &Zoned,
+) -> Result<ExitCode> {
+    let places = &workspace.places;
+    let look = |shown: &Shown| look(shown, process, &places.home, now);
+    match &options.one {
+        None => {}
+        Some(ReportOne::Week(week)) => return super::week::run(week, &asked, places, config.report, process, now),
+        Some(ReportOne::Session(one)) => return stories(&asked, StoryOf::Session, one, &look(&one.shown), process),
+        Some(ReportOne::Prompt(one)) => return stories(&asked, StoryOf::Prompt, one, &look(&one.shown), process),
+    }
+    let query = match query(options, process, &places.home, now) {
         Ok(query) => query,
         Err(fault) => {
             complain(&fault);
             return Ok(ExitCode::from(USAGE));
         }
     };
-    let is_whole = query.by.is_empty() && query.filter.is_empty() && query.range == Range::default();
-    let budgets = if is_whole {
-        budget::of_report(&connection, options.which.clone(), (&workspace, &config), &now, process)?
-    } else {
-        Vec::new()
-    };
-    let source = LedgerSource::new(&connection).context("cannot read the ledger")?;
-    let coverage = coverage(&source, &query.filter, query.range, &places.claude)?;
+    let coverage = asked.coverage(&query.filter, query.range, &places.claude)?;
+    let budgets = std::mem::take(&mut asked.budgets);
     let (format, look) = (format(&options.shown), look(&options.shown));
-    match answer(&source, &query, (coverage, budgets), format, &look, &now) {
+    match asked.ask(|source| answer(source, &query, (coverage, budgets), format, &look, now)) {
         Ok(text) => write(&text, &options.shown, process),
-        Err(error @ SourceError::Apart(..)) => {
-            complain(&error.to_string());
-            Ok(ExitCode::from(USAGE))
-        }
-        Err(error) => Err(error.into()),
+        Err(error) => failed(error),
     }
+}
+
+/// Reports why there is no answer: what is wrong with the query, or with a team's store.
+pub(super) fn failed(error: SourceError) -> Result<ExitCode> {
+    if error.is_of_query() {
+        complain(&error.to_string());
+        return Ok(ExitCode::from(USAGE));
+    }
+    Err(error.into())
 }
 
 /// The ledger with the latest usage, which is still in the sessions' logs.
@@ -110,30 +178,20 @@ fn up_to_date(places: &Places) -> Result<Connection> {
 }
 
 /// Shows a session or a prompt if there is exactly one of that id.
-fn step_by_step(
-    found: &[Story],
+fn stories(
+    asked: &Asked<'_>,
+    of: StoryOf,
     id: &ReportId,
-    kind: &str,
     look: &Look,
     process: &ProcessEnvironment,
 ) -> Result<ExitCode> {
-    match found {
-        [story] => write(&render::story(story, format(&id.shown), look), &id.shown, process),
-        stories => Ok(ambiguous(stories, &id.id, kind)),
+    match asked.ask(|source| source.stories(of, &id.id)) {
+        Ok(found) => match found.as_slice() {
+            [story] => write(&render::story(story, format(&id.shown), look), &id.shown, process),
+            stories => Ok(ambiguous(stories, &id.id, of.name())),
+        },
+        Err(error) => failed(error),
     }
-}
-
-/// How much of what Claude Code did is in the ledger. Of a part that a filter chooses nothing is known.
-pub(super) fn coverage(
-    source: &LedgerSource<'_>,
-    filter: &[Condition],
-    range: Range,
-    claude: &Path,
-) -> Result<Option<Coverage>, SourceError> {
-    if !filter.is_empty() {
-        return Ok(None);
-    }
-    source.coverage(&known_sessions(claude, range.since, range.until))
 }
 
 /// Says how much is missing: a table begins with it if that is much, and else a terminal is told; JSON has a note.
@@ -153,15 +211,13 @@ fn newer_ledger(places: &Places) -> Option<String> {
 }
 
 fn answer(
-    source: &LedgerSource<'_>,
+    source: &dyn Source,
     query: &Query,
     (coverage, budgets): (Option<Coverage>, Vec<Standing>),
     format: Format,
     look: &Look,
     now: &Zoned,
 ) -> Result<String, SourceError> {
-    use crate::report::Source;
-
     let is_table = format == Format::Table;
     let (text, is_empty) = if query.by.is_empty() {
         let extent = match format {

@@ -2,16 +2,14 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use jiff::Zoned;
-use rusqlite::Connection;
 
 use super::complain;
-use super::report::{USAGE, coverage, format, look, seen, write};
+use super::report::{Asked, USAGE, failed, format, look, seen, write};
 use crate::cli::{ReportWeek, WeekBy};
 use crate::profile::{self, Scope};
 use crate::report::Standing;
-use crate::report::ledger::LedgerSource;
 use crate::report::render;
 use crate::report::week::{By, Options, Period, page};
 use crate::state::Places;
@@ -20,9 +18,9 @@ use crate::workspace::ReportRules;
 
 pub(super) fn run(
     options: &ReportWeek,
-    connection: &Connection,
+    from: &Asked<'_>,
     places: &Places,
-    (rules, budgets): (ReportRules, &[Standing]),
+    rules: ReportRules,
     process: &ProcessEnvironment,
     now: &Zoned,
 ) -> Result<ExitCode> {
@@ -37,13 +35,15 @@ pub(super) fn run(
             return Ok(ExitCode::from(USAGE));
         }
     };
-    let source = LedgerSource::new(connection).context("cannot read the ledger")?;
-    wanted.coverage = coverage(&source, &wanted.filter, period.range(), &places.claude)?;
+    wanted.coverage = from.coverage(&wanted.filter, period.range(), &places.claude)?;
     if wanted.filter.is_empty() {
-        wanted.budget = limit(budgets, &period, &[Scope::Team, Scope::Profile]);
-        wanted.budget_of_one = limit(budgets, &period, &[Scope::Person]);
+        wanted.budget = limit(&from.budgets, &period, &[Scope::Team, Scope::Profile]);
+        wanted.budget_of_one = limit(&from.budgets, &period, &[Scope::Person]);
     }
-    let page = page(&source, &period, &wanted)?;
+    let page = match from.ask(|source| page(source, &period, &wanted)) {
+        Ok(page) => page,
+        Err(error) => return failed(error),
+    };
     let look = look(&options.shown, process, &places.home, now);
     write(&render::week(&page, format(&options.shown), &look), &options.shown, process)
 }

@@ -11,6 +11,9 @@ pub(crate) fn entries(root: &Node) -> BTreeSet<String> {
     for destination in values(root.get("destination")) {
         values(destination.get("headers")).for_each(|header| collect(header, &mut found));
     }
+    for store in values(root.get("source")) {
+        store.get("password").into_iter().chain(values(store.get("headers"))).for_each(|one| collect(one, &mut found));
+    }
     values(root.get("env")).for_each(|variable| collect(variable, &mut found));
     if let Some(key) = root.get("redact").and_then(|redact| redact.get("key")) {
         collect(key, &mut found);
@@ -63,6 +66,9 @@ mod tests {
             C = { basic = { user = "u", password = [{ keyring = "c" }] } }
             D = { oauth2 = { token_url = "u", client_id = "i", client_secret = { keyring = "d" } } }
             keyring = "sk-literal"
+            [source.s]
+            password = { keyring = "k" }
+            headers = { X = { keyring = "l" } }
             [env]
             E = { keyring = "e" }
             F = { keyring = "${undefined}" }
@@ -74,6 +80,6 @@ mod tests {
             notify = [{ command = ["c"] }, { webhook = { keyring = "i" }, headers = { F = { keyring = "j" } } }]
         "#;
         let tree = tree::parse(&Arc::new(Document { label: String::new(), text: text.to_owned() })).unwrap();
-        assert_eq!(entries(&tree), ["a", "b", "c", "d", "e", "g", "i", "j"].map(str::to_owned).into());
+        assert_eq!(entries(&tree), ["a", "b", "c", "d", "e", "g", "i", "j", "k", "l"].map(str::to_owned).into());
     }
 }

@@ -101,7 +101,8 @@ pub(super) fn is_secret<S: AsRef<str>>(path: &[S]) -> bool {
     let path: Vec<_> = path.iter().map(AsRef::as_ref).collect();
     match path.as_slice() {
         ["env" | "vars", _, ..]
-        | ["destination", _, "headers", _, ..]
+        | ["destination" | "source", _, "headers", _, ..]
+        | ["source", _, "password", ..]
         | ["settings", "env", ..]
         | ["redact", "key", ..] => true,
         ["settings", .., last] => is_secret_name(last),

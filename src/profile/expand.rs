@@ -20,7 +20,7 @@ pub(super) fn expand(root: &mut Node, faults: &mut Vec<Diagnostic>) {
     let known = Known { values, help: wanted.iter().map(|name| (name.clone(), help(root, name))).collect() };
     let Value::Table(entries) = &mut root.value else { return };
     for (key, node) in entries.iter_mut().filter(|(key, _)| has_variables(key)) {
-        let may_be_secret = ["destination", "budget", super::budgets::FURTHER].contains(&key.as_str());
+        let may_be_secret = ["destination", "source", "budget", super::budgets::FURTHER].contains(&key.as_str());
         expand_node(node, &known, may_be_secret, faults);
     }
     variables::settle(root);
@@ -76,7 +76,7 @@ fn expand_node(node: &mut Node, known: &Known, secret: bool, faults: &mut Vec<Di
         Value::Table(entries) => {
             for (key, below) in entries.iter_mut() {
                 let place = below.origin.clone();
-                expand_node(below, known, secret && key != "endpoint", faults);
+                expand_node(below, known, secret && !["endpoint", "url"].contains(&key.as_str()), faults);
                 if PATHS.contains(&key.as_str()) {
                     below.origin = place;
                 }

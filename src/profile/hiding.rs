@@ -48,6 +48,11 @@ impl<'a> Literals<'a> {
                 }
             }
         }
+        for store in &profile.team_stores {
+            literals.needed.push(&store.address.server);
+            literals.secrets.extend(store.password.iter().filter_map(Source::literal));
+            store.headers.iter().for_each(|(name, sources)| sources.iter().for_each(|one| literals.add(name, one)));
+        }
         for (name, sources) in &profile.env {
             let values = sources.iter().filter_map(Source::literal);
             literals.secrets.extend(values.filter(|value| is_secret_name(name) || may_be_secret(value)));

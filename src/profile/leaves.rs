@@ -26,7 +26,10 @@ pub(super) fn leaves(root: &Node) -> Vec<Leaf<'_>> {
 }
 
 fn collect<'a>(node: &'a Node, path: &mut Vec<&'a str>, leaves: &mut Vec<Leaf<'a>>) {
-    let is_source = matches!(path.as_slice(), ["destination", _, "headers", _, ..] | ["env", _, ..]);
+    let is_source = matches!(
+        path.as_slice(),
+        ["destination" | "source", _, "headers", _, ..] | ["source", _, "password", ..] | ["env", _, ..]
+    );
     let may_hold_key = is_source || matches!(path.as_slice(), ["budget", "notify"] | ["budgets", _, "notify"]);
     match &node.value {
         // A source is one value.

@@ -28,6 +28,7 @@ pub(crate) mod schema;
 pub mod show;
 pub(crate) mod sources;
 mod status_line;
+mod team_store;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tree;
@@ -46,6 +47,7 @@ pub use model::{
 pub use needs::{Need, backends, needs, variables_of};
 pub(crate) use read::budgets as read_budgets;
 pub(crate) use read::status_line;
+pub(crate) use read::team_stores as read_team_stores;
 pub use read::{SHORTHAND, attribute_key};
 pub use required::{requires, strings as top_level_strings};
 pub use resolve::{
@@ -54,6 +56,7 @@ pub use resolve::{
 };
 pub use sources::{Directories, Layer};
 pub use status_line::{DEFAULT_FORMAT, Field, Format, FormatError, Part, Piece, StatusLine};
+pub use team_store::{Engine, StoreAddress, TeamStore};
 pub use variables::Declaration;
 
 /// Checks a name of a profile, a destination or a session: `[A-Za-z0-9][A-Za-z0-9._-]*`, at most 128 characters,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::status_line::StatusLine;
+use super::team_store::TeamStore;
 use crate::client::Tls;
 use crate::otlp::Signal;
 use crate::secret::{Command, Source};
@@ -37,6 +38,8 @@ pub struct Profile {
     pub env: BTreeMap<String, Vec<Source>>,
     /// Keys of Claude Code's own settings.
     pub settings: serde_json::Map<String, serde_json::Value>,
+    /// The teams' stores that reports are read from: the profile's own, then those of `config.toml`.
+    pub team_stores: Vec<TeamStore>,
     /// How much Claude Code may cost: the profile's own budgets, then the project's, then those of `config.toml`. All of
     /// them apply.
     pub budgets: Vec<Budget>,
@@ -47,12 +50,13 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// The sources of the values that only `ccrun` itself needs: headers, the hash key, and what notifications are sent
-    /// with.
+    /// The sources of the values that only `ccrun` itself needs: headers, the hash key, what notifications are sent with,
+    /// and what teams' stores are read with.
     pub fn own_sources(&self) -> impl Iterator<Item = &Source> {
         let headers = self.destinations.iter().flat_map(|destination| destination.headers.values().flatten());
         let notifications = self.budgets.iter().flat_map(|budget| &budget.notify).flat_map(Notify::sources);
-        headers.chain(&self.redact.key).chain(notifications)
+        let of_stores = self.team_stores.iter().flat_map(TeamStore::sources);
+        headers.chain(&self.redact.key).chain(notifications).chain(of_stores)
     }
 }
 

@@ -288,10 +288,11 @@ enum Path {
 impl Path {
     fn below(self, key: &str) -> Self {
         match (self, key) {
-            (Self::Root, "destination") => Self::Destinations,
+            (Self::Root, "destination" | "source") => Self::Destinations,
             (Self::Root, "vars" | "team" | "resource" | "env") => Self::Values,
             (Self::Destinations, _) => Self::Destination,
             (Self::Destination, "headers") => Self::Headers,
+            (Self::Destination, "password") => Self::Value,
             (Self::Headers | Self::Values | Self::Value, _) => Self::Value,
             _ => Self::Table,
         }

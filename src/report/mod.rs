@@ -3,6 +3,7 @@
 //! A [`Query`] goes to a [`Source`], which answers with a [`Table`]; [`render`] shows the table. A new dimension is a
 //! line in `dimension`, and a new column is a line in `column`.
 
+pub mod clickhouse;
 mod column;
 mod details;
 mod dimension;
@@ -12,8 +13,10 @@ pub mod live;
 pub mod metrics;
 mod numbers;
 mod overview;
+pub mod prometheus;
 mod query;
 pub mod range;
+pub mod remote;
 pub mod render;
 mod standing;
 pub mod status_line;
@@ -30,7 +33,7 @@ pub use numbers::dollars;
 pub use overview::{Extent, Overview, Period, overview, suggestions};
 pub use query::{Condition, Query, Range};
 pub use standing::Standing;
-pub use story::{Sources, Step, Story};
+pub use story::{Sources, Step, Story, StoryOf};
 pub use table::{Coverage, Line, Table};
 
 /// A source of usage data: this machine's ledger, or a team's store.
@@ -49,6 +52,15 @@ pub trait Source {
     /// The values of a dimension, in order or the most used first. They are shown if the requested value does not
     /// exist.
     fn values(&self, dimension: Dimension) -> Result<Vec<String>, SourceError>;
+
+    /// Whether its data has this dimension. A query by one that it does not know fails.
+    fn knows(&self, _dimension: Dimension) -> bool {
+        true
+    }
+
+    /// The sessions or prompts whose id starts with a prefix, step by step: none, one, or several, of which only the
+    /// ids are known, for the user to choose from.
+    fn stories(&self, of: StoryOf, prefix: &str) -> Result<Vec<Story>, SourceError>;
 }
 
 /// Why a query has no answer.
@@ -60,4 +72,17 @@ pub enum SourceError {
     /// No fact has both of these dimensions.
     #[error("`{0}` and `{1}` do not go together: a tool's run does not say which model asked for it")]
     Apart(&'static str, &'static str),
+    /// The source's data does not have this dimension. The second says which one it has instead.
+    #[error("`{0}` is not known to a team's store: {1}")]
+    Unknown(&'static str, &'static str),
+    /// A team's store: what is wrong, and what to do about it. It contains no secret.
+    #[error("{0}")]
+    Store(String),
+}
+
+impl SourceError {
+    /// Whether the query is at fault, rather than the source.
+    pub fn is_of_query(&self) -> bool {
+        matches!(self, Self::Apart(..) | Self::Unknown(..))
+    }
 }

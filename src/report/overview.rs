@@ -69,15 +69,16 @@ pub fn overview(source: &dyn Source, query: &Query, now: &Zoned, extent: Extent)
     let range = if is_whole { query.range } else { Range { since: Some(recent), until: None } };
     let by = |by: &[Dimension]| Query { range, by: by.to_vec(), ..query.clone() };
     let dearest = if extent == Extent::Page { 10 } else { 3 };
-    let dearest = Query { top: Some(dearest), sort: None, ..by(&[Dimension::Session, Dimension::Project]) };
-    let mut queries = vec![by(&[]), by(&[Dimension::Day]), by(&[Dimension::Model]), by(&[Dimension::Project]), dearest];
+    let place = place_of_work(source);
+    let dearest = Query { top: Some(dearest), sort: None, ..by(&[Dimension::Session, place]) };
+    let mut queries = vec![by(&[]), by(&[Dimension::Day]), by(&[Dimension::Model]), by(&[place]), dearest];
     if extent == Extent::Page {
         queries.push(Query { top: None, sort: None, ..by(&[Dimension::Day, Dimension::Model]) });
     }
     let periods = if is_given { &[][..] } else { &PERIODS };
     queries.extend(periods.iter().flat_map(|(_, current)| period(query, now, *current)));
     let mut answers = source.answers(&queries)?.into_iter();
-    let mut next = || answers.next().unwrap_or_default();
+    let mut next = || answers.next().map(as_projects).unwrap_or_default();
     Ok(Overview {
         total: next(),
         today: (!is_given).then(|| now.date()),
@@ -89,6 +90,19 @@ pub fn overview(source: &dyn Source, query: &Query, now: &Zoned, extent: Extent)
         budgets: Vec::new(),
         periods: periods.iter().map(|(name, _)| Period { name, now: next().total, before: next().total }).collect(),
     })
+}
+
+/// The dimension that says where work was done: the project, or the repository where a source does not know that.
+pub(super) fn place_of_work(source: &dyn Source) -> Dimension {
+    if source.knows(Dimension::Project) { Dimension::Project } else { Dimension::Repository }
+}
+
+/// A table in which repositories stand for projects.
+fn as_projects(mut table: Table) -> Table {
+    for dimension in &mut table.by {
+        *dimension = if *dimension == Dimension::Repository { Dimension::Project } else { *dimension };
+    }
+    table
 }
 
 /// The queries for a current period, and for the previous one up to the same point.

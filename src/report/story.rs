@@ -2,6 +2,25 @@
 
 use super::table::Line;
 
+/// What a story is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoryOf {
+    /// One of Claude Code's sessions.
+    Session,
+    /// One prompt.
+    Prompt,
+}
+
+impl StoryOf {
+    /// Its name, which is also that of its dimension.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Prompt => "prompt",
+        }
+    }
+}
+
 /// The events of a session, or those that a prompt caused.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Story {

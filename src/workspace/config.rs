@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::profile::schema::{BUDGET, Key, Kind, STATUS_LINE};
+use crate::profile::schema::{BUDGET, Key, Kind, SOURCE, STATUS_LINE};
 use crate::profile::tree::{Node, Value};
 use crate::profile::{
-    Budget, Defaults, Diagnostic, Document, Faults, StatusLine, read_budgets, schema, sources, status_line,
-    top_level_strings, tree,
+    Budget, Defaults, Diagnostic, Document, Faults, StatusLine, TeamStore, read_budgets, read_team_stores, schema,
+    sources, status_line, top_level_strings, tree,
 };
 use crate::secret::Keyring;
 use crate::system::bounded;
@@ -24,6 +24,11 @@ const CONFIG: &[Key] = &[
     Key { name: "ledger", kind: Kind::Table(LEDGER), about: "what the ledger keeps" },
     Key { name: "budget", kind: Kind::Table(BUDGET), about: "how much Claude Code may cost" },
     Key { name: "report", kind: Kind::Table(REPORT), about: "what reports show" },
+    Key {
+        name: "source",
+        kind: Kind::Map(&Kind::Table(SOURCE)),
+        about: "teams' stores that `ccrun report --from` reads",
+    },
     Key { name: "statusline", kind: Kind::Table(STATUS_LINE), about: "the status line that Claude Code shows" },
     Key { name: "enforce", kind: Kind::Texts, about: "keys that always come from the system's default profile" },
 ];
@@ -100,6 +105,8 @@ pub struct Config {
     pub ledger: LedgerRules,
     /// The budgets of both files, which apply besides a profile's. If the system enforces its own, those alone.
     pub budgets: Vec<Budget>,
+    /// The teams' stores of both files. The user's come first.
+    pub team_stores: Vec<TeamStore>,
     /// What reports show.
     pub report: ReportRules,
     /// The status line.
@@ -124,6 +131,7 @@ pub fn read(user: &Path, system: &Path) -> Result<Config, Faults> {
         if let Some(Value::Bool(truth)) = value { Some(*truth) } else { None }
     };
     let budgets = budgets(own.as_ref(), machine.as_ref())?;
+    let team_stores = team_stores(own.as_ref(), machine.as_ref())?;
     let of_machine = |key: &str| machine.as_ref().and_then(|machine| machine.get(key));
     Ok(Config {
         defaults: Defaults {
@@ -136,6 +144,7 @@ pub fn read(user: &Path, system: &Path) -> Result<Config, Faults> {
         state_dir: text("state_dir").map(PathBuf::from),
         ledger: ledger(own.as_ref(), machine.as_ref()),
         budgets,
+        team_stores,
         report: report(own.as_ref(), machine.as_ref()),
         status_line: status_line_rules(own.as_ref(), machine.as_ref()),
         editors: own.as_ref().and_then(|own| own.get("editors")).or_else(|| of_machine("editors")).map(texts),
@@ -208,6 +217,13 @@ fn budgets(own: Option<&Node>, machine: Option<&Node>) -> Result<Vec<Budget>, Fa
     let mut faults = Vec::new();
     let budgets = tables.flat_map(|table| read_budgets(table, &mut faults)).collect();
     if faults.is_empty() { Ok(budgets) } else { Err(Faults(faults)) }
+}
+
+/// The teams' stores of both files. A name may be in both; the user's comes first.
+fn team_stores(own: Option<&Node>, machine: Option<&Node>) -> Result<Vec<TeamStore>, Faults> {
+    let mut faults = Vec::new();
+    let stores = own.into_iter().chain(machine).flat_map(|config| read_team_stores(config, &mut faults)).collect();
+    if faults.is_empty() { Ok(stores) } else { Err(Faults(faults)) }
 }
 
 /// Whether the system's file enforces one of its own tables.

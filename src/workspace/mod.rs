@@ -331,6 +331,8 @@ impl Workspace {
 /// A resolved profile with the budgets of `config.toml`, which apply besides its own.
 fn limited(mut resolved: Resolved, config: &Config) -> Resolved {
     resolved.profile.budgets.extend(config.budgets.iter().cloned());
+    // The profile's own stores come first, so that they are found first.
+    resolved.profile.team_stores.extend(config.team_stores.iter().cloned());
     resolved
 }
 

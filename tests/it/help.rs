@@ -9,7 +9,8 @@ use crate::support::sandbox::text;
 use crate::support::session::Session;
 
 /// Examples that do not run here, with the test that runs them or the reason.
-const ELSEWHERE: [(&str, &str); 30] = [
+const ELSEWHERE: [(&str, &str); 31] = [
+    ("ccrun report --from team --by person", "sources"),
     ("ccrun report --by model --open", "report, with an opener that is a stand-in"),
     ("ccrun tail --session 7a64b203 -n 50", "tail, by an id that is there"),
     ("ccrun top", "needs_claude::tmux::top: it wants a terminal"),

@@ -101,6 +101,7 @@ fn names(line: &[OsString], process: &ProcessEnvironment) -> Names {
     } else {
         Vec::new()
     };
+    let sources = if has("--from") { sources(&workspace, &config, chosen.clone()) } else { Vec::new() };
     let sessions = if has("sessions") { sessions(&workspace).unwrap_or_default() } else { Vec::new() };
     let usage =
         if has("report") || has("ledger") { Usage::known(&workspace).unwrap_or_default() } else { Usage::default() };
@@ -114,6 +115,7 @@ fn names(line: &[OsString], process: &ProcessEnvironment) -> Names {
         persons: usage.persons,
         profiles,
         destinations,
+        sources,
         sessions,
     }
 }
@@ -124,6 +126,15 @@ fn destinations(workspace: &Workspace, config: &Config, profiles: Vec<String>) -
     let resolved = workspace.outline(&selection, config).ok();
     let destinations = resolved.map(|(resolved, _)| resolved.profile.destinations).unwrap_or_default();
     destinations.into_iter().map(|destination| destination.name).collect()
+}
+
+/// The teams' stores of the profiles that are chosen, and of `config.toml`.
+fn sources(workspace: &Workspace, config: &Config, profiles: Vec<String>) -> Vec<String> {
+    let selection = Selection { profiles, ..Selection::default() };
+    let resolved = workspace.outline(&selection, config).ok();
+    let stores = resolved.map_or_else(|| config.team_stores.clone(), |(resolved, _)| resolved.profile.team_stores);
+    let names: BTreeSet<_> = stores.into_iter().map(|store| store.name).collect();
+    names.into_iter().collect()
 }
 
 /// The latest sessions.

@@ -30,6 +30,9 @@ pub(in crate::commands) fn effects(path: &str, view: &Effects, review: Option<&R
         ("may run more or send more", changes(view, true)),
         ("also changes", changes(view, false)),
     ];
+    if !view.stores.is_empty() {
+        sections.insert(2, ("reads reports from", pairs(&view.stores, "→")));
+    }
     if let Some(review) = review {
         let unfollowed = review.unfollowed.iter();
         let below = |(word, directory): &(String, String)| format!("{word}: any executable file below {directory}");
@@ -170,6 +173,7 @@ mod tests {
                 change("redact.drop", Some("[\"user.email\"]"), None, true),
                 change("team.id", Some("\"mine\""), Some("\"platform\""), false),
             ],
+            ..Effects::default()
         };
         let home = tempfile::tempdir().unwrap();
         std::fs::create_dir(home.path().join("project")).unwrap();

@@ -87,7 +87,7 @@ fn opens(key: &str, before: Option<&Node>, after: Option<&Node>) -> bool {
         texts.collect::<BTreeSet<_>>()
     };
     match key.split('.').next().unwrap_or_default() {
-        "destination" | "env" | "settings" => true,
+        "destination" | "env" | "settings" | "source" => true,
         "budget" | "budgets" => key.ends_with(".notify"),
         "signals" if key.ends_with("_interval") => false,
         "content" | "cardinality" | "signals" => is_on(after) && !is_on(before),

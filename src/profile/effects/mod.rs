@@ -20,6 +20,8 @@ pub struct Effects {
     pub secrets: BTreeSet<(String, String)>,
     /// Destinations and their endpoints.
     pub destinations: Vec<(String, String)>,
+    /// Teams' stores and their addresses.
+    pub stores: Vec<(String, String)>,
     /// Every value that the project changes. Changes that may run something or send more out come first.
     pub changes: Vec<Change>,
 }
@@ -31,6 +33,9 @@ pub(super) fn effects((written, root): (&Node, &Node), without: Option<&Node>, p
     commands(root, &mut effects.commands);
     for (name, destination) in entries(root, "destination") {
         effects.destinations.push((name.clone(), destination.get("endpoint").map(self::written).unwrap_or_default()));
+    }
+    for (name, store) in entries(root, "source") {
+        effects.stores.push((name.clone(), store.get("url").map(self::written).unwrap_or_default()));
     }
     effects.secrets = secrets(root, project);
     effects.changes = changes::changes(without, (written, root), project);
@@ -81,6 +86,7 @@ fn secrets(root: &Node, project: &Arc<Document>) -> BTreeSet<(String, String)> {
         }
     }
     pairs.extend(told(root, project, any_variable));
+    pairs.extend(of_stores(root, project, any_variable));
     // A secret in the program's environment goes to every host that its other variables name.
     let hosts: Vec<_> = entries(root, "env").filter(|(_, node)| node.text().is_some_and(is_url)).collect();
     for (name, secret) in entries(root, "env").filter(|(_, node)| node.text().is_none()) {
@@ -109,6 +115,31 @@ fn told(root: &Node, project: &Arc<Document>, any_variable: bool) -> Vec<(String
             if theirs(webhook) || theirs(source) {
                 pairs.push((format!("{header}: {}", named(source)), host.clone()));
                 pairs.extend(clients(header, source));
+            }
+        }
+    }
+    pairs
+}
+
+/// Which secret goes to a team's store.
+fn of_stores(root: &Node, project: &Arc<Document>, any_variable: bool) -> Vec<(String, String)> {
+    let theirs = |node: &Node| any_variable || Arc::ptr_eq(&node.origin.document, project);
+    let mut pairs = Vec::new();
+    for (_, store) in entries(root, "source") {
+        let Some(url) = store.get("url") else { continue };
+        let any_certificate = entries(store, "tls").any(|(_, node)| theirs(node));
+        let has_hand = theirs(url) || any_certificate;
+        if let Some(cert) = store.get("tls").and_then(|tls| tls.get("cert")).filter(|_| has_hand) {
+            pairs.push((format!("the client certificate {}", written(cert)), written(url)));
+        }
+        let password = store.get("password").into_iter().map(|source| ("password", source));
+        let headers = entries(store, "headers").map(|(name, source)| (name.as_str(), source));
+        for (name, source) in password.chain(headers) {
+            if has_hand || theirs(source) && source.text().is_none() {
+                pairs.push((format!("{name}: {}", named(source)), written(url)));
+            }
+            if theirs(source) {
+                pairs.extend(clients(name, source));
             }
         }
     }

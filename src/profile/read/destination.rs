@@ -100,7 +100,8 @@ fn protocol(destination: Option<&Node>) -> Protocol {
     }
 }
 
-fn tls(table: Option<&Node>, faults: &mut Vec<Diagnostic>) -> Tls {
+/// Certificates of a destination or of a team's store.
+pub(super) fn tls(table: Option<&Node>, faults: &mut Vec<Diagnostic>) -> Tls {
     let at = |key: &str| table.and_then(|table| table.get(key));
     for (one, other) in [("cert", "key"), ("key", "cert")] {
         if let Some(node) = at(one).filter(|_| at(other).is_none()) {
@@ -120,7 +121,7 @@ fn tls(table: Option<&Node>, faults: &mut Vec<Diagnostic>) -> Tls {
     Tls { ca: file("ca"), cert: file("cert"), key: file("key"), server_name }
 }
 
-/// The headers of a destination or a webhook.
+/// The headers of a destination, a webhook or a team's store.
 pub(super) fn headers(node: &Node, faults: &mut Vec<Diagnostic>) -> BTreeMap<String, Vec<Source>> {
     let table = node.get("headers").and_then(Node::entries).into_iter().flatten();
     let headers = table.map(|(name, node)| {

@@ -3,6 +3,7 @@
 mod budget;
 mod destination;
 mod source;
+mod team_store;
 mod url;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ pub(crate) use budget::budgets;
 pub(super) use destination::can_be_sent;
 use destination::destinations;
 use source::sources;
+pub(crate) use team_store::team_stores;
 pub(super) use url::check_endpoint;
 
 use super::diagnostic::Diagnostic;
@@ -41,6 +43,7 @@ pub(super) fn read(name: &str, root: &Node, faults: &mut Vec<Diagnostic>) -> Pro
         destinations: destinations(root, &signals.emitted, faults),
         env: env(root, faults),
         settings: settings(root),
+        team_stores: team_stores(root, faults),
         budgets: super::budgets::all(root).flat_map(|table| budgets(table, faults)).collect(),
         collector: collector(root.get("collector")),
         status_line: status_line(root.get("statusline")),

@@ -75,6 +75,7 @@ pub(crate) const PROFILE: &[Key] = &[
     key("cardinality", Kind::Table(CARDINALITY), "which attributes metrics carry"),
     key("redact", Kind::Table(REDACT), "attributes to drop or hash before anything is stored"),
     key("destination", Kind::Map(&Kind::Table(DESTINATION)), "where telemetry goes"),
+    key("source", Kind::Map(&Kind::Table(SOURCE)), "teams' stores that `ccrun report --from` reads"),
     key("env", Kind::Map(&Kind::Source), "variables for the program"),
     key("settings", Kind::Map(&Kind::Any), "keys of Claude Code's own settings"),
     key("budget", Kind::Table(BUDGET), "how much Claude Code may cost"),
@@ -148,6 +149,20 @@ const TLS: &[Key] = &[
     key("key", Kind::Text, "PEM file of its key"),
     key("server_name", Kind::Text, "the name in the server's certificate"),
     key("insecure", Kind::Bool, "allow secret headers over http:// to another host"),
+];
+
+/// A team's store, in a profile and in `config.toml`.
+pub(crate) const SOURCE: &[Key] = &[
+    key(
+        "url",
+        Kind::Text,
+        "where it is, as \"clickhouse://host:8443/database?secure=1\" or \"prometheus://host:9090\"",
+    ),
+    key("user", Kind::Text, "the user's name"),
+    key("password", Kind::Source, "the user's password"),
+    key("timeout", Kind::Duration, "how long a query may take"),
+    key("headers", Kind::Map(&Kind::Source), "headers of every request"),
+    key("tls", Kind::Table(TLS), "certificates"),
 ];
 
 const COLLECTOR: &[Key] = &[

@@ -25,7 +25,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::dimension::{Dimension, Place};
 use super::query::{Query, Range};
 use super::table::{Coverage, Line, Table};
-use super::{Details, Source, SourceError};
+use super::{Details, Source, SourceError, Story, StoryOf};
 use crate::ledger::{Quick, Wins, by_metrics, is_forgotten};
 use crate::usage::{Basis, Measure};
 use contexts::{Contexts, Late, expression};
@@ -36,7 +36,8 @@ use scan::{Scan, Way};
 
 pub use lasting::{Lasting, LastingSessions, LastingSum};
 pub use present::{Here, Present};
-pub use steps::{prompt, session};
+use steps::prompt;
+pub use steps::session;
 
 /// The ledger as of one moment.
 pub struct LedgerSource<'a> {
@@ -97,6 +98,13 @@ impl Source for LedgerSource<'_> {
         }
         values.sort_unstable();
         Ok(values)
+    }
+
+    fn stories(&self, of: StoryOf, prefix: &str) -> Result<Vec<Story>, SourceError> {
+        Ok(match of {
+            StoryOf::Session => session(self.connection, prefix)?,
+            StoryOf::Prompt => prompt(self.connection, prefix)?,
+        })
     }
 }
 

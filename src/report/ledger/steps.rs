@@ -51,7 +51,7 @@ pub fn session(connection: &Connection, prefix: &str) -> rusqlite::Result<Vec<St
 type Found = (i64, String, i64, String);
 
 /// The stories of the prompts whose id starts with a prefix.
-pub fn prompt(connection: &Connection, prefix: &str) -> rusqlite::Result<Vec<Story>> {
+pub(super) fn prompt(connection: &Connection, prefix: &str) -> rusqlite::Result<Vec<Story>> {
     let mut statement = connection.prepare(
         "SELECT p.id, p.name, s.id, s.text FROM prompt p JOIN text s ON s.id = p.session
          WHERE substr(p.name, 1, length(?1)) = ?1 ORDER BY p.id DESC LIMIT 20",

@@ -9,6 +9,7 @@ use super::Options;
 use super::period::{Period, range};
 use crate::report::dimension::Dimension as D;
 use crate::report::forecast::WorkingHours;
+use crate::report::overview::place_of_work;
 use crate::report::query::{Condition, Query, Range};
 use crate::report::table::{Line, Table};
 use crate::report::{Details, Source, SourceError};
@@ -62,13 +63,15 @@ impl Facts {
         };
         let whole = |by: &[D]| query(period.range(), by);
         let window = range(&period.at(window_start(period)), &period.end);
+        let place = place_of_work(source);
         let mut all = vec![
             whole(&[]),
             query(period.range_before(), &[]),
-            Query { top: Some(TOP), ..whole(&[D::Session, D::Project]) },
+            Query { top: Some(TOP), ..whole(&[D::Session, place]) },
         ];
         all.extend([&[D::Repository, D::Branch][..], &[D::Model], &[D::Agent], &[D::Tool], &[D::Version]].map(whole));
-        all.push(query(window, &[D::Machine, D::Day]));
+        let knows_machines = source.knows(D::Machine);
+        all.extend(knows_machines.then(|| query(window, &[D::Machine, D::Day])));
         if period.is_running() {
             let hours = WorkingHours::query(period.now.date(), period.now.time_zone());
             all.push(Query { filter: options.filter.clone(), ..hours });
@@ -80,7 +83,7 @@ impl Facts {
             source.answers(&queries)
         };
         let people =
-            vec![query(window, &[D::Day, D::Person]), whole(&[D::Session, D::Project]), whole(&[D::Team, D::Person])];
+            vec![query(window, &[D::Day, D::Person]), whole(&[D::Session, place]), whole(&[D::Team, D::Person])];
         let (all, people, automatic) = (source.answers(&all)?, of(false, people)?, of(true, vec![whole(&[])])?);
         // Answers come in the order of the queries, and the fields below take them in that order.
         let mut answers = all.into_iter().chain(people).chain(automatic);
@@ -94,7 +97,7 @@ impl Facts {
             agents: next(),
             tools: next(),
             versions: next(),
-            machines: next(),
+            machines: if knows_machines { next() } else { Table::default() },
             hours: period.is_running().then(|| WorkingHours::of(&next())).flatten(),
             people: People::of(&next(), period),
             sessions: by_first(next()),

@@ -19,7 +19,8 @@ const OTHER: &str = "(other)";
 /// The ids of one insertion, each looked up once.
 pub(super) struct Dictionary<'a> {
     connection: &'a Connection,
-    origin: &'a Origin<'a>,
+    /// The origin of the facts that are being added.
+    origin: Origin<'a>,
     texts: HashMap<&'a str, i64>,
     prompts: HashMap<(i64, &'a str), i64>,
     kinds: HashMap<Kind<'a>, i64>,
@@ -42,36 +43,57 @@ pub(super) struct Context {
 }
 
 impl<'a> Dictionary<'a> {
-    pub(super) fn new(connection: &'a Connection, origin: &'a Origin<'a>) -> rusqlite::Result<Self> {
-        let brought: Option<i64> = connection
-            .prepare_cached("SELECT texts FROM allowance WHERE session = ?1")?
-            .query_row([origin.brings()], |row| row.get(0))
-            .optional()?;
-        let brought = brought.unwrap_or(0);
-        let mut dictionary = Self {
+    pub(super) fn new(connection: &'a Connection) -> Self {
+        Self {
             connection,
-            origin,
+            origin: Origin::default(),
             texts: HashMap::new(),
             prompts: HashMap::new(),
             kinds: HashMap::new(),
             contexts: HashMap::new(),
             last: None,
             machine: 0,
-            brought: (brought, brought),
-        };
-        let own =
-            || connection.prepare_cached("SELECT machine FROM meta")?.query_row([], |row| row.get::<_, String>(0));
-        let machine = if origin.machine.is_empty() { own()? } else { origin.machine.to_owned() };
-        dictionary.machine = dictionary.look_up(&machine)?;
-        Ok(dictionary)
+            brought: (0, 0),
+        }
+    }
+
+    /// Begins with the facts of an origin.
+    pub(super) fn enter(&mut self, origin: &Origin<'a>) -> rusqlite::Result<()> {
+        if self.machine != 0 && *origin == self.origin {
+            return Ok(());
+        }
+        let has_other_machine = self.machine == 0 || origin.machine != self.origin.machine;
+        if origin.brings() != self.origin.brings() {
+            self.finish()?;
+            let texts: Option<i64> = self
+                .connection
+                .prepare_cached("SELECT texts FROM allowance WHERE session = ?1")?
+                .query_row([origin.brings()], |row| row.get(0))
+                .optional()?;
+            self.brought = (texts.unwrap_or(0), texts.unwrap_or(0));
+        }
+        self.origin = origin.clone();
+        self.contexts.clear();
+        self.last = None;
+        if has_other_machine {
+            let machine = if origin.machine.is_empty() {
+                let mut own = self.connection.prepare_cached("SELECT machine FROM meta")?;
+                own.query_row([], |row| row.get::<_, String>(0))?
+            } else {
+                origin.machine.to_owned()
+            };
+            self.machine = self.look_up(&machine)?;
+        }
+        Ok(())
     }
 
     /// Stores the number of texts that the session has added.
-    pub(super) fn finish(self) -> rusqlite::Result<()> {
+    pub(super) fn finish(&mut self) -> rusqlite::Result<()> {
         if self.brought.0 > self.brought.1 {
             self.connection
                 .prepare_cached("INSERT OR REPLACE INTO allowance (session, texts) VALUES (?1, ?2)")?
                 .execute((self.origin.brings(), self.brought.0))?;
+            self.brought.1 = self.brought.0;
         }
         Ok(())
     }
@@ -167,7 +189,7 @@ impl<'a> Dictionary<'a> {
     }
 
     fn new_context(&mut self, owner: &Owner<'a>) -> rusqlite::Result<Context> {
-        let origin = self.origin;
+        let origin = self.origin.clone();
         let first = |texts: &[&'a str]| texts.iter().copied().find(|text| !text.is_empty()).unwrap_or_default();
         let session = first(&[owner.session, origin.session, origin.transcript]);
         let (person, is_installation) = match (origin.persons, owner.person, owner.installation) {

@@ -5,16 +5,17 @@ use std::sync::LazyLock;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params_from_iter};
 
+use super::DAY;
 use super::block::quarter;
 use super::change::{Place, count, delete, find, is_imported};
 use super::columns::request;
+use super::cost::{self, Told};
 use super::dictionary::{Context, Dictionary};
 use super::family::Family;
 use super::origin::Origin;
 use super::row::{AT, CONTEXT, Key, Row, TABLES, WIDEST};
 use super::sums::Sums;
 use super::twins::{self, Events};
-use super::{DAY, cost};
 use crate::usage::{Counter, Extract, Fact, Measure, Request, What, decided, edits};
 
 /// How near to midnight (UTC) the same fact may have the other day, in milliseconds: a transcript has the time of the
@@ -24,38 +25,12 @@ const NEAR: i64 = 2 * 60 * 60 * 1000;
 /// Adds the facts of requests with one origin, and returns the number of new facts. Known facts change nothing. Runs in
 /// the caller's transaction, so that the facts and the position after them commit together.
 pub fn insert(connection: &Connection, origin: &Origin<'_>, extracts: &[Extract<'_>]) -> rusqlite::Result<u64> {
-    let dictionary = Dictionary::new(connection, origin)?;
-    let mut statements = Vec::new();
-    for (insert, look) in STATEMENTS.iter() {
-        statements
-            .push(Statements { insert: connection.prepare_cached(insert)?, look: connection.prepare_cached(look)? });
-    }
-    let mut taking = Taking {
-        connection,
-        dictionary,
-        statements,
-        sums: Sums::default(),
-        new: 0,
-        is_import: origin.is_import(),
-        standings: HashMap::new(),
-        events: Events::default(),
-        unsettled: BTreeSet::new(),
-    };
-    let facts = || extracts.iter().flat_map(|extract| &extract.facts);
-    if taking.is_import {
-        let requests = facts().filter(|fact| matches!(fact.what, What::Request(_)));
-        requests.for_each(|fact| taking.events.claim(0, fact.identity));
-    }
-    for fact in facts() {
-        taking.take(fact)?;
-    }
-    let Taking { dictionary, sums, new, unsettled, .. } = taking;
-    dictionary.finish()?;
-    sums.write(connection)?;
-    for session in unsettled {
-        cost::settle(connection, session)?;
-    }
-    for extract in extracts.iter().filter(|extract| extract.refused > 0) {
+    let mut insertion = Insertion::new(connection)?;
+    for extract in extracts {
+        insertion.add(origin, &extract.facts)?;
+        if extract.refused == 0 {
+            continue;
+        }
         let day = extract.facts.first().map_or(0, |fact| fact.at.div_euclid(DAY));
         connection
             .prepare_cached(
@@ -64,12 +39,13 @@ pub fn insert(connection: &Connection, origin: &Origin<'_>, extracts: &[Extract<
             )?
             .execute((day, i64::try_from(extract.refused).unwrap_or(i64::MAX)))?;
     }
-    Ok(new)
+    insertion.finish()
 }
 
-struct Taking<'a> {
+/// Adds facts of several origins, which are all telemetry or all transcripts. The sums are written once, at the end.
+pub(super) struct Insertion<'a> {
     connection: &'a Connection,
-    dictionary: Dictionary<'a>,
+    pub(super) dictionary: Dictionary<'a>,
     /// The statements for each of [`TABLES`].
     statements: Vec<Statements<'a>>,
     sums: Sums,
@@ -80,6 +56,8 @@ struct Taking<'a> {
     events: Events,
     /// Sessions whose shared costs change with the added facts.
     unsettled: BTreeSet<i64>,
+    /// The requests of a new session, until its cost is shared over them.
+    held: Option<Vec<(Place, Row)>>,
 }
 
 /// Prepared once, because looking a statement up takes as long as adding a fact.
@@ -88,7 +66,75 @@ struct Statements<'a> {
     look: CachedStatement<'a>,
 }
 
-impl<'a> Taking<'a> {
+impl<'a> Insertion<'a> {
+    pub(super) fn new(connection: &'a Connection) -> rusqlite::Result<Self> {
+        let mut statements = Vec::new();
+        for (insert, look) in STATEMENTS.iter() {
+            let (insert, look) = (connection.prepare_cached(insert)?, connection.prepare_cached(look)?);
+            statements.push(Statements { insert, look });
+        }
+        Ok(Self {
+            connection,
+            dictionary: Dictionary::new(connection),
+            statements,
+            sums: Sums::default(),
+            new: 0,
+            is_import: false,
+            standings: HashMap::new(),
+            events: Events::default(),
+            unsettled: BTreeSet::new(),
+            held: None,
+        })
+    }
+
+    /// Adds facts of one origin.
+    pub(super) fn add(&mut self, origin: &Origin<'a>, facts: &[Fact<'a>]) -> rusqlite::Result<()> {
+        self.dictionary.enter(origin)?;
+        self.is_import = origin.is_import();
+        if self.is_import {
+            let requests = facts.iter().filter(|fact| matches!(fact.what, What::Request(_)));
+            requests.for_each(|fact| self.events.claim(0, fact.identity));
+        }
+        facts.iter().try_for_each(|fact| self.take(fact))
+    }
+
+    /// Holds the requests of a session of which nothing is stored, until [`Self::store`].
+    pub(super) fn hold(&mut self) {
+        self.held = Some(Vec::new());
+    }
+
+    /// Stores the requests that are held, after sharing the session's cost over them.
+    pub(super) fn store(&mut self, told: &Told) -> rusqlite::Result<()> {
+        let mut held = self.held.take().unwrap_or_default();
+        cost::settle_new(self.connection, &mut self.sums, told, &mut held)?;
+        for (place, row) in held {
+            if self.keep(place, &row)? {
+                self.new += 1;
+                count(&mut self.sums, told.session, place.table, &row, 1);
+            } else {
+                // Another session has it: the shares are different.
+                self.unsettled.insert(told.session);
+            }
+        }
+        Ok(())
+    }
+
+    /// Shares the cost of a session now.
+    pub(super) fn settle(&mut self, session: i64) -> rusqlite::Result<()> {
+        self.unsettled.remove(&session);
+        cost::settle(self.connection, &mut self.sums, session)
+    }
+
+    /// Shares the costs that changed, writes the sums, and returns the number of new facts.
+    pub(super) fn finish(mut self) -> rusqlite::Result<u64> {
+        while let Some(session) = self.unsettled.pop_first() {
+            self.settle(session)?;
+        }
+        self.dictionary.finish()?;
+        self.sums.write(self.connection)?;
+        Ok(self.new)
+    }
+
     fn take(&mut self, fact: &Fact<'a>) -> rusqlite::Result<()> {
         let context = self.dictionary.context(&fact.owner)?;
         if fact.at < context.forgotten_before {
@@ -109,6 +155,10 @@ impl<'a> Taking<'a> {
         row[..3].copy_from_slice(&[fact.at, context.id, prompt]);
         self.fill(&fact.what, &mut row[3..])?;
         let place = Place { table, day: fact.at.div_euclid(DAY), identity: fact.identity };
+        if let (0, Some(held)) = (table, &mut self.held) {
+            held.push((place, row));
+            return Ok(());
+        }
         let has_twins = self.has_twins(context.session)?;
         if self.is_import && has_twins && self.find(place, fact.at)?.is_none() {
             // Skips what an event has already reported.

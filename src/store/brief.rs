@@ -1,4 +1,4 @@
-//! Writing to a database once, without a thread for it.
+//! Writing to a database now and then, without a thread for it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +7,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::damage::{self, Replaced};
-use super::{Schema, StoreError, file};
+use super::file::{self, Files};
+use super::{Schema, StoreError};
 use crate::state::notice;
 
 /// Does work in one transaction after another until it says that it is done. Returns `None` if other writers hold the
@@ -16,16 +17,71 @@ pub fn write_soon<T>(
     path: &Path,
     schema: Schema,
     patience: Duration,
-    mut work: impl FnMut(&Connection) -> rusqlite::Result<Option<T>>,
+    work: impl FnMut(&Connection) -> rusqlite::Result<Option<T>>,
 ) -> Result<Option<T>, StoreError> {
-    let tell = |replaced: &Replaced| notice::leave_in(path.parent().unwrap_or(path), &replaced.line());
-    let Some(_lock) = file::lock_within(path, patience)? else { return Ok(None) };
-    match write(path, schema, &tell, &mut work) {
-        Err(StoreError::Database(error)) if damage::is_damage(&error) => {
-            tell(&damage::replace(path, schema)?);
-            write(path, schema, &tell, &mut work).map(Some)
+    Turns::new(path, schema, patience).write(work)
+}
+
+/// Writes to a database in turns, which other writers may come between. The database stays open.
+pub struct Turns<'a> {
+    path: &'a Path,
+    schema: Schema,
+    patience: Duration,
+    opened: Option<(Connection, Files)>,
+}
+
+impl<'a> Turns<'a> {
+    /// Opens nothing yet. `patience` is how long a turn may wait for other writers.
+    pub fn new(path: &'a Path, schema: Schema, patience: Duration) -> Self {
+        Self { path, schema, patience, opened: None }
+    }
+
+    /// One turn: does work like [`write_soon`].
+    pub fn write<T>(
+        &mut self,
+        mut work: impl FnMut(&Connection) -> rusqlite::Result<Option<T>>,
+    ) -> Result<Option<T>, StoreError> {
+        let Some(lock) = file::lock_within(self.path, self.patience)? else { return Ok(None) };
+        let done = match self.turn(&mut work) {
+            Err(StoreError::Database(error)) if damage::is_damage(&error) => {
+                // It is not written back into the database that takes its place.
+                self.opened = None;
+                self.tell(&damage::replace(self.path, self.schema)?);
+                self.turn(&mut work)
+            }
+            done => done,
+        };
+        drop(lock);
+        done.map(Some)
+    }
+
+    fn turn<T>(&mut self, work: &mut dyn FnMut(&Connection) -> rusqlite::Result<Option<T>>) -> Result<T, StoreError> {
+        if let Some((connection, files)) = self.opened.take_if(|(_, files)| Files::at(self.path) != Some(*files)) {
+            files.abandon(connection, self.path);
         }
-        done => done.map(Some),
+        let (connection, _) = match &mut self.opened {
+            Some(opened) => opened,
+            None => {
+                let connection = file::open(self.path, self.schema, &|replaced| self.tell(replaced))?;
+                let files = Files::at(self.path).ok_or(StoreError::Closed)?;
+                self.opened.insert((connection, files))
+            }
+        };
+        if file::log_size(connection)? >= super::LOG {
+            file::write_back(connection)?;
+        }
+        loop {
+            let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            if let Some(done) = done {
+                return Ok(done);
+            }
+        }
+    }
+
+    fn tell(&self, replaced: &Replaced) {
+        notice::leave_in(self.path.parent().unwrap_or(self.path), &replaced.line());
     }
 }
 
@@ -48,21 +104,4 @@ pub fn write_unsynced<T>(
     let done = work(&transaction)?;
     transaction.commit()?;
     Ok(Some(done))
-}
-
-fn write<T>(
-    path: &Path,
-    schema: Schema,
-    tell: &dyn Fn(&Replaced),
-    work: &mut dyn FnMut(&Connection) -> rusqlite::Result<Option<T>>,
-) -> Result<T, StoreError> {
-    let connection = file::open(path, schema, tell)?;
-    loop {
-        let transaction = Transaction::new_unchecked(&connection, TransactionBehavior::Immediate)?;
-        let done = work(&transaction)?;
-        transaction.commit()?;
-        if let Some(done) = done {
-            return Ok(done);
-        }
-    }
 }

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 
-use super::damage::{self, Replaced};
+use super::damage::{self, Replaced, with_suffix};
 use super::{Schema, StoreError};
 use crate::state;
 use crate::system::file_identity::{FileIdentity, file_identity};
@@ -19,6 +20,9 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(1);
 
 /// The time limit for checking a database on request.
 const LOOKED_AT: Duration = Duration::from_mins(5);
+
+/// The size of a page, in bytes.
+const PAGE: i64 = 4096;
 
 /// Called with the result for a damaged database.
 pub(super) type Tell<'a> = &'a dyn Fn(&Replaced);
@@ -134,6 +138,41 @@ fn is_sound(path: &Path) -> Result<bool, StoreError> {
             }
         }
     }
+}
+
+/// A database, its log and the log's index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Files {
+    pub(super) database: FileIdentity,
+    beside: [Option<FileIdentity>; 2],
+}
+
+impl Files {
+    pub(super) fn at(path: &Path) -> Option<Self> {
+        let beside = ["-wal", "-shm"].map(|suffix| file_identity(&with_suffix(path, suffix)));
+        file_identity(path).map(|database| Self { database, beside })
+    }
+
+    /// Closes a database of which some files are no longer in their places. Commits in a log that was removed are saved
+    /// if possible. Files that others have put in their place are left as they are.
+    pub(super) fn abandon(self, connection: Connection, path: &Path) {
+        let has_log = Self::at(path).is_some_and(|now| now.beside[0] == self.beside[0]);
+        if !has_log {
+            drop(write_back(&connection));
+        }
+        drop(connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true));
+    }
+}
+
+/// The part of the log that is not in the database yet, in bytes.
+pub(super) fn log_size(connection: &Connection) -> rusqlite::Result<i64> {
+    let mut statement = connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
+    statement.query_row([], |row| Ok(PAGE * (row.get::<_, i64>(1)? - row.get::<_, i64>(2)?)))
+}
+
+/// Writes the log back into the database. The next write starts a new log.
+pub(super) fn write_back(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
 
 pub(super) fn lock_error(error: io::Error) -> StoreError {

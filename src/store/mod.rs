@@ -36,7 +36,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::spool::Disk;
 
-pub use brief::{write_soon, write_unsynced};
+pub use brief::{Turns, write_soon, write_unsynced};
 pub use file::check;
 pub use writer::{Store, StoreError};
 

@@ -12,8 +12,8 @@ mod share;
 mod state;
 
 pub use prices::{Price, Prices, PricesError, price};
-pub(super) use settle::settle;
 pub use settle::{Whole, whole};
+pub(super) use settle::{settle, settle_new};
 pub(super) use state::{Moment, SCHEMA, State, Told, forks, is_imported, note};
 
 /// Tokens of input, output, cache reads, cache writes, and the part of the cache writes that lasts an hour.

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::Tokens;
 use super::share::{Shares, weight};
-use super::state::{Known, Latest, State, copied, known, latest};
+use super::state::{Known, Latest, State, Told, copied, known, latest};
 use crate::ledger::DAY;
 use crate::ledger::change::{Place, change, delete, insert_row, page};
 use crate::ledger::columns::request::{BASIS, COST, MODEL, OUTCOME, PRICED};
@@ -28,61 +28,59 @@ struct Rest {
     weight: i128,
 }
 
-/// Recalculates the costs of a session's imported requests. Does nothing if its transcript was not read.
-pub(in crate::ledger) fn settle(connection: &Connection, session: i64) -> rusqlite::Result<()> {
+/// Recalculates the costs of a session's imported requests, and adds the differences to `sums`. Does nothing if its
+/// transcript was not read.
+pub(in crate::ledger) fn settle(connection: &Connection, sums: &mut Sums, session: i64) -> rusqlite::Result<()> {
     let Some(known) = known(connection, session)? else { return Ok(()) };
     let state = latest(connection, session, i64::MAX, None)?;
-    let mut rests = match &state {
-        Some(state) => rests(connection, session, state)?,
-        None => HashMap::new(),
+    let mut sharing = match state {
+        Some(state) => Sharing::new(&before(connection, session, &state)?, state),
+        None => Sharing::default(),
     };
-    let until = state.as_ref().map_or(i64::MIN, |state| state.until);
     let contexts = contexts(connection, session)?;
-    let mut sums = Sums::default();
     each(connection, &contexts, |_, row| {
-        if let Some(rest) = rests.get_mut(&row[MODEL]).filter(|_| row[AT] < until && row[OUTCOME] == ANSWERED) {
-            rest.know(row, row[BASIS] == Basis::Row as i64);
-        }
+        sharing.know(row);
         Ok(())
     })?;
+    let until = sharing.until();
     let days = (known.first.div_euclid(DAY) - 1, until.min(known.last.saturating_add(DAY)).div_euclid(DAY) + 1);
-    events(connection, session, days, until, |row| {
-        if let Some(rest) = rests.get_mut(&row[MODEL]) {
-            rest.know(row, true);
-        }
-    })?;
-    let mut shares: HashMap<i64, Shares> = rests.iter().map(|(model, rest)| (*model, rest.shares())).collect();
+    events(connection, session, days, until, |row| sharing.know_event(row))?;
+    sharing.begin();
     let mut unseen = Vec::new();
     each(connection, &contexts, |place, row| {
         if row[OUTCOME] == Outcome::Unseen as i64 {
             unseen.push((place, *row));
-            return Ok(());
-        }
-        if row[OUTCOME] != ANSWERED || row[BASIS] == Basis::Row as i64 {
-            return Ok(());
-        }
-        let share = shares.get_mut(&row[MODEL]).filter(|_| row[AT] < until);
-        let (cost, basis) = match share {
-            Some(shares) => (shares.next(weight(tokens(row))), Basis::Shared),
-            // A price stays if nothing better is known.
-            None if row[BASIS] == Basis::Priced as i64 => return Ok(()),
-            None => (0, Basis::None),
-        };
-        if (row[COST], row[BASIS]) != (cost, basis as i64) {
-            let mut after = *row;
-            (after[COST], after[BASIS]) = (cost, basis as i64);
-            change(connection, &mut sums, session, place, row, &after)?;
+        } else if let Some(after) = sharing.share(row) {
+            change(connection, sums, session, place, row, &after)?;
         }
         Ok(())
     })?;
     for (place, row) in unseen {
-        delete(connection, &mut sums, session, place, &row)?;
+        delete(connection, sums, session, place, &row)?;
     }
-    if let (Some(state), Some(context)) = (&state, contexts.last()) {
-        let wanted = rests.iter().filter_map(|(model, rest)| rest.unseen(*model, state, *context));
-        insert_unseen(connection, &mut sums, session, wanted)?;
+    insert_unseen(connection, sums, session, sharing.unseen(contexts.last()))
+}
+
+/// Shares the cost of a session over its requests before they are stored, if nothing of the session is stored yet. It
+/// is not a fork. The requests get the same costs as from [`settle`], which would read and change each of them.
+pub(in crate::ledger) fn settle_new(
+    connection: &Connection,
+    sums: &mut Sums,
+    told: &Told,
+    requests: &mut [(Place, Row)],
+) -> rusqlite::Result<()> {
+    let Some(state) = Latest::of(told) else { return Ok(()) };
+    requests.sort_unstable_by_key(|(place, row)| (row[CONTEXT], place.day, place.identity));
+    let mut sharing = Sharing::new(&[], state);
+    requests.iter().for_each(|(_, row)| sharing.know(row));
+    sharing.begin();
+    for (_, row) in requests {
+        if let Some(after) = sharing.share(row) {
+            *row = after;
+        }
     }
-    sums.write(connection)
+    let contexts = contexts(connection, told.session)?;
+    insert_unseen(connection, sums, told.session, sharing.unseen(contexts.last()))
 }
 
 /// Adds one sum for each model for the requests that have no row in the transcript.
@@ -102,6 +100,82 @@ fn insert_unseen(
 }
 
 const ANSWERED: i64 = Outcome::Answered as i64;
+
+/// A session's cost, while it is shared over its requests. Each request is known first, and then gets its share.
+#[derive(Debug, Default)]
+struct Sharing {
+    /// The cost of the session by Claude Code; `None` if that is unknown.
+    state: Option<Latest>,
+    /// By model.
+    rests: HashMap<i64, Rest>,
+    shares: HashMap<i64, Shares>,
+}
+
+impl Sharing {
+    /// `before` is what a fork copied.
+    fn new(before: &[State], state: Latest) -> Self {
+        let mut rests = HashMap::new();
+        for State { model, tokens, cost } in &state.models {
+            let base = before.iter().find(|before| before.model == *model).copied().unwrap_or_default();
+            let mut own = *tokens;
+            own.iter_mut().zip(base.tokens).for_each(|(all, copied)| *all = (*all - copied).max(0));
+            let rest = Rest { cost: (cost - base.cost).max(0), tokens: own, ..Rest::default() };
+            rests.insert(*model, rest);
+        }
+        Self { state: Some(state), rests, shares: HashMap::new() }
+    }
+
+    /// The time from which requests are not in the session's cost.
+    fn until(&self) -> i64 {
+        self.state.as_ref().map_or(i64::MIN, |state| state.until)
+    }
+
+    fn know(&mut self, row: &Row) {
+        if row[AT] < self.until()
+            && row[OUTCOME] == ANSWERED
+            && let Some(rest) = self.rests.get_mut(&row[MODEL])
+        {
+            rest.know(row, row[BASIS] == Basis::Row as i64);
+        }
+    }
+
+    /// Knows a request from an event, which has its cost.
+    fn know_event(&mut self, row: &Row) {
+        if let Some(rest) = self.rests.get_mut(&row[MODEL]) {
+            rest.know(row, true);
+        }
+    }
+
+    /// Begins to share, once all requests are known.
+    fn begin(&mut self) {
+        self.shares = self.rests.iter().map(|(model, rest)| (*model, rest.shares())).collect();
+    }
+
+    /// The request with its share of the cost, if that changes it.
+    fn share(&mut self, row: &Row) -> Option<Row> {
+        if row[OUTCOME] != ANSWERED || row[BASIS] == Basis::Row as i64 {
+            return None;
+        }
+        let until = self.until();
+        let (cost, basis) = match self.shares.get_mut(&row[MODEL]).filter(|_| row[AT] < until) {
+            Some(shares) => (shares.next(weight(tokens(row))), Basis::Shared),
+            // A price stays if nothing better is known.
+            None if row[BASIS] == Basis::Priced as i64 => return None,
+            None => (0, Basis::None),
+        };
+        let mut after = *row;
+        (after[COST], after[BASIS]) = (cost, basis as i64);
+        (after != *row).then_some(after)
+    }
+
+    /// For each model, the sum of the requests that are not in any row, as a row of that context.
+    fn unseen(&self, context: Option<&i64>) -> impl Iterator<Item = Row> {
+        let found = self.state.as_ref().zip(context);
+        found.into_iter().flat_map(|(state, context)| {
+            self.rests.iter().filter_map(|(model, rest)| rest.unseen(*model, state, *context))
+        })
+    }
+}
 
 impl Rest {
     fn know(&mut self, row: &Row, has_cost: bool) {
@@ -154,20 +228,6 @@ fn tokens(row: &Row) -> Tokens {
     let mut tokens = Tokens::default();
     tokens.copy_from_slice(&row[PRICED]);
     tokens
-}
-
-/// The session's cost by model, without the part copied into it.
-fn rests(connection: &Connection, session: i64, state: &Latest) -> rusqlite::Result<HashMap<i64, Rest>> {
-    let before = before(connection, session, state)?;
-    let mut rests = HashMap::new();
-    for State { model, tokens, cost } in &state.models {
-        let base = before.iter().find(|before| before.model == *model).copied().unwrap_or_default();
-        let mut own = *tokens;
-        own.iter_mut().zip(base.tokens).for_each(|(all, copied)| *all = (*all - copied).max(0));
-        let rest = Rest { cost: (cost - base.cost).max(0), tokens: own, ..Rest::default() };
-        rests.insert(*model, rest);
-    }
-    Ok(rests)
 }
 
 /// The client's report about a whole session.

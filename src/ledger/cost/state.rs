@@ -76,6 +76,13 @@ pub(in crate::ledger) struct Moment {
     pub(in crate::ledger) models: Vec<State>,
 }
 
+impl Moment {
+    /// The time from which requests are not in its cost.
+    fn until(&self) -> i64 {
+        self.until.unwrap_or(self.at.saturating_add(EXIT))
+    }
+}
+
 /// Stores the data. An older copy of a transcript changes nothing.
 pub(in crate::ledger) fn note(connection: &Connection, told: &Told) -> rusqlite::Result<()> {
     let known: Option<(i64, i64)> = connection
@@ -95,8 +102,10 @@ pub(in crate::ledger) fn note(connection: &Connection, told: &Told) -> rusqlite:
              VALUES (?1, ?2, ?3, ?4, ?5, 0)",
         )?
         .execute((told.session, told.first, told.last, told.parent, told.copied_until))?;
-    for table in ["cost_state", "copied"] {
-        connection.prepare_cached(&format!("DELETE FROM {table} WHERE session = ?1"))?.execute([told.session])?;
+    if known.is_some() {
+        for table in ["cost_state", "copied"] {
+            connection.prepare_cached(&format!("DELETE FROM {table} WHERE session = ?1"))?.execute([told.session])?;
+        }
     }
     for (model, tokens) in &told.copied {
         connection.prepare_cached("INSERT OR REPLACE INTO copied VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute((
@@ -111,7 +120,6 @@ pub(in crate::ledger) fn note(connection: &Connection, told: &Told) -> rusqlite:
     }
     let nothing = [State::default()];
     for moment in &told.moments {
-        let until = moment.until.unwrap_or(moment.at.saturating_add(EXIT));
         for State { model, tokens, cost } in if moment.models.is_empty() { &nothing } else { &moment.models[..] } {
             connection
                 .prepare_cached(
@@ -121,7 +129,7 @@ pub(in crate::ledger) fn note(connection: &Connection, told: &Told) -> rusqlite:
                     told.session,
                     moment.at,
                     model,
-                    until,
+                    moment.until(),
                     moment.started,
                     moment.is_guessed,
                     tokens[0],
@@ -173,6 +181,15 @@ pub(super) struct Latest {
     pub(super) until: i64,
     pub(super) started: i64,
     pub(super) models: Vec<State>,
+}
+
+impl Latest {
+    /// The last cost that a transcript has, as [`latest`] finds it once it is stored.
+    pub(super) fn of(told: &Told) -> Option<Self> {
+        let last = told.moments.iter().max_by_key(|moment| moment.at)?;
+        let Moment { at, started, .. } = *last;
+        Some(Self { at, until: last.until(), started, models: last.models.clone() })
+    }
 }
 
 /// The last cost up to a time; if `started` is given, of a client that started counting then.

@@ -1,20 +1,20 @@
 //! Adds a transcript's items to the ledger.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use super::batch::{Batch, Part};
 use super::item::{Asked, Item, Told};
 use super::read::Summary;
 use super::{Directory, Options};
 use crate::ledger::cost::{self, State};
-use crate::ledger::dictionary::Dictionary;
-use crate::ledger::take::insert;
+use crate::ledger::take::Insertion;
 use crate::ledger::{Origin, tombstone, twins};
 use crate::usage::identity::of_tool;
-use crate::usage::{Basis, Decision, Extract, Fact, Kind, Outcome, Owner, Prompt, Request, ToolCall, What};
+use crate::usage::{Basis, Decision, Fact, Kind, Outcome, Owner, Prompt, Request, ToolCall, What};
 
 /// Whether an item counts: it is not older than the retention limit, and not a copy of an item in the parent's own
 /// transcript.
@@ -24,46 +24,91 @@ fn counts(item: &Item, session: &str, options: &Options<'_>, known: &HashSet<&st
     item.at >= options.keep_from.unwrap_or(i64::MIN) && !(is_copy && known.contains(owner))
 }
 
-/// Adds items to the ledger and returns the number of new facts. The items come from the files of `session`; `known`
-/// are the sessions whose own transcripts are read.
+/// Adds a batch to the ledger, and returns the number of new facts. `known` are the sessions whose own transcripts are
+/// read; `directory` returns the project and repository of a working directory.
 pub(super) fn add(
     connection: &Connection,
-    session: &str,
-    items: &[Item],
+    batch: &Batch,
     options: &Options<'_>,
     known: &HashSet<&str>,
     mut directory: impl FnMut(&str) -> Rc<Directory>,
 ) -> rusqlite::Result<u64> {
-    let mut new = 0;
-    let is_together = |one: &Item, other: &Item| {
+    let places: HashMap<&str, Rc<Directory>> = batch
+        .parts
+        .iter()
+        .flat_map(|part| groups(&part.items))
+        .filter_map(|group| group.first())
+        .map(|item| (&*item.wherever.directory, directory(&item.wherever.directory)))
+        .collect();
+    let mut insertion = Insertion::new(connection)?;
+    for part in &batch.parts {
+        let told = part.done.as_ref().map(|(summary, _)| summary);
+        let is_held = told.is_some_and(|summary| is_alone(part, summary)) && !is_known(connection, &part.session)?;
+        if is_held {
+            insertion.hold();
+        }
+        for group in groups(&part.items) {
+            let Some(first) = group.first() else { continue };
+            let Some(place) = places.get(&*first.wherever.directory) else { continue };
+            let counts = |item: &&Item| counts(item, &part.session, options, known);
+            add_group(connection, &mut insertion, group.iter().filter(counts), place, options)?;
+        }
+        if let Some((summary, mark)) = &part.done {
+            settle(connection, &mut insertion, &part.session, summary, is_held)?;
+            mark.note(connection)?;
+        }
+    }
+    insertion.finish()
+}
+
+/// Whether a session's cost depends on no other session: it is not a fork, and all items are its own.
+fn is_alone(part: &Part, summary: &Summary) -> bool {
+    let is_own = |item: &Item| item.wherever.session == part.session;
+    summary.session == part.session && summary.copied_until == 0 && part.items.iter().all(is_own)
+}
+
+/// Whether the ledger has ever had anything of a session, or about it.
+fn is_known(connection: &Connection, session: &str) -> rusqlite::Result<bool> {
+    let is_named = connection.prepare_cached("SELECT 1 FROM text WHERE text = ?1")?.exists([session])?;
+    Ok(is_named || tombstone::is_forgotten(connection, session)?)
+}
+
+/// Successive items of one session and directory.
+fn groups(items: &[Item]) -> impl Iterator<Item = &[Item]> {
+    items.chunk_by(|one, other| {
         Arc::ptr_eq(&one.wherever, &other.wherever)
             || one.wherever.session == other.wherever.session && one.wherever.directory == other.wherever.directory
-    };
-    for together in items.chunk_by(is_together) {
-        let Some(first) = together.first() else { continue };
-        let place = directory(&first.wherever.directory);
-        let person = [options.person, options.installation, options.user].into_iter().find(|name| !name.is_empty());
-        // Not even the name of a forgotten session or project comes back.
-        let forgotten_before =
-            tombstone::before(connection, &[&first.wherever.session], person.unwrap_or_default(), &place.project)?;
-        let wanted =
-            together.iter().filter(|item| item.at >= forgotten_before && counts(item, session, options, known));
-        let facts: Vec<_> = wanted.map(|item| fact(item, options)).collect();
-        if facts.is_empty() {
-            continue;
-        }
-        let origin = Origin {
-            transcript: &first.wherever.session,
-            project: &place.project,
-            repository: &place.repository,
-            worktree: &place.worktree,
-            user: options.user,
-            persons: options.persons,
-            ..Origin::default()
-        };
-        new += insert(connection, &origin, &[Extract { facts, refused: 0 }])?;
+    })
+}
+
+/// Adds items of one session and directory.
+fn add_group<'a>(
+    connection: &Connection,
+    insertion: &mut Insertion<'a>,
+    items: impl Iterator<Item = &'a Item>,
+    place: &'a Directory,
+    options: &Options<'a>,
+) -> rusqlite::Result<()> {
+    let mut items = items.peekable();
+    let Some(first) = items.peek() else { return Ok(()) };
+    let session = &*first.wherever.session;
+    let person = [options.person, options.installation, options.user].into_iter().find(|name| !name.is_empty());
+    // Not even the name of a forgotten session or project comes back.
+    let forgotten_before = tombstone::before(connection, &[session], person.unwrap_or_default(), &place.project)?;
+    let facts: Vec<_> = items.filter(|item| item.at >= forgotten_before).map(|item| fact(item, options)).collect();
+    if facts.is_empty() {
+        return Ok(());
     }
-    Ok(new)
+    let origin = Origin {
+        transcript: session,
+        project: &place.project,
+        repository: &place.repository,
+        worktree: &place.worktree,
+        user: options.user,
+        persons: options.persons,
+        ..Origin::default()
+    };
+    insertion.add(&origin, &facts)
 }
 
 fn fact<'a>(item: &'a Item, options: &Options<'a>) -> Fact<'a> {
@@ -125,8 +170,14 @@ fn request(asked: &Asked) -> Request<'_> {
     }
 }
 
-/// Stores a session's data from its files, and shares its cost.
-pub(super) fn settle(connection: &Connection, session: &str, summary: &Summary) -> rusqlite::Result<()> {
+/// Stores a session's data from its files, and shares its cost. `is_held`: over requests that are not stored yet.
+fn settle<'a>(
+    connection: &Connection,
+    insertion: &mut Insertion<'a>,
+    session: &'a str,
+    summary: &'a Summary,
+    is_held: bool,
+) -> rusqlite::Result<()> {
     // A session without usage is stored, too.
     let session = if summary.session.is_empty() { session } else { &summary.session };
     if session.is_empty() {
@@ -136,8 +187,8 @@ pub(super) fn settle(connection: &Connection, session: &str, summary: &Summary) 
     if tombstone::before(connection, &[session], "", "")? > last {
         return Ok(());
     }
-    let origin = Origin { transcript: session, ..Origin::default() };
-    let mut dictionary = Dictionary::new(connection, &origin)?;
+    let dictionary = &mut insertion.dictionary;
+    dictionary.enter(&Origin { transcript: session, ..Origin::default() })?;
     let mut told = cost::Told {
         session: dictionary.text(session)?,
         first,
@@ -157,11 +208,14 @@ pub(super) fn settle(connection: &Connection, session: &str, summary: &Summary) 
         let (at, until, started, is_guessed) = (moment.at, moment.until, moment.started, moment.is_guessed);
         told.moments.push(cost::Moment { at, until, started, is_guessed, models });
     }
-    dictionary.finish()?;
     cost::note(connection, &told)?;
-    cost::settle(connection, told.session)?;
+    if is_held {
+        insertion.store(&told)?;
+    } else {
+        insertion.settle(told.session)?;
+    }
     for fork in cost::forks(connection, told.session)? {
-        cost::settle(connection, fork)?;
+        insertion.settle(fork)?;
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ use thiserror::Error;
 use super::LEDGER;
 use super::cost::{Prices, price};
 use crate::claude::transcript::Transcript;
-use crate::store::{StoreError, write_soon};
+use crate::store::{StoreError, Turns};
 use crate::usage::identity::identity;
 use batch::Batch;
 
@@ -136,7 +136,8 @@ pub fn import(
 ) -> Result<Imported, ImportError> {
     let named = transcripts.iter().filter(|transcript| transcript.main.is_some() && !transcript.session.is_empty());
     let known: HashSet<&str> = named.map(|transcript| &*transcript.session).collect();
-    let unchanged = unchanged(path, transcripts)?;
+    let mut ledger = Turns::new(path, LEDGER, PATIENCE);
+    let unchanged = unchanged(&mut ledger, transcripts)?;
     let mut imported = Imported { sessions: unchanged.len(), unchanged: unchanged.len(), ..Imported::default() };
     let mut directory = each_once(directory);
     thread::scope(|scope| {
@@ -144,7 +145,7 @@ pub fn import(
         let reader = thread::Builder::new().spawn_scoped(scope, move || batch::read(transcripts, unchanged, &batches));
         reader.map_err(ImportError::Thread)?;
         for batch in read {
-            imported.facts += write(path, &batch, options, &known, &mut directory)?;
+            imported.facts += write(&mut ledger, &batch, options, &known, &mut directory)?;
             imported.sessions += batch.sessions;
             imported.bytes += batch.bytes;
             imported.faults.add(batch.faults);
@@ -153,7 +154,7 @@ pub fn import(
         Ok::<_, ImportError>(())
     })?;
     if let Some(prices) = options.prices {
-        imported.priced = price_all(path, prices)?;
+        imported.priced = price_all(&mut ledger, prices)?;
     }
     progress(&imported);
     Ok(imported)
@@ -174,30 +175,20 @@ fn each_once(mut find: impl FnMut(&str) -> Directory) -> impl FnMut(&str) -> Rc<
 
 /// Commits a batch, and returns the number of new facts. `known` are the sessions whose own transcripts are read.
 fn write(
-    path: &Path,
+    ledger: &mut Turns<'_>,
     batch: &Batch,
     options: &Options<'_>,
     known: &HashSet<&str>,
     mut directory: impl FnMut(&str) -> Rc<Directory>,
 ) -> Result<u64, ImportError> {
-    let written = write_soon(path, LEDGER, PATIENCE, |connection| {
-        let mut new = 0;
-        for part in &batch.parts {
-            new += apply::add(connection, &part.session, &part.items, options, known, &mut directory)?;
-            if let Some((summary, mark)) = &part.done {
-                apply::settle(connection, &part.session, summary)?;
-                mark.note(connection)?;
-            }
-        }
-        Ok(Some(new))
-    });
+    let written = ledger.write(|connection| apply::add(connection, batch, options, known, &mut directory).map(Some));
     written?.ok_or(ImportError::Busy)
 }
 
 /// The transcripts that were read before and have not changed.
-fn unchanged(path: &Path, transcripts: &[Transcript]) -> Result<HashSet<i64>, ImportError> {
+fn unchanged(ledger: &mut Turns<'_>, transcripts: &[Transcript]) -> Result<HashSet<i64>, ImportError> {
     let mut unchanged = HashSet::new();
-    let found = write_soon(path, LEDGER, PATIENCE, |connection| {
+    let found = ledger.write(|connection| {
         for mark in transcripts.iter().map(Mark::of) {
             if mark.is_known(connection)? {
                 unchanged.insert(mark.path);
@@ -209,10 +200,10 @@ fn unchanged(path: &Path, transcripts: &[Transcript]) -> Result<HashSet<i64>, Im
 }
 
 /// Prices the requests without a cost, a commit at a time.
-fn price_all(path: &Path, prices: &Prices) -> Result<usize, ImportError> {
+fn price_all(ledger: &mut Turns<'_>, prices: &Prices) -> Result<usize, ImportError> {
     let (mut sum, mut after) = (0, (i64::MIN, i64::MIN, i64::MIN));
     loop {
-        let done = write_soon(path, LEDGER, PATIENCE, |connection| price(connection, prices, &mut after).map(Some))?;
+        let done = ledger.write(|connection| price(connection, prices, &mut after).map(Some))?;
         match done.ok_or(ImportError::Busy)? {
             Some(count) => sum += count,
             None => return Ok(sum),

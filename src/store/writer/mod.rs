@@ -6,22 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use rusqlite::config::DbConfig;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Schema;
-use super::damage::{self, Replaced, with_suffix};
-use super::file::{self, lock_error};
-use crate::system::file_identity::{FileIdentity, file_identity};
+use super::damage::{self, Replaced};
+use super::file::{self, Files, lock_error};
 
 /// How many pieces of work one transaction takes.
 const GROUP: usize = 64;
 
 /// How many pieces of work may wait. Callers with more have to wait too.
 const QUEUE: usize = 256;
-
-/// The size of a page, in bytes.
-const PAGE: i64 = 4096;
 
 /// How many free pages the file keeps, so that temporary data does not make it grow and shrink.
 const SPARE_PAGES: i64 = 4096;
@@ -181,32 +176,6 @@ struct Opened {
     lock: File,
 }
 
-/// A database, its log and the log's index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Files {
-    database: FileIdentity,
-    beside: [Option<FileIdentity>; 2],
-}
-
-impl Files {
-    fn at(path: &Path) -> Option<Self> {
-        let beside = ["-wal", "-shm"].map(|suffix| file_identity(&with_suffix(path, suffix)));
-        file_identity(path).map(|database| Self { database, beside })
-    }
-}
-
-impl Opened {
-    /// Closes a store of which some files are no longer in their places. Commits in a log that was removed are saved if
-    /// possible. Files that others have put in their place are left as they are.
-    fn abandon(self, now: Option<Files>) {
-        let has_log = now.is_some_and(|now| now.beside[0] == self.files.beside[0]);
-        if !has_log {
-            drop(write_back(&self.connection));
-        }
-        drop(self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true));
-    }
-}
-
 impl Writer {
     fn run(mut self, mut queue: mpsc::Receiver<Work>) {
         while let Some(work) = queue.blocking_recv() {
@@ -315,7 +284,7 @@ impl Writer {
                 current = Some(opened);
             } else {
                 // The store's lock is closed with it.
-                opened.abandon(Files::at(&self.path));
+                opened.files.abandon(opened.connection, &self.path);
             }
         }
         let current = match current {
@@ -354,9 +323,9 @@ impl Writer {
     fn checkpoint(&mut self, is_busy: bool) {
         let Some(Opened { connection, lock, .. }) = &self.opened else { return };
         let due = if is_busy { 2 * super::LOG } else { super::LOG };
-        if log_size(connection).unwrap_or(0) >= due && lock.try_lock().is_ok() {
+        if file::log_size(connection).unwrap_or(0) >= due && lock.try_lock().is_ok() {
             // If a reader holds it up, or it fails, it is tried again after the next commit.
-            drop(write_back(connection).and_then(|()| give_back(connection)));
+            drop(file::write_back(connection).and_then(|()| give_back(connection)));
             drop(lock.unlock());
         }
     }
@@ -370,17 +339,6 @@ fn next_write(queue: &mut mpsc::Receiver<Work>, reads: &mut Vec<Read>) -> Option
             Work::Write(write) => return Some(write),
         }
     }
-}
-
-/// The part of the log that is not in the database yet, in bytes.
-fn log_size(connection: &Connection) -> rusqlite::Result<i64> {
-    let mut statement = connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
-    statement.query_row([], |row| Ok(PAGE * (row.get::<_, i64>(1)? - row.get::<_, i64>(2)?)))
-}
-
-/// Writes the log back into the database. The next write starts a new log.
-fn write_back(connection: &Connection) -> rusqlite::Result<()> {
-    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::store::damage::with_suffix;
 
 #[test]
 fn unused_memory_is_returned() {
@@ -29,14 +30,14 @@ fn the_log_is_reused_after_a_checkpoint() {
     connection.execute_batch("CREATE TABLE blob (bytes BLOB)").unwrap();
     let grow = || connection.execute("INSERT INTO blob VALUES (zeroblob(1000000))", []).unwrap();
     let length = || std::fs::metadata(with_suffix(&path, "-wal")).unwrap().len().cast_signed();
-    while log_size(&connection).unwrap() < crate::store::LOG {
+    while file::log_size(&connection).unwrap() < crate::store::LOG {
         assert!(length() < crate::store::LOG + 2_000_000);
         grow();
     }
-    write_back(&connection).unwrap();
-    assert_eq!(log_size(&connection).unwrap(), 0);
+    file::write_back(&connection).unwrap();
+    assert_eq!(file::log_size(&connection).unwrap(), 0);
     grow();
-    assert!(log_size(&connection).unwrap() < 2_000_000);
+    assert!(file::log_size(&connection).unwrap() < 2_000_000);
     assert_eq!(length(), crate::store::LOG, "the log does not grow");
 }
 

@@ -10,6 +10,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::claude::transcript::find;
+use crate::ledger::cost;
+use crate::ledger::sums::Sums;
 use crate::ledger::tests::{Request, origin, take};
 use crate::ledger::{Forget, forget, rebuild};
 use crate::otlp::Signal;
@@ -31,7 +33,21 @@ impl Fixture {
     fn with(&self, options: &Options<'_>) -> Imported {
         let found = find(&[self.0.path().join("projects")]);
         let directory = |name: &str| Directory { project: name.to_owned(), ..Directory::default() };
-        import(&self.0.path().join("ledger-1.db"), &found.transcripts, options, directory, |_| {}).unwrap()
+        let done = import(&self.0.path().join("ledger-1.db"), &found.transcripts, options, directory, |_| {}).unwrap();
+        self.is_settled();
+        done
+    }
+
+    /// Sharing the costs of all sessions again changes nothing: those of a new session are shared before it is stored.
+    fn is_settled(&self) {
+        let ledger = self.ledger();
+        let again = ledger.unchecked_transaction().unwrap();
+        let before = rows(&again, "request");
+        let mut sessions = again.prepare("SELECT session FROM transcript").unwrap();
+        for session in sessions.query_map([], |row| row.get(0)).unwrap() {
+            cost::settle(&again, &mut Sums::default(), session.unwrap()).unwrap();
+        }
+        assert_eq!(rows(&again, "request"), before);
     }
 
     fn import(&self) -> Imported {
@@ -80,15 +96,19 @@ fn sums(ledger: &Connection) -> Vec<String> {
     let tables: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     let mut all = Vec::new();
     for table in tables {
-        let mut statement = ledger.prepare(&format!("SELECT * FROM {table}")).unwrap();
-        let count = statement.column_count();
-        let rows = statement.query_map([], |row| {
-            (0..count).map(|index| Ok(format!("{:?}", row.get_ref(index)?))).collect::<rusqlite::Result<Vec<_>>>()
-        });
-        all.extend(rows.unwrap().map(|row| format!("{table} {}", row.unwrap().join(" "))));
+        all.extend(rows(ledger, &table).into_iter().map(|row| format!("{table} {row}")));
     }
     all.sort();
     all
+}
+
+fn rows(ledger: &Connection, table: &str) -> Vec<String> {
+    let mut statement = ledger.prepare(&format!("SELECT * FROM {table}")).unwrap();
+    let count = statement.column_count();
+    let rows = statement.query_map([], |row| {
+        (0..count).map(|index| Ok(format!("{:?}", row.get_ref(index)?))).collect::<rusqlite::Result<Vec<_>>>()
+    });
+    rows.unwrap().map(|row| row.unwrap().join(" ")).collect()
 }
 
 const TOKENS: [i64; 5] = [1000, 200, 50_000, 4000, 1000];

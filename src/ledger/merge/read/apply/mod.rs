@@ -116,8 +116,9 @@ impl Applying {
             self.touched.extend(cost::forks(connection, told.session)?);
         }
         for session in &self.touched {
-            cost::settle(connection, *session)?;
+            cost::settle(connection, &mut self.sums, *session)?;
         }
+        std::mem::take(&mut self.sums).write(connection)?;
         self.bury(connection)
     }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
 
 use super::report::USAGE;
 use super::selection::selection;
@@ -39,6 +40,7 @@ pub(super) fn open(
     which: cli::Which,
     (workspace, config): (&Workspace, &Config),
     process: &ProcessEnvironment,
+    now: Timestamp,
 ) -> Result<Result<(Box<dyn Source>, String), ExitCode>> {
     if let Some(refused) = refuse_inside_claude("report --from", process) {
         return Ok(Err(refused));
@@ -52,7 +54,7 @@ pub(super) fn open(
         let opened = with_progress(&place, || -> Result<Box<dyn Source>, SourceError> {
             Ok(match found.address.engine {
                 Engine::ClickHouse => Box::new(ClickHouseSource::open(server, &found)?),
-                Engine::Prometheus => Box::new(PrometheusSource::open(server)?),
+                Engine::Prometheus => Box::new(PrometheusSource::open(server, now)?),
             })
         });
         Ok((opened?, place))

@@ -63,6 +63,17 @@ pub trait Source {
     fn stories(&self, of: StoryOf, prefix: &str) -> Result<Vec<Story>, SourceError>;
 }
 
+/// The answers to the queries of a page, in order. Those by a dimension that the source does not know are empty: a page
+/// shows what there is.
+fn answers_of_page(source: &dyn Source, queries: &[Query]) -> Result<Vec<Table>, SourceError> {
+    let is_known = |query: &Query| query.by.iter().all(|dimension| source.knows(*dimension));
+    let known: Vec<_> = queries.iter().filter(|query| is_known(query)).cloned().collect();
+    let mut answers = source.answers(&known)?.into_iter();
+    let empty = |query: &Query| Table { by: query.by.clone(), ..Table::default() };
+    let answer = |query| if is_known(query) { answers.next() } else { None }.unwrap_or_else(|| empty(query));
+    Ok(queries.iter().map(answer).collect())
+}
+
 /// Why a query has no answer.
 #[derive(Debug, Error)]
 pub enum SourceError {
@@ -74,7 +85,7 @@ pub enum SourceError {
     Apart(&'static str, &'static str),
     /// The source's data does not have this dimension. The second says which one it has instead.
     #[error("`{0}` is not known to a team's store: {1}")]
-    Unknown(&'static str, &'static str),
+    Unknown(&'static str, String),
     /// A team's store: what is wrong, and what to do about it. It contains no secret.
     #[error("{0}")]
     Store(String),

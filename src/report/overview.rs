@@ -7,7 +7,7 @@ use super::dimension::Dimension;
 use super::query::{Condition, Query, Range};
 use super::range::Current;
 use super::table::{Line, Table};
-use super::{Source, SourceError, Standing};
+use super::{Source, SourceError, Standing, answers_of_page};
 
 /// How many days are drawn.
 pub(super) const DAYS: i32 = 14;
@@ -77,7 +77,7 @@ pub fn overview(source: &dyn Source, query: &Query, now: &Zoned, extent: Extent)
     }
     let periods = if is_given { &[][..] } else { &PERIODS };
     queries.extend(periods.iter().flat_map(|(_, current)| period(query, now, *current)));
-    let mut answers = source.answers(&queries)?.into_iter();
+    let mut answers = answers_of_page(source, &queries)?.into_iter();
     let mut next = || answers.next().map(as_projects).unwrap_or_default();
     Ok(Overview {
         total: next(),

@@ -30,6 +30,7 @@ mod durability;
 mod editors;
 mod env;
 mod finding;
+mod from_prometheus;
 mod help;
 mod hooks;
 mod hygiene;

@@ -1,11 +1,11 @@
-//! Asks a team's store over HTTP: with time limits, and with bounded memory whatever comes back.
+//! Asks a team's store over HTTP: with time limits, and with bounded memory for every answer.
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::{HeaderMap, HeaderValue, USER_AGENT};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout_at;
@@ -27,6 +27,9 @@ const CONNECTING: Duration = Duration::from_secs(10);
 /// The user agent of every request.
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("ccrun/", env!("CARGO_PKG_VERSION")));
 
+/// The type of a body that is a form.
+const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+
 /// A team's store as a server. Nothing is connected before the first request.
 #[derive(Debug)]
 pub struct Server {
@@ -46,6 +49,8 @@ pub struct Ask<'a> {
     pub path: &'a str,
     /// The body.
     pub body: Bytes,
+    /// Whether the body is a form.
+    pub form: bool,
     /// The name of what should answer, for messages.
     pub engine: &'static str,
 }
@@ -122,6 +127,9 @@ impl Server {
         let built = Request::builder().method(&ask.method).uri(format!("{}{}", self.base, ask.path));
         let mut request = built.body(Full::new(ask.body.clone())).map_err(|_| store("the query cannot be sent"))?;
         request.headers_mut().extend(self.headers.clone());
+        if ask.form {
+            request.headers_mut().insert(CONTENT_TYPE, FORM);
+        }
         let response = self.client.open(request, self.timeout).await.map_err(|failure| store(failure.to_string()))?;
         if response.status() != StatusCode::OK {
             let refusal = self.refusal(response, deadline).await;

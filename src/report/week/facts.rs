@@ -12,7 +12,7 @@ use crate::report::forecast::WorkingHours;
 use crate::report::overview::place_of_work;
 use crate::report::query::{Condition, Query, Range};
 use crate::report::table::{Line, Table};
-use crate::report::{Details, Source, SourceError};
+use crate::report::{Details, Source, SourceError, answers_of_page};
 use crate::usage::{Measure, to_double};
 
 /// How many days the longest window of active people has.
@@ -77,14 +77,20 @@ impl Facts {
             all.push(Query { filter: options.filter.clone(), ..hours });
         }
         let of = |is_automation: bool, mut queries: Vec<Query>| {
+            // A source that does not know automation counts everything as people's.
+            let knows = source.knows(D::Automation);
             for query in &mut queries {
-                query.filter.push(automation(is_automation));
+                query.filter.extend(knows.then(|| automation(is_automation)));
             }
-            source.answers(&queries)
+            if is_automation && !knows {
+                return Ok(Vec::new());
+            }
+            answers_of_page(source, &queries)
         };
         let people =
             vec![query(window, &[D::Day, D::Person]), whole(&[D::Session, place]), whole(&[D::Team, D::Person])];
-        let (all, people, automatic) = (source.answers(&all)?, of(false, people)?, of(true, vec![whole(&[])])?);
+        let (all, people, automatic) =
+            (answers_of_page(source, &all)?, of(false, people)?, of(true, vec![whole(&[])])?);
         // Answers come in the order of the queries, and the fields below take them in that order.
         let mut answers = all.into_iter().chain(people).chain(automatic);
         let mut next = || answers.next().unwrap_or_default();

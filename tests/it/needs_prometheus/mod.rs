@@ -1,6 +1,6 @@
 //! A real Prometheus 3 shows the usage in the queries of typical dashboards.
 
-mod claude;
+pub(crate) mod claude;
 mod crashes;
 pub(crate) mod points;
 mod programs;

@@ -1,5 +1,6 @@
 //! The boards with a real `VictoriaMetrics` that holds sessions of the real Claude Code.
 
+use crate::needs_prometheus::claude::source::has_the_ledgers_numbers;
 use crate::support::boards::usage_agrees;
 use crate::support::prometheus::Prometheus;
 use crate::support::work::{SESSIONS, client, work};
@@ -22,4 +23,5 @@ fn the_boards_show_what_the_ledger_has() {
     victoria.wait_for("sum(claude_code_session_count_total)", f64::from(SESSIONS));
     victoria.flush();
     usage_agrees(&victoria, &client, &["Edits accepted when asked"]);
+    has_the_ledgers_numbers(&client, &victoria);
 }

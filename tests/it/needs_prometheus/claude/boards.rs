@@ -37,7 +37,7 @@ fn the_boards_show_what_the_ledger_has() {
 }
 
 /// The shipped profile with short intervals and these keys.
-fn profile(prometheus: &Prometheus, keys: &str) -> String {
+pub(super) fn profile(prometheus: &Prometheus, keys: &str) -> String {
     format!(
         "extends = \"prometheus\"\n[vars]\nprometheus_url = \"{}\"\n[team]\nid = \"platform\"\n{keys}\
          [signals]\nmetric_interval = \"1s\"\n[destination.prometheus]\nbatch = \"1ms\"\n",

@@ -1,6 +1,7 @@
 //! Ten sessions of the real Claude Code with a real Prometheus, whose numbers must agree with the ledger.
 
 mod boards;
+pub(crate) mod source;
 
 use std::collections::BTreeSet;
 use std::process::Child;

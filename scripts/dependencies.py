@@ -111,8 +111,14 @@ def component(package, checksum):
     return value | {"licenses": [{"expression": expression(package)}], "purl": purl}
 
 
-def bill(packages, edges):
-    """The program and its crates as a CycloneDX document. The same crates give the same bytes."""
+def tool(text):
+    """A program that made this one, given as NAME VERSION."""
+    name, _, version = text.partition(" ")
+    return {"type": "application", "name": name, "version": version}
+
+
+def bill(packages, edges, tools):
+    """The program, its crates and its compilers as a CycloneDX document. The same of these give the same bytes."""
     known, sums = dict(packages), checksums()
     components = {key: component(package, sums.get(key)) for key, package in packages}
     own = next(key for key in components if key[0] == "ccrun")
@@ -125,7 +131,7 @@ def bill(packages, edges):
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
         "version": 1,
-        "metadata": {"component": program},
+        "metadata": {"tools": {"components": [tool(text) for text in tools]}, "component": program},
         "components": list(components.values()),
         "dependencies": dependencies,
     }
@@ -136,13 +142,14 @@ def main():
     parser.add_argument("--target", required=True, help="the target's triple")
     parser.add_argument("--licences", required=True, help="where to write the licences")
     parser.add_argument("--sbom", required=True, help="where to write the CycloneDX document")
+    parser.add_argument("--tool", action="append", default=[], help="NAME VERSION of what compiles it; may be repeated")
     given = parser.parse_args()
     packages, edges = metadata(given.target)
     found = [(key, packages[key]) for key in linked(given.target)]
     with open(given.licences, "w", encoding="utf-8") as file:
         file.write(licences([pair for pair in found if pair[0][0] != "ccrun"]))
     with open(given.sbom, "w", encoding="utf-8") as file:
-        json.dump(bill(found, edges), file, indent=2)
+        json.dump(bill(found, edges, given.tool), file, indent=2)
         file.write("\n")
 
 

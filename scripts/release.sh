@@ -6,6 +6,7 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 
 # The oldest glibc that the program runs with: that of RHEL 7, and the oldest that Rust supports.
 glibc=2.17
+maintainer='The ccrun authors <ccrun@localhost>'
 
 usage() {
   cat <<TEXT
@@ -19,8 +20,8 @@ Writes DIR/ccrun-VERSION-TRIPLE.tar.gz and .sha256 for each target. Defaults: th
   --sign KEY       also write .sig: a signature with this SSH key (a private key's file, or the public key's file if
                    ssh-agent has the private one). \`install.sh --from FILE --signers ALLOWED\` checks it
   --deb            also write a Debian package, for *-linux-gnu, with dpkg-deb
-  --compare        build a second time, from a copy of the sources in another directory, and fail unless the programs
-                   are the same bytes
+  --compare        build everything a second time, from a copy of the sources in another directory, and fail unless all
+                   files are the same bytes
   --own-glibc      link to this machine's glibc, without zig: the program needs one at least as new
 
   x86_64-unknown-linux-gnu, aarch64-unknown-linux-gnu    on a machine of that kind. scripts/counterparts.sh installs zig,
@@ -62,6 +63,8 @@ main() {
   CCRUN_COMMIT=$(commit)
   # Read by the build script.
   export CCRUN_COMMIT
+  # The time of all files: that of the commit, so that it is the same for everyone.
+  time=$(git -C "$here" log -1 --format=%ct 2>/dev/null || echo 0)
   for target in "${targets[@]}"; do
     release "$target"
   done
@@ -75,24 +78,38 @@ commit() {
 }
 
 release() {
-  local target=$1 name=ccrun-$version-$1 built=${CARGO_TARGET_DIR:-$here/target}
-  build "$here" "$built" "$target"
-  [ "$compare" = no ] || compare "$target" "$built/$target/release/ccrun"
-  stage "$work/$name" "$built/$target/release/ccrun" "$target"
-  # With GNU tar, the archive is the same for every user and at any time.
+  local target=$1 file tools=(--tool "$(rustc -V)")
+  if with_zig "$target"; then
+    zigbuild
+    tools+=(--tool "zig $("$CARGO_ZIGBUILD_ZIG_PATH" version)")
+  fi
+  # For an earlier target, other files were made.
+  rm -rf "$work/first" "$work/second"
+  assemble "$here" "${CARGO_TARGET_DIR:-$here/target}" "$target" "$work/first"
+  [ "$compare" = no ] || compare "$target"
+  for file in "$work"/first/*.tar.gz "$work"/first/*.deb; do
+    [ ! -e "$file" ] || publish "$file"
+  done
+}
+
+# Builds the sources, and puts the archive and the package into a directory.
+assemble() {
+  local sources=$1 built=$2 target=$3 into=$4 name=ccrun-$version-$3
+  build "$sources" "$built" "$target"
+  mkdir -p "$into/$name"
+  stage "$sources" "$built/$target/release/ccrun" "$target" "$into/$name"
+  # With GNU tar, the archive is the same for every user.
   local same=()
-  ! tar --version | grep -q GNU || same=(--sort=name --owner=0 --group=0 --numeric-owner --mtime=@0)
-  tar -cf - -C "$work" ${same[@]+"${same[@]}"} "$name" | gzip -n >"$work/$name.tar.gz"
-  publish "$work/$name.tar.gz"
-  [ "$deb" = no ] || debian "$target" "$work/$name"
+  ! tar --version | grep -q GNU || same=(--sort=name --owner=0 --group=0 --numeric-owner --mtime="@$time")
+  tar -cf - -C "$into" ${same[@]+"${same[@]}"} "$name" | gzip -n >"$into/$name.tar.gz"
+  [ "$deb" = no ] || debian "$sources" "$target" "$into/$name" "$into"
 }
 
 # Takes the sources, the target directory, and the target. What is built does not depend on where these are: paths in
 # messages are replaced.
 build() {
   local sources=$1 built=$2 target=$3 verb=(cargo build) triple=$3 sysroot hash
-  if [ "$zig" = yes ] && [[ $target == *-linux-gnu ]]; then
-    zigbuild
+  if with_zig "$target"; then
     verb=("$zigbuild" zigbuild)
     triple=$target.$glibc
   fi
@@ -113,6 +130,11 @@ build() {
   )
 }
 
+# Whether zig links a target's programs.
+with_zig() {
+  [ "$zig" = yes ] && [[ $1 == *-linux-gnu ]]
+}
+
 # Sets `zigbuild` to the program, and tells it where zig is.
 zigbuild() {
   local reason
@@ -122,21 +144,29 @@ zigbuild() {
   export CARGO_ZIGBUILD_ZIG_PATH
 }
 
-# Builds the same sources in another directory, with other paths to everything that is compiled.
+# Makes everything again from a copy of the sources, with another path to all that is compiled, and for another user's
+# permissions and time zone.
 compare() {
-  local target=$1 first=$2 other=$work/other
+  local target=$1 other=$work/other file
   mkdir -p "$other/sources" "$other/cargo"
   (cd "$here" && git ls-files -z | tar -c --null -T - | tar -x -C "$other/sources")
   ln -s "${CARGO_HOME:-$HOME/.cargo}/registry" "$other/cargo/registry"
-  CARGO_HOME=$other/cargo build "$other/sources" "$other/target" "$target"
-  cmp "$first" "$other/target/$target/release/ccrun" || fail "two builds differ"
-  echo "two builds in two directories are the same: $(digest "$first" | cut -d ' ' -f 1)"
+  (
+    umask 077
+    export CARGO_HOME=$other/cargo TZ=Pacific/Auckland
+    assemble "$other/sources" "$other/target" "$target" "$work/second"
+  )
+  for file in "$work/first/ccrun-$version-$target/bin/ccrun" "$work"/first/*.tar.gz "$work"/first/*.deb; do
+    [ -e "$file" ] || continue
+    cmp "$file" "$work/second/${file#"$work/first/"}" || fail "two builds differ: ${file##*/}"
+    echo "two builds in two directories are the same: $(cd "${file%/*}" && digest "${file##*/}")"
+  done
   rm -rf "$other"
 }
 
 # Collects what an archive contains.
 stage() {
-  local to=$1 program=$2 target=$3 share=$1/share shell
+  local sources=$1 program=$2 target=$3 to=$4 share=$4/share shell
   mkdir -p "$to/bin" "$share/bash-completion/completions" "$share/zsh/site-functions" "$share/fish/vendor_completions.d"
   cp "$program" "$to/bin/ccrun"
   chmod 755 "$to/bin/ccrun"
@@ -149,13 +179,15 @@ stage() {
   mv "$work/bash" "$share/bash-completion/completions/ccrun"
   { echo '#compdef ccrun' && cat "$work/zsh"; } >"$share/zsh/site-functions/_ccrun"
   mv "$work/fish" "$share/fish/vendor_completions.d/ccrun.fish"
-  cp "$here"/install.sh "$here"/README.md "$here"/LICENSE* "$to/"
-  python3 "$here/scripts/dependencies.py" --target "$target" --licences "$to/THIRD-PARTY.txt" --sbom "$to/ccrun.cdx.json"
+  cp "$sources"/install.sh "$sources"/README.md "$sources"/LICENSE* "$to/"
+  python3 "$sources/scripts/dependencies.py" --target "$target" --licences "$to/THIRD-PARTY.txt" \
+    --sbom "$to/ccrun.cdx.json" "${tools[@]}"
+  chmod -R u=rwX,go=rX "$to"
 }
 
 # Debian's package of what was staged.
 debian() {
-  local target=$1 staged=$2 root=$work/debian doc=$work/debian/usr/share/doc/ccrun architecture package
+  local sources=$1 target=$2 staged=$3 into=$4 root=$work/debian doc=$work/debian/usr/share/doc/ccrun architecture
   case $target in
     x86_64-*-linux-gnu) architecture=amd64 ;;
     aarch64-*-linux-gnu) architecture=arm64 ;;
@@ -167,17 +199,37 @@ debian() {
   cp -R "$staged/bin" "$staged/share" "$root/usr/"
   mv "$root/usr/share/zsh/site-functions" "$root/usr/share/zsh/vendor-completions"
   gzip -9n "$root"/usr/share/man/man1/*.1
-  cp "$staged/README.md" "$staged/THIRD-PARTY.txt" "$staged/ccrun.cdx.json" "$doc/"
-  cat "$staged/LICENSE" "$staged/LICENSE-MIT" "$staged/LICENSE-APACHE" >"$doc/copyright"
-  cp "$here/scripts/release/config.toml" "$root/etc/ccrun/config.toml"
+  cp "$sources/CHANGELOG.md" "$staged/README.md" "$staged/THIRD-PARTY.txt" "$staged/ccrun.cdx.json" "$doc/"
+  copyright "$staged" >"$doc/copyright"
+  changelog | gzip -9n >"$doc/changelog.gz"
+  cp "$sources/scripts/release/config.toml" "$root/etc/ccrun/config.toml"
   echo /etc/ccrun/config.toml >"$root/DEBIAN/conffiles"
   (cd "$root" && find usr -type f | LC_ALL=C sort | xargs md5sum) >"$root/DEBIAN/md5sums"
   control "$architecture" "$(du -sk --apparent-size "$root/usr" | cut -f 1)" >"$root/DEBIAN/control"
-  find "$root" -exec touch -h -d @0 {} +
+  find "$root" -exec touch -h -d "@$time" {} +
   chmod -R u=rwX,go=rX "$root"
-  package=$work/ccrun_${version}_$architecture.deb
-  SOURCE_DATE_EPOCH=0 dpkg-deb --root-owner-group -Zxz --build "$root" "$package" >/dev/null
-  publish "$package"
+  SOURCE_DATE_EPOCH=$time dpkg-deb --root-owner-group -Zxz --build "$root" "$into/ccrun_${version}_$architecture.deb" \
+    >/dev/null
+}
+
+# The licences. Each Debian has the text of the Apache License.
+copyright() {
+  cat "$1/LICENSE" "$1/LICENSE-MIT"
+  cat <<'TEXT'
+
+On Debian systems, the Apache License, Version 2.0 is in /usr/share/common-licenses/Apache-2.0. The licences of the crates in
+the program are in THIRD-PARTY.txt.
+TEXT
+}
+
+changelog() {
+  cat <<TEXT
+ccrun ($version) unstable; urgency=medium
+
+  * CHANGELOG.md lists the changes.
+
+ -- $maintainer  $(LC_ALL=C date -u -R -d "@$time")
+TEXT
 }
 
 control() {
@@ -185,7 +237,7 @@ control() {
 Package: ccrun
 Version: $version
 Architecture: $1
-Maintainer: The ccrun authors <ccrun@localhost>
+Maintainer: $maintainer
 Installed-Size: $2
 Depends: libc6 (>= $glibc)
 Section: utils

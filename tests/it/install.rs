@@ -19,10 +19,9 @@ pub fn sandbox() -> Sandbox {
     let target = sandbox.home().join("target");
     sandbox.set("CARGO_TARGET_DIR", target.to_str().unwrap()).set("SHELL", "/bin/bash");
     let build = format!(
-        "#!/bin/sh\ncase $1 in tree | metadata) exec '{2}' \"$@\";; esac\n\
+        "#!/bin/sh\ncase $1 in tree | metadata) exec '{1}' \"$@\";; esac\n\
          for word; do case $last in --target) kind=$word;; esac; last=$word; done\n\
-         mkdir -p '{0}'/$kind/release && cp '{1}' '{0}'/$kind/release\n",
-        target.display(),
+         mkdir -p \"$CARGO_TARGET_DIR\"/$kind/release && cp '{0}' \"$CARGO_TARGET_DIR\"/$kind/release\n",
         env!("CARGO_BIN_EXE_ccrun"),
         env!("CARGO"),
     );

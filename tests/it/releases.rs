@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -23,12 +23,17 @@ fn prepared() -> (Sandbox, PathBuf) {
     (sandbox, out)
 }
 
-/// Runs the release script, and returns the archive's path.
-fn release(sandbox: &Sandbox, out: &Path, options: &[&str]) -> PathBuf {
+/// Runs the release script.
+fn try_release(sandbox: &Sandbox, out: &Path, options: &[&str]) -> Output {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/release.sh");
     let mut command = sandbox.command("bash");
     command.arg(script).args(["--own-glibc", "--target", KIND, "--out"]).arg(out).args(options);
-    let output = command.output().unwrap();
+    command.output().unwrap()
+}
+
+/// Runs the release script, and returns the archive's path.
+fn release(sandbox: &Sandbox, out: &Path, options: &[&str]) -> PathBuf {
+    let output = try_release(sandbox, out, options);
     assert!(output.status.success(), "{}", text(&output.stderr));
     out.join(format!("ccrun-{}-{KIND}.tar.gz", env!("CARGO_PKG_VERSION")))
 }
@@ -107,6 +112,7 @@ fn assert_describes_itself(unpacked: &Path, installed: &Path) {
     }
     let list: Value = serde_json::from_slice(&std::fs::read(unpacked.join("ccrun.cdx.json")).unwrap()).unwrap();
     assert_eq!((&list["bomFormat"], &list["metadata"]["component"]["name"]), (&"CycloneDX".into(), &"ccrun".into()));
+    assert_eq!(list["metadata"]["tools"]["components"][0]["name"], "rustc");
     let components = list["components"].as_array().unwrap();
     let names: BTreeSet<_> = components.iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert!(["rusqlite", "ring", "tokio", "linux-keyutils"].iter().all(|name| names.contains(name)), "{names:?}");
@@ -118,6 +124,30 @@ fn assert_describes_itself(unpacked: &Path, installed: &Path) {
         let line = format!("\n{} {}: ", one["name"].as_str().unwrap(), one["version"].as_str().unwrap());
         assert!(licences.contains(&line), "{line}");
     }
+}
+
+#[test]
+fn two_builds_are_compared() {
+    let (sandbox, out) = prepared();
+    if !has(&sandbox, "python3") || !has(&sandbox, "dpkg-deb") {
+        return;
+    }
+    // A small program, because the package is compressed well.
+    let small = format!("#!/bin/sh\nexec '{}' \"$@\"\n", env!("CARGO_BIN_EXE_ccrun"));
+    let small = sandbox.program("small/ccrun", &small).display().to_string();
+    let cargo = std::fs::read_to_string(sandbox.home().with_file_name("bin").join("cargo")).unwrap();
+    let cargo = cargo.replace(env!("CARGO_BIN_EXE_ccrun"), &small);
+    sandbox.program("cargo", &cargo);
+    let output = try_release(&sandbox, &out, &["--deb", "--compare"]);
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let compared: Vec<_> = said.lines().filter(|line| line.starts_with("two builds in two directories")).collect();
+    assert!(compared.len() == 3 && compared[2].ends_with("_amd64.deb"), "{said}");
+    // A program that names its directory.
+    sandbox.program("cargo", &(cargo + "echo \"# $PWD\" >>\"$CARGO_TARGET_DIR\"/$kind/release/ccrun\n"));
+    let output = try_release(&sandbox, &out, &["--compare"]);
+    let complaint = text(&output.stderr);
+    assert!(output.status.code() == Some(1) && complaint.contains("two builds differ: ccrun"), "{complaint}");
 }
 
 #[test]

@@ -67,8 +67,8 @@ fn forget_pending() {
 fn forget_pending() {
     let (done, taken) = std::sync::mpsc::channel();
     let wait = move || {
-        drop(sigxfsz().wait());
-        drop(done.send(()));
+        let _pending = sigxfsz().wait();
+        let _late = done.send(());
     };
     if std::thread::Builder::new().spawn(wait).is_ok() {
         // Sent to the process, so that any waiting thread receives it.

@@ -163,6 +163,8 @@ fn open(keyring: Keyring, has_bus: bool, waiting: Waiting) -> Result<Box<dyn Sto
 #[derive(Clone, Debug, Default)]
 struct Waiting(Arc<AtomicBool>);
 
+/// The Keychain does not say when it waits.
+#[cfg(target_os = "linux")]
 impl Waiting {
     /// Sets the flag until the value is dropped.
     fn begin(&self) -> impl Drop + use<> {

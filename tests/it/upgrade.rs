@@ -126,12 +126,59 @@ fn the_states_of_earlier_versions_are_opened() {
     for fixture in fixtures {
         let backend = Backend::start();
         let sandbox = sandbox(&backend);
-        std::fs::create_dir_all(sandbox.state()).unwrap();
-        let mut unpack = sandbox.command("tar");
-        unpack.arg("-xzf").arg(&fixture).current_dir(sandbox.state());
-        assert!(unpack.status().unwrap().success());
+        unpack(&sandbox, &fixture);
         assert_opens(&sandbox, &backend);
     }
+}
+
+/// The session that was running at the upgrade and one of the upgraded program use the same store, spool and ledger.
+#[test]
+fn an_upgrade_under_a_running_session_loses_nothing_of_an_earlier_state() {
+    for fixture in fixtures() {
+        let backend = Backend::start();
+        let sandbox = sandbox(&backend);
+        unpack(&sandbox, &fixture);
+        let older = session(&sandbox);
+        older.client().export(&ids("older", 2));
+        upgrade(&sandbox);
+        let newer = session(&sandbox);
+        for (session, name, tokens) in [(&older, "upgraded", 3), (&newer, "newer", 4)] {
+            session.client().export(&ids(name, 2));
+            series::export(&mut session.client(), &[("claude-opus-5-5", tokens)], 1);
+        }
+        let listed: Value = serde_json::from_str(&succeed(&sandbox, &["sessions", "--json"])).unwrap();
+        let running = listed.as_array().unwrap().iter().filter(|session| session["state"] == "running");
+        assert_eq!(running.count(), 2);
+        newer.end_saying();
+        older.client().export(&ids("last", 1));
+        older.end_saying();
+        sandbox.wait_for_end();
+        assert_eq!(tokens(&sandbox), 257);
+        succeed(&sandbox, &["queue", "retry"]);
+        succeed(&sandbox, &["queue", "flush"]);
+        let own = [("older", 2), ("upgraded", 2), ("newer", 2), ("last", 1)];
+        let expected: BTreeSet<_> =
+            own.iter().chain(&[ENDED, KILLED, REFUSED]).flat_map(|(name, n)| ids(name, *n)).collect();
+        assert_eq!(ids_of(&backend.received()).into_iter().collect::<BTreeSet<_>>(), expected);
+        assert!(sandbox.queue().is_empty());
+    }
+}
+
+/// Replaces the program as `install.sh` and dpkg do, with other bytes of the same program.
+fn upgrade(sandbox: &Sandbox) {
+    let own = sandbox.home().with_file_name("bin").join("ccrun");
+    let mut other = std::fs::read(&own).unwrap();
+    other.extend_from_slice(b"newer");
+    let new = sandbox.program("new", "");
+    std::fs::write(&new, other).unwrap();
+    std::fs::rename(&new, &own).unwrap();
+}
+
+fn unpack(sandbox: &Sandbox, fixture: &Path) {
+    std::fs::create_dir_all(sandbox.state()).unwrap();
+    let mut unpack = sandbox.command("tar");
+    unpack.arg("-xzf").arg(fixture).current_dir(sandbox.state());
+    assert!(unpack.status().unwrap().success());
 }
 
 fn fixtures() -> Vec<PathBuf> {

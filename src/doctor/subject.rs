@@ -68,36 +68,19 @@ impl Subject {
     pub fn gather(selection: Selection, time: Duration, process: &ProcessEnvironment) -> Result<Self> {
         #[expect(clippy::disallowed_methods, reason = "the test of setup begins minutes after the process")]
         let began = (Timestamp::now(), Instant::now());
-        let deadline = began.1 + time.min(LONGEST);
         let places = Places::find(process)?;
         let read = read_config(&places.config, &places.system);
         let config = read.as_ref().cloned().unwrap_or_default();
         let workspace = Workspace::under(process, &config)?;
-        let (profile, ignored, trusted_digest) =
-            match read.and_then(|_| workspace.resolve_with_digest(&selection, &config)) {
-                Ok((resolved, ignored, trusted_digest)) => (Ok(resolved), ignored, trusted_digest),
-                Err(faults) => (Err(faults), None, TrustedDigest::default()),
-            };
-        let workspace = match &profile {
+        let found = match read.and_then(|_| workspace.resolve_with_digest(&selection, &config)) {
+            Ok((resolved, ignored, trusted_digest)) => (Ok(resolved), ignored, trusted_digest),
+            Err(faults) => (Err(faults), None, TrustedDigest::default()),
+        };
+        let workspace = match &found.0 {
             Ok(resolved) => workspace.withholding(&resolved.profile),
             Err(_) => workspace,
         };
-        let (process, headers) = (process.clone(), Mutex::default());
-        let (entries, probes) = (OnceLock::new(), OnceLock::new());
-        Ok(Self {
-            process,
-            workspace,
-            config,
-            selection,
-            profile,
-            ignored,
-            trusted_digest,
-            deadline,
-            began,
-            headers,
-            entries,
-            probes,
-        })
+        Ok(Self::new(process.clone(), workspace, (config, selection), found, (began, time.min(LONGEST))))
     }
 
     /// A subject for tests: everything is below one directory, and the default profile applies.
@@ -113,15 +96,23 @@ impl Subject {
             keyring: secret::Keyring::default(),
             ledger: crate::workspace::LedgerRules::default(),
         };
-        let selection = Selection::default();
-        let config = Config::default();
+        let (config, selection) = (Config::default(), Selection::default());
         let profile = workspace.resolve(&selection, &config).map(|(resolved, _)| resolved);
         let directory = root.to_owned();
         let executable = directory.join("ccrun");
         let process = ProcessEnvironment { directory, executable, ..ProcessEnvironment::nowhere([]) };
-        let (ignored, trusted_digest, headers) = (None, TrustedDigest::default(), Mutex::default());
-        let began = (Timestamp::UNIX_EPOCH, Instant::now());
-        let (deadline, entries, probes) = (began.1 + PATIENCE, OnceLock::new(), OnceLock::new());
+        let (found, began) = ((profile, None, TrustedDigest::default()), (Timestamp::UNIX_EPOCH, Instant::now()));
+        Self::new(process, workspace, (config, selection), found, (began, PATIENCE))
+    }
+
+    /// Takes what was selected, what it resolved to, when the examination began, and how long it may take.
+    fn new(
+        process: ProcessEnvironment,
+        workspace: Workspace,
+        (config, selection): (Config, Selection),
+        (profile, ignored, trusted_digest): (Result<Resolved, Faults>, Option<IgnoredProject>, TrustedDigest),
+        (began, time): ((Timestamp, Instant), Duration),
+    ) -> Self {
         Self {
             process,
             workspace,
@@ -130,11 +121,11 @@ impl Subject {
             profile,
             ignored,
             trusted_digest,
-            deadline,
+            deadline: began.1 + time,
             began,
-            headers,
-            entries,
-            probes,
+            headers: Mutex::default(),
+            entries: OnceLock::new(),
+            probes: OnceLock::new(),
         }
     }
 

@@ -24,9 +24,17 @@ pub struct Lines<R> {
 }
 
 impl<R: Read> Lines<R> {
-    /// Reads from the start of `reader`.
-    pub fn new(reader: R) -> Self {
-        Self { reader, buffer: vec![0; READ], filled: 0..0, searched: 0, skips: false, too_long: 0, bytes: 0 }
+    /// Reads from the start of `reader`. `buffer` is one that an earlier reader has [left](Self::into_buffer), or empty.
+    pub fn new(reader: R, mut buffer: Vec<u8>) -> Self {
+        buffer.resize(READ, 0);
+        Self { reader, buffer, filled: 0..0, searched: 0, skips: false, too_long: 0, bytes: 0 }
+    }
+
+    /// The buffer, for the next file: a new one costs as much as reading a short file.
+    pub fn into_buffer(mut self) -> Vec<u8> {
+        self.buffer.truncate(READ);
+        self.buffer.shrink_to(READ);
+        self.buffer
     }
 
     /// The next line, without its end. The last one may have none.
@@ -99,7 +107,7 @@ mod tests {
     }
 
     fn all(reader: impl Read) -> (Vec<Vec<u8>>, u64) {
-        let mut lines = Lines::new(reader);
+        let mut lines = Lines::new(reader, Vec::new());
         let mut all = Vec::new();
         while let Some(line) = lines.next().unwrap() {
             all.push(line.to_vec());
@@ -110,7 +118,7 @@ mod tests {
     #[test]
     fn a_line_of_two_gigabytes_is_skipped_in_constant_memory() {
         let long = io::repeat(b'x').take(2 << 30);
-        let mut lines = Lines::new(b"first\n".chain(long).chain(&b"\nlast"[..]));
+        let mut lines = Lines::new(b"first\n".chain(long).chain(&b"\nlast"[..]), Vec::new());
         assert_eq!(lines.next().unwrap(), Some(&b"first"[..]));
         assert_eq!(lines.next().unwrap(), Some(&b"last"[..]));
         assert_eq!(lines.next().unwrap(), None);

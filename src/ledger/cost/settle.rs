@@ -79,8 +79,16 @@ pub(in crate::ledger) fn settle_new(
             *row = after;
         }
     }
-    let contexts = contexts(connection, told.session)?;
-    insert_unseen(connection, sums, told.session, sharing.unseen(contexts.last()))
+    let unseen: Vec<_> = sharing.unseen(Some(&0)).collect();
+    if unseen.is_empty() {
+        return Ok(());
+    }
+    let Some(context) = contexts(connection, told.session)?.pop() else { return Ok(()) };
+    let unseen = unseen.into_iter().map(|mut row| {
+        row[CONTEXT] = context;
+        row
+    });
+    insert_unseen(connection, sums, told.session, unseen)
 }
 
 /// Adds one sum for each model for the requests that have no row in the transcript.

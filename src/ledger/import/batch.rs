@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 
 use super::Mark;
@@ -38,15 +39,21 @@ pub(super) struct Part {
     pub(super) done: Option<(Summary, Mark)>,
 }
 
-/// Reads all transcripts except those with an `unchanged` mark, until no batches are taken any more.
-pub(super) fn read(transcripts: &[Transcript], mut unchanged: HashSet<i64>, batches: &SyncSender<Batch>) {
-    let mut batch = Batch::default();
-    for transcript in transcripts {
+/// Reads the transcripts from the `next` one on, except those with an `unchanged` mark, until no batches are taken any
+/// more. Several threads may share `next`.
+pub(super) fn read(
+    transcripts: &[Transcript],
+    next: &AtomicUsize,
+    unchanged: &HashSet<i64>,
+    batches: &SyncSender<Batch>,
+) {
+    let (mut batch, mut buffer) = (Batch::default(), Vec::new());
+    while let Some(transcript) = transcripts.get(next.fetch_add(1, Ordering::Relaxed)) {
         let mark = Mark::of(transcript);
-        if unchanged.remove(&mark.path) {
+        if unchanged.contains(&mark.path) {
             continue;
         }
-        if batch.session(transcript, mark, batches).is_break() {
+        if batch.session(transcript, mark, &mut buffer, batches).is_break() {
             return;
         }
     }
@@ -56,8 +63,15 @@ pub(super) fn read(transcripts: &[Transcript], mut unchanged: HashSet<i64>, batc
 
 impl Batch {
     /// Reads a session's files. Sends the batch whenever it is full.
-    fn session(&mut self, transcript: &Transcript, mark: Mark, batches: &SyncSender<Self>) -> ControlFlow<()> {
+    fn session(
+        &mut self,
+        transcript: &Transcript,
+        mark: Mark,
+        buffer: &mut Vec<u8>,
+        batches: &SyncSender<Self>,
+    ) -> ControlFlow<()> {
         let mut reading = Reading::default();
+        reading.buffer = std::mem::take(buffer);
         let session: Arc<str> = transcript.session.as_str().into();
         let mut before = 0;
         for (index, file) in transcript.files().enumerate() {
@@ -72,6 +86,7 @@ impl Batch {
                 self.take(Part { session: Arc::clone(&session), items, done: None }, batches)
             })?;
         }
+        *buffer = std::mem::take(&mut reading.buffer);
         self.bytes += reading.bytes - before;
         self.sessions += 1;
         self.faults.add(reading.faults);

@@ -15,6 +15,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -30,6 +31,9 @@ use crate::usage::identity::identity;
 use batch::Batch;
 
 pub use read::Faults;
+
+/// How many threads read: a gigabyte takes one longer to read than to write what it says.
+const READERS: usize = 2;
 
 /// How long to wait for other writers of the ledger.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -126,7 +130,7 @@ impl Mark {
 }
 
 /// Imports transcripts into the ledger at `path`. `directory` returns the project and repository of a working
-/// directory; `progress` is called often with the progress. One thread reads the files while this one writes.
+/// directory; `progress` is called often with the progress. Other threads read the files while this one writes.
 pub fn import(
     path: &Path,
     transcripts: &[Transcript],
@@ -140,10 +144,15 @@ pub fn import(
     let unchanged = unchanged(&mut ledger, transcripts)?;
     let mut imported = Imported { sessions: unchanged.len(), unchanged: unchanged.len(), ..Imported::default() };
     let mut directory = each_once(directory);
+    let (next, unchanged) = (&AtomicUsize::new(0), &unchanged);
     thread::scope(|scope| {
         let (batches, read) = mpsc::sync_channel(1);
-        let reader = thread::Builder::new().spawn_scoped(scope, move || batch::read(transcripts, unchanged, &batches));
-        reader.map_err(ImportError::Thread)?;
+        for _ in 0..READERS {
+            let batches = batches.clone();
+            let reader = move || batch::read(transcripts, next, unchanged, &batches);
+            thread::Builder::new().spawn_scoped(scope, reader).map_err(ImportError::Thread)?;
+        }
+        drop(batches);
         for batch in read {
             imported.facts += write(&mut ledger, &batch, options, &known, &mut directory)?;
             imported.sessions += batch.sessions;

@@ -83,6 +83,8 @@ pub(super) struct Reading {
     pub(super) bytes: u64,
     /// The number of prompts under each id.
     prompts: HashMap<Arc<str>, u32>,
+    /// What files are read into.
+    pub(super) buffer: Vec<u8>,
 }
 
 /// The state of one file while it is read.
@@ -124,7 +126,7 @@ impl Reading {
             }
         };
         let before = self.bytes;
-        let mut lines = Lines::new(file);
+        let mut lines = Lines::new(file, std::mem::take(&mut self.buffer));
         let mut state = InFile { is_main, ..InFile::default() };
         loop {
             match lines.next() {
@@ -144,6 +146,7 @@ impl Reading {
         }
         self.faults.too_long += lines.too_long;
         self.bytes = before + lines.bytes;
+        self.buffer = lines.into_buffer();
         self.release(&mut state);
         self.items.extend(state.answers.into_iter().map(|(_, item)| item));
         // No row of the session is later than its last cost, unless a row of its own says so.

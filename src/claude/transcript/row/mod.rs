@@ -171,6 +171,9 @@ const BEGINNING: usize = 200;
 static KINDS: LazyLock<[memmem::Finder<'static>; 4]> =
     LazyLock::new(|| ["\"assistant\"", "\"user\"", "\"cost-state\"", "\"api-request\""].map(memmem::Finder::new));
 
+/// What the beginning of a line names that tells nothing of usage.
+static ATTACHMENT: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\"attachment\":"));
+
 /// Looks at the bytes alone: reading JSON takes ten times as long, and nearly all of it is of no use.
 fn may_tell(line: &[u8]) -> bool {
     if line.starts_with(b"{\"type\":\"") {
@@ -179,7 +182,7 @@ fn may_tell(line: &[u8]) -> bool {
         return kinds.iter().any(|name| kind.starts_with(name));
     }
     let beginning = &line[..line.len().min(BEGINNING)];
-    if memmem::find(beginning, b"\"attachment\":").is_some() || beginning.iter().all(u8::is_ascii_whitespace) {
+    if ATTACHMENT.find(beginning).is_some() || beginning.iter().all(u8::is_ascii_whitespace) {
         return false;
     }
     // Others may write their JSON in another order and with spaces.

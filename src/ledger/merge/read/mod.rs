@@ -105,7 +105,7 @@ fn each(file: &mut File, mut work: impl FnMut(&[u8]) -> Result<(), MergeError>) 
     file.rewind()?;
     let limit = file.metadata()?.len().saturating_mul(LARGER).max(AT_LEAST);
     let unpacked = MultiGzDecoder::new(BufReader::new(file)).take(limit + 1);
-    let mut lines = Lines::new(unpacked);
+    let mut lines = Lines::new(unpacked, Vec::new());
     loop {
         let line = match lines.next() {
             Ok(line) => line,

@@ -250,8 +250,8 @@ crate() {
   (cd "$here" && cargo package --quiet --locked --no-verify)
   tar -xzf "$target/package/ccrun-$version.crate" -C "$work"
   mkdir "$work/cargo"
-  (cd "$work" && CARGO_HOME=$work/cargo cargo install --locked --debug --path "$work/ccrun-$version" --root "$work/installed" \
-    --target-dir "$work/target")
+  (cd "$work" && CARGO_HOME=$work/cargo cargo install --locked --debug --config 'profile.dev.package."*".opt-level=0' \
+    --path "$work/ccrun-$version" --root "$work/installed" --target-dir "$work/target")
   # rustup looks for the compiler below HOME.
   host=$(rustc -vV | sed -n 's/^host: //p')
   own_home

@@ -87,6 +87,16 @@ fn agrees(chdb: &Chdb, client: &Client) {
         }
     }
     is_labelled(chdb, client);
+    // The board that SigNoz publishes adds these attributes up over every log that has them.
+    let theirs = [("cost_usd", cost), ("input_tokens", total(&["input_tokens"])), ("output_tokens", output)];
+    for (attribute, expected) in theirs {
+        let table = "signoz_logs.distributed_logs_v2";
+        let held = format!("attributes_number['{attribute}']");
+        let query =
+            format!("SELECT sum({held}) AS sum FROM {table} WHERE mapContains(attributes_number, '{attribute}')");
+        let sum = chdb.rows(&query)[0]["sum"].as_f64().unwrap();
+        assert!(same(sum, expected), "their {attribute}: {sum}, expected {expected}");
+    }
 }
 
 /// The sum of all values of a panel.

@@ -67,6 +67,12 @@ fn rules_work(prometheus: &Prometheus) {
 #[ignore = "needs TEST_PROMETHEUS and the real Claude Code; scripts/test.sh runs it"]
 fn usual_queries_lose_short_sessions() {
     const RANGE: &str = "sum(increase(claude_code_cost_usage_USD_total[1h])) or vector(0)";
+    // Other panels of claude-code-otel: sessions, tokens a minute, and requests by the number of changes.
+    const ALSO: [&str; 3] = [
+        "sum(increase(claude_code_session_count_total[1h]))",
+        "sum(rate(claude_code_token_usage_tokens_total[5m]) * 60)",
+        "sum(changes(claude_code_cost_usage_USD_total[5m]))",
+    ];
     const SO_FAR: &str = "sum(claude_code_cost_usage_USD_total) or vector(0)";
     let (direct, totals) = (Prometheus::start(), Prometheus::start());
     let client = client();
@@ -92,6 +98,9 @@ fn usual_queries_lose_short_sessions() {
     assert!(same(at(&direct, SO_FAR, 0.0), cost), "the guide's query, at once");
     assert!(same(at(&direct, SO_FAR, 360.0), 0.0), "the same six minutes later");
     assert!(same(at(&direct, RANGE, 60.0), 0.0), "boards with `increase()`");
+    for query in ALSO {
+        assert!(same(at(&direct, &format!("{query} or vector(0)"), 60.0), 0.0), "{query}");
+    }
     let panels = panels(&read("grafana/usage.json"));
     let spend = panels.iter().find(|panel| panel.title == "Spend").unwrap();
     assert!(same(at(&totals, &substituted(&spend.queries[0].0), 360.0), cost), "this board, six minutes later");

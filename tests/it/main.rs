@@ -82,6 +82,7 @@ mod secret;
 mod sending;
 mod sessions;
 mod setup;
+mod sources;
 mod statusline;
 mod subcommands;
 mod support;

@@ -7,7 +7,11 @@ use crate::support::backend::Backend;
 use crate::support::sandbox::{Sandbox, text};
 
 /// Commands that do not run here, with the test that runs them or the reason.
-const ELSEWHERE: [(&str, &str); 17] = [
+const ELSEWHERE: [(&str, &str); 21] = [
+    ("ccrun report --from team", "sources"),
+    ("ccrun report --from team --by person,model --since 30d", "sources"),
+    ("ccrun report --from team --by day --where team=platform --json", "sources"),
+    ("ccrun report week --from team --seats 14", "sources"),
     ("ccrun tail", "tail: it does not end by itself"),
     ("ccrun tail --json", "tail"),
     ("ccrun tail --project . --event api_request,api_error", "tail"),

@@ -5,6 +5,7 @@ mod destinations;
 mod enforce;
 mod faults;
 mod hiding;
+mod team_stores;
 mod variables;
 
 use std::collections::BTreeMap;

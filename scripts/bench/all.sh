@@ -82,6 +82,7 @@ measure() {
   section "Usage" usage "$@"
   section "History" history "$@"
   section "Status line" statusline "$@"
+  section "A team's store" sources "$@"
   section "Growth" growth "$@"
   section "Many writers to one store" writers "$@"
   section "Profiles" profiles "$@"

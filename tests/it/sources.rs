@@ -32,7 +32,7 @@ enum Reply {
     Begin,
     /// Says nothing.
     Hang,
-    /// Sends this piece until nobody reads.
+    /// Sends this piece until it is not read.
     Endless(&'static str),
 }
 
@@ -267,7 +267,7 @@ fn refusals_say_what_to_do() {
         let said = complaint(&sandbox(&store.address, ""), &["--by", "day"]);
         assert!(said.contains(expected) && said.contains(&store.address), "{expected}: {said}");
     }
-    // Nobody listens.
+    // Nothing listens.
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let said = complaint(&sandbox(&closed, ""), &[]);
     assert!(said.contains(&closed) && said.contains("refused"), "{said}");

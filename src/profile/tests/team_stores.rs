@@ -30,7 +30,7 @@ fn faults_name_the_place_and_show_no_secret() {
         ("url = \"clickhouse://127.0.0.1\"\npassword = \"s3cr3t\"", "has a `password` and no `user`"),
         ("url = \"clickhouse://h\"\nuser = \"u\"\npassword = \"s3cr3t\"", "a secret would be sent in plain text"),
         ("url = \"clickhouse://h\"\nheaders.x = { env = \"S\" }", "a secret would be sent in plain text"),
-        ("url = \"clickhouse://h?secure=1\"\nheaders.Host = \"x\"", "`Host` frames the message"),
+        ("url = \"clickhouse://h?secure=1\"\nheaders.Host = \"x\"", "`host` frames the message"),
         ("url = \"clickhouse://h?secure=1\"\ntls.cert = \"c\"", "`tls.cert` without `tls.key`"),
         ("url = \"clickhouse://${h}\"", "variable `h` is not defined"),
     ];

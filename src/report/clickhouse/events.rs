@@ -223,17 +223,19 @@ pub(super) fn dimension_of(logs: &Logs, dimension: Dimension, range: Range, zone
             format!("multiIf(c_e = 'api_request', 'ok', c_e != 'api_error', '', {status} = '0', 'error', {status})")
         }
         Dimension::Automation => format!("if(c_s GLOBAL IN ({}), 'yes', 'no')", automated(logs, range)),
-        Dimension::Project => return Err(UNKNOWN_PROJECT),
-        Dimension::Worktree => return Err(UNKNOWN_WORKTREE),
-        Dimension::Machine => return Err(UNKNOWN_MACHINE),
+        Dimension::Project | Dimension::Worktree | Dimension::Machine => return Err(unknown(dimension)),
     })
 }
 
-const UNKNOWN_PROJECT: SourceError =
-    SourceError::Unknown("project", "`repository` is, where profiles set `[cardinality] repository = true`");
-const UNKNOWN_WORKTREE: SourceError =
-    SourceError::Unknown("worktree", "`branch` is, where profiles set `[cardinality] repository = true`");
-const UNKNOWN_MACHINE: SourceError = SourceError::Unknown("machine", "`person`, `terminal` and `version` are");
+/// The error for a dimension that never leaves a machine.
+fn unknown(dimension: Dimension) -> SourceError {
+    let instead = match dimension {
+        Dimension::Project => "`repository` is, where profiles set `[cardinality] repository = true`",
+        Dimension::Worktree => "`branch` is, where profiles set `[cardinality] repository = true`",
+        _ => "`person`, `terminal` and `version` are",
+    };
+    SourceError::Unknown(dimension.name(), instead.to_owned())
+}
 
 /// Whether events have a dimension.
 pub(super) fn knows(dimension: Dimension) -> bool {

@@ -15,7 +15,7 @@ const PREFIX: &str = "Code: ";
 /// `UNKNOWN_SETTING`.
 const OF_SETTINGS: [u32; 3] = [164, 452, 115];
 
-/// Who asks whom, for messages.
+/// Who asks, and where, for messages.
 #[derive(Debug)]
 pub(super) struct Parties<'a> {
     /// The server's host and port.

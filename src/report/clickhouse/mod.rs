@@ -191,8 +191,8 @@ impl Asking<'_> {
         take: &mut dyn FnMut(&str) -> Result<(), String>,
     ) -> Result<Result<(), super::remote::Refusal>, SourceError> {
         let path = format!("/?{}", self.settings(settings));
-        let ask =
-            Ask { method: Method::POST, path: &path, body: Bytes::from(statement.to_owned()), engine: "ClickHouse" };
+        let body = Bytes::from(statement.to_owned());
+        let ask = Ask { method: Method::POST, path: &path, body, form: false, engine: "ClickHouse" };
         let mut pending = Vec::new();
         let answered = self.server.ask(&ask, &mut |piece| {
             for part in piece.split_inclusive(|byte| *byte == b'\n') {

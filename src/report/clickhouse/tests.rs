@@ -93,9 +93,14 @@ fn schemas_are_recognised_by_their_columns() {
 fn attributes_are_read_as_each_schema_has_them() {
     let contrib = contrib();
     assert_eq!(contrib.own(&["a.b"]), "LogAttributes.values[indexOf(LogAttributes.keys, 'a.b')]");
-    let underscored = Logs { style: Style::Underscores, ..contrib.clone() };
+    let with = |style| {
+        let mut logs = contrib.clone();
+        logs.style = style;
+        logs
+    };
+    let underscored = with(Style::Underscores);
     assert_eq!(underscored.own(&["a.b"]), "LogAttributes.values[indexOf(LogAttributes.keys, 'a_b')]");
-    let both = Logs { style: Style::Both, ..contrib }.own(&["a.b"]);
+    let both = with(Style::Both).own(&["a.b"]);
     assert!(both.starts_with("if(") && both.contains("'a.b'") && both.contains("'a_b'"), "{both}");
     let json = recognise(&tables(&[("d", "otel_logs", JSON)]), None).unwrap().0;
     assert_eq!(json.own(&["a.b"]), "ifNull(CAST(LogAttributes.`a`.`b`, 'Nullable(String)'), '')");

@@ -32,7 +32,7 @@ enum Reply {
     Begin,
     /// Says nothing.
     Hang,
-    /// Sends this piece until it is not read.
+    /// Sends this piece until the client has gone.
     Endless(&'static str),
 }
 

@@ -17,7 +17,7 @@ fn in_a_terminal_a_budget_is_told_and_stops_prompts_until_it_is_lifted() {
     let terminal = Terminal::start(&client, "ccrun -p team claude");
     terminal.wait_for("❯");
     spend(&client, 1, "6");
-    // On a busy machine the hook may answer too late, and the prompt is sent: a budget keeps nobody waiting.
+    // On a busy machine the hook may answer too late, and the prompt is sent: a budget makes no prompt wait.
     let answers = || terminal.screen().matches("the answer is here").count();
     for number in 1..6 {
         terminal.enter(&format!("question {number}"));

@@ -57,16 +57,14 @@ impl<'a> Turns<'a> {
 
     fn turn<T>(&mut self, work: &mut dyn FnMut(&Connection) -> rusqlite::Result<Option<T>>) -> Result<T, StoreError> {
         if let Some((connection, files)) = self.opened.take_if(|(_, files)| Files::at(self.path) != Some(*files)) {
-            files.abandon(connection, self.path);
+            files.abandon(&connection, self.path);
         }
-        let (connection, _) = match &mut self.opened {
-            Some(opened) => opened,
-            None => {
-                let connection = file::open(self.path, self.schema, &|replaced| self.tell(replaced))?;
-                let files = Files::at(self.path).ok_or(StoreError::Closed)?;
-                self.opened.insert((connection, files))
-            }
-        };
+        if self.opened.is_none() {
+            let connection = file::open(self.path, self.schema, &|replaced| self.tell(replaced))?;
+            let files = Files::at(self.path).ok_or(StoreError::Closed)?;
+            self.opened = Some((connection, files));
+        }
+        let Some((connection, _)) = &self.opened else { return Err(StoreError::Closed) };
         if file::log_size(connection)? >= super::LOG {
             file::write_back(connection)?;
         }

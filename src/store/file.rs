@@ -153,12 +153,12 @@ impl Files {
         file_identity(path).map(|database| Self { database, beside })
     }
 
-    /// Closes a database of which some files are no longer in their places. Commits in a log that was removed are saved
-    /// if possible. Files that others have put in their place are left as they are.
-    pub(super) fn abandon(self, connection: Connection, path: &Path) {
+    /// Prepares the closing of a database of which some files are no longer in their places. Commits in a log that was
+    /// removed are saved if possible. Files that others have put in their place are left as they are.
+    pub(super) fn abandon(self, connection: &Connection, path: &Path) {
         let has_log = Self::at(path).is_some_and(|now| now.beside[0] == self.beside[0]);
         if !has_log {
-            drop(write_back(&connection));
+            drop(write_back(connection));
         }
         drop(connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true));
     }

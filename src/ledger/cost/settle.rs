@@ -72,7 +72,9 @@ pub(in crate::ledger) fn settle_new(
     let Some(state) = Latest::of(told) else { return Ok(()) };
     requests.sort_unstable_by_key(|(place, row)| (row[CONTEXT], place.day, place.identity));
     let mut sharing = Sharing::new(&[], state);
-    requests.iter().for_each(|(_, row)| sharing.know(row));
+    for (_, row) in requests.iter() {
+        sharing.know(row);
+    }
     sharing.begin();
     for (_, row) in requests {
         if let Some(after) = sharing.share(row) {

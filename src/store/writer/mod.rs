@@ -284,7 +284,7 @@ impl Writer {
                 current = Some(opened);
             } else {
                 // The store's lock is closed with it.
-                opened.files.abandon(opened.connection, &self.path);
+                opened.files.abandon(&opened.connection, &self.path);
             }
         }
         let current = match current {

@@ -190,7 +190,7 @@ pub enum Command {
     /// Print a destination's headers as JSON, for Claude Code's otelHeadersHelper
     Headers(Later<Headers>),
     /// Show token usage and cost by day, project and model
-    Report(Later<Report>),
+    Report(Box<Later<Report>>),
     /// Show budgets, what is spent of them, and the forecast
     Budget(Later<Budget>),
     /// Show Claude Code's events as they happen

@@ -81,7 +81,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Profile(Later(profile)) => profile::run(profile.command, &ProcessEnvironment::gather()?),
         Command::Env(Later(env)) => env::run(env, &ProcessEnvironment::gather()?),
         Command::Headers(Later(headers)) => headers::run(headers, &ProcessEnvironment::gather()?),
-        Command::Report(Later(report)) => report::run(&report, &ProcessEnvironment::gather()?),
+        Command::Report(report) => report::run(&report.0, &ProcessEnvironment::gather()?),
         Command::Budget(Later(options)) => budget::run(options, &ProcessEnvironment::gather()?),
         Command::Tail(Later(options)) => tail::run(&options, &ProcessEnvironment::gather()?),
         Command::Top(Later(options)) => top::run(&options, &ProcessEnvironment::gather()?),

@@ -52,7 +52,7 @@ pub(super) fn run(options: &cli::Report, process: &ProcessEnvironment) -> Result
     }
     let of_profile = (&workspace, &config);
     if let Some(from) = from(options) {
-        let (source, place) = match source::open(from, options.which.clone(), of_profile, process, now.timestamp())? {
+        let (source, place) = match source::open(from, options.which.clone(), of_profile, process, now.timestamp()) {
             Ok(opened) => opened,
             Err(code) => return Ok(code),
         };

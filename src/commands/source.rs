@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
@@ -34,21 +33,21 @@ const SILENT: Duration = Duration::from_secs(1);
 /// The interval between updates of the progress line.
 const BETWEEN: Duration = Duration::from_millis(500);
 
-/// Opens the source, and gives its place for messages. The inner error is an exit code: the reason has been printed.
+/// A source and its place, for messages.
+pub(super) type Opened = (Box<dyn Source>, String);
+
+/// Opens the source. The error is an exit code: the reason has been printed.
 pub(super) fn open(
     from: &str,
     which: cli::Which,
     (workspace, config): (&Workspace, &Config),
     process: &ProcessEnvironment,
     now: Timestamp,
-) -> Result<Result<(Box<dyn Source>, String), ExitCode>> {
+) -> Result<Opened, ExitCode> {
     if let Some(refused) = refuse_inside_claude("report --from", process) {
-        return Ok(Err(refused));
+        return Err(refused);
     }
-    let found = match find(from, which, (workspace, config), process)? {
-        Ok(found) => found,
-        Err(code) => return Ok(Err(code)),
-    };
+    let found = find(from, which, (workspace, config), process)?;
     let connected = connect(&found, workspace).and_then(|server| {
         let place = server.place();
         let opened = with_progress(&place, || -> Result<Box<dyn Source>, SourceError> {
@@ -59,10 +58,10 @@ pub(super) fn open(
         });
         Ok((opened?, place))
     });
-    Ok(connected.map_err(|error| {
+    connected.map_err(|error| {
         complain(&format!("cannot read the source `{}`: {error}", printable(&found.name)));
         ExitCode::FAILURE
-    }))
+    })
 }
 
 /// The store that a name or a URL means.
@@ -71,22 +70,22 @@ fn find(
     which: cli::Which,
     (workspace, config): (&Workspace, &Config),
     process: &ProcessEnvironment,
-) -> Result<Result<TeamStore, ExitCode>> {
+) -> Result<TeamStore, ExitCode> {
     if from.contains("://") {
-        return Ok(from.parse().map(TeamStore::at).map_err(|reason| {
+        return from.parse().map(TeamStore::at).map_err(|reason| {
             // It may contain a password, so it is not shown.
             complain(&format!("the URL of `--from` cannot be used: {reason}"));
             ExitCode::from(USAGE)
-        }));
+        });
     }
     let selection = selection(which.into(), process);
     let (resolved, ignored) = match workspace.resolve(&selection, config) {
         Ok(resolved) => resolved,
-        Err(faults) => return Ok(Err(profile::invalid(&faults, process))),
+        Err(faults) => return Err(profile::invalid(&faults, process)),
     };
     let stores = resolved.profile.team_stores;
     if let Some(store) = stores.iter().find(|store| store.name == from) {
-        return Ok(Ok(store.clone()));
+        return Ok(store.clone());
     }
     let mut names: Vec<&str> = stores.iter().map(|store| store.name.as_str()).collect();
     names.dedup();
@@ -102,7 +101,7 @@ fn find(
     if let Some(ignored) = ignored {
         complain(&ignored.to_string());
     }
-    Ok(Err(ExitCode::from(USAGE)))
+    Err(ExitCode::from(USAGE))
 }
 
 /// The server, with the headers of every request. Fetches the password and the headers.

@@ -169,7 +169,7 @@ impl std::fmt::Display for StoreAddress {
             Some((_, rest)) => ("", rest),
             None => ("", self.server.as_str()),
         };
-        let database = self.database.iter().map(|database| format!("/{database}")).collect::<String>();
+        let database = self.database.as_ref().map_or_else(String::new, |database| format!("/{database}"));
         write!(formatter, "{}://{rest}{database}{secure}", self.engine.scheme())
     }
 }

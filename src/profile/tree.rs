@@ -292,8 +292,7 @@ impl Path {
             (Self::Root, "vars" | "team" | "resource" | "env") => Self::Values,
             (Self::Destinations, _) => Self::Destination,
             (Self::Destination, "headers") => Self::Headers,
-            (Self::Destination, "password") => Self::Value,
-            (Self::Headers | Self::Values | Self::Value, _) => Self::Value,
+            (Self::Destination, "password") | (Self::Headers | Self::Values | Self::Value, _) => Self::Value,
             _ => Self::Table,
         }
     }

@@ -79,11 +79,14 @@ fn weight(sort: Option<&Column>) -> Option<String> {
     (column.is_sum() && !sums.is_empty()).then(|| format!("({})", sums.join(" + ")))
 }
 
+/// The total, its first and last time in Unix milliseconds, and how many numbers were refused.
+type Total = (Line, Option<(i64, i64)>, i64);
+
 /// Reads the rows of an answer.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     lines: Vec<Line>,
-    total: Option<(Line, Option<(i64, i64)>, i64)>,
+    total: Option<Total>,
     groups: usize,
 }
 

@@ -253,25 +253,19 @@ impl Logs {
         for (at, is_start) in [(since, true), (until, false)].into_iter().filter_map(|(at, start)| Some((at?, start))) {
             let sign = if is_start { ">=" } else { "<" };
             let seconds = at.div_euclid(1000);
-            match self.shape {
-                Shape::SigNoz => {
-                    conditions.push(format!("timestamp {sign} {}", at.max(0).saturating_mul(1_000_000)));
-                    if self.has_coarse_time {
-                        // Buckets are half hours, named by their start.
-                        let bucket = if is_start {
-                            format!(">= {}", seconds.saturating_sub(1800).max(0))
-                        } else {
-                            format!("<= {}", seconds.max(0))
-                        };
-                        conditions.push(format!("ts_bucket_start {bucket}"));
-                    }
+            if self.shape == Shape::SigNoz {
+                conditions.push(format!("timestamp {sign} {}", at.max(0).saturating_mul(1_000_000)));
+                if self.has_coarse_time {
+                    // Buckets are half hours, named by their start.
+                    let first = seconds.saturating_sub(1800).max(0);
+                    let bucket = if is_start { format!(">= {first}") } else { format!("<= {}", seconds.max(0)) };
+                    conditions.push(format!("ts_bucket_start {bucket}"));
                 }
-                _ => {
-                    conditions.push(format!("Timestamp {sign} fromUnixTimestamp64Milli({at})"));
-                    if self.has_coarse_time {
-                        let sign = if is_start { ">=" } else { "<=" };
-                        conditions.push(format!("TimestampTime {sign} toDateTime({})", seconds.clamp(0, LAST_SECOND)));
-                    }
+            } else {
+                conditions.push(format!("Timestamp {sign} fromUnixTimestamp64Milli({at})"));
+                if self.has_coarse_time {
+                    let sign = if is_start { ">=" } else { "<=" };
+                    conditions.push(format!("TimestampTime {sign} toDateTime({})", seconds.clamp(0, LAST_SECOND)));
                 }
             }
         }

@@ -36,6 +36,9 @@ enum Reply {
     Endless(&'static str),
 }
 
+/// How a store answers.
+type Answering = fn(&Asked) -> Reply;
+
 /// A store on loopback. Its requests come out of the channel, and a unit when a client has gone that was left waiting.
 struct Store {
     address: String,
@@ -296,7 +299,7 @@ fn an_unknown_schema_names_what_is_there() {
 
 #[test]
 fn answers_of_the_wrong_kind_are_not_believed() {
-    let cases: [(fn(&Asked) -> Reply, &str); 6] = [
+    let cases: [(Answering, &str); 6] = [
         (|_| ok(row(None, 3, 1).replace("\t300\t", "\tmany\t")), "a number is not one"),
         (|_| ok("1\t2\n"), "it has 2 columns instead of"),
         (|_| ok(row(Some(["2026-11-28", ""]), 1, 1)), "has no total"),

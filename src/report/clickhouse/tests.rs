@@ -9,8 +9,11 @@ use crate::report::query::{Query, Range};
 use crate::report::{Column, SourceError};
 use crate::usage::{MEASURES, Measure};
 
-/// Tables with these columns, each with its type.
-fn tables(tables: &[(&str, &str, &[(&str, &str)])]) -> Tables {
+/// A database, a table in it, and its columns, each with its type.
+type Described<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
+/// Tables that are described so.
+fn tables(tables: &[Described<'_>]) -> Tables {
     let columns = |columns: &[(&str, &str)]| {
         columns.iter().map(|(name, kind)| ((*name).to_owned(), (*kind).to_owned())).collect()
     };
@@ -63,7 +66,7 @@ fn sql(logs: &Logs, query: &Query) -> String {
 
 #[test]
 fn schemas_are_recognised_by_their_columns() {
-    let found = |of: &[(&str, &str, &[(&str, &str)])], database| {
+    let found = |of: &[Described<'_>], database| {
         recognise(&tables(of), database).map(|(logs, metrics)| (logs.shown(), logs.shape, metrics.is_some()))
     };
     let contrib = [("otel", "otel_logs", CONTRIB), ("otel", "otel_metrics_sum", SUMS)];

@@ -61,7 +61,7 @@ fn report(client: &Client, arguments: &[&str]) -> Map<String, Value> {
 
 /// Rows by their keys, so that rows of the same weight may come in any order.
 fn rows(report: &Map<String, Value>, by: &str) -> BTreeMap<String, Value> {
-    let key = |row: &Value| by.split(',').map(|dimension| format!("{} ", row[dimension])).collect::<String>();
+    let key = |row: &Value| by.split(',').map(|dimension| row[dimension].to_string()).collect::<Vec<_>>().join(" ");
     report["rows"].as_array().unwrap().iter().map(|row| (key(row), row.clone())).collect()
 }
 

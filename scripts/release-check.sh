@@ -100,7 +100,7 @@ needs() {
 # Takes Debian's rules where their checker is installed. There is no address to write to yet.
 lint() {
   if command -v lintian >/dev/null; then
-    lintian --allow-root --fail-on error --suppress-tags bogus-mail-host "$1" || fail "failed: lintian"
+    lintian --allow-root --fail-on error --suppress-tags bogus-mail-host,bogus-mail-host-in-debian-changelog "$1" || fail "failed: lintian"
     echo "lintian finds no error"
   else
     echo "not checked by lintian, which is not installed"

@@ -12,7 +12,8 @@ set -euo pipefail
 # shellcheck source=scripts/counterparts/python.sh
 . "$(dirname "$0")/counterparts/python.sh"
 
-parts=(claude otelcol prometheus victoriametrics victorialogs chdb python-sdk js-sdk go-sdk code-server axe)
+parts=(claude otelcol prometheus victoriametrics victorialogs chdb grafana-sdk python-sdk js-sdk go-sdk code-server
+  axe)
 # Tests need them, but they take so long to build that no test run does it by itself.
 slow=(jaeger)
 # Programs to benchmark against. No test needs them.
@@ -41,6 +42,7 @@ Parts:
   victoriametrics  VictoriaMetrics $victoriametrics_version, by go (20 MB, some minutes)
   victorialogs     VictoriaLogs $victorialogs_version, by go (20 MB, a minute)
   chdb        a virtual environment with the engine of ClickHouse, chdb-core $chdb_version, by python3 (600 MB)
+  grafana-sdk a program with Grafana's SDK for dashboards $grafana_sdk_version, by go (15 MB, a minute)
   python-sdk  a virtual environment with OpenTelemetry's SDK $python_sdk_version, by python3 (60 MB)
   go-sdk      a program with OpenTelemetry's SDK $go_sdk_version, by go (25 MB, some minutes)
   js-sdk      a node with OpenTelemetry's exporters $js_sdk_version, by npm (50 MB)
@@ -130,6 +132,7 @@ directory() {
     victorialogs) echo "$cache/victorialogs-$victorialogs_version" ;;
     jaeger) echo "$cache/jaeger-$jaeger_version" ;;
     chdb) echo "$cache/chdb-$chdb_version" ;;
+    grafana-sdk) echo "$cache/grafana-sdk" ;;
     python-sdk) echo "$cache/python-sdk" ;;
     go-sdk) echo "$cache/go-sdk" ;;
     js-sdk) echo "$cache/js-sdk-$js_sdk_version" ;;
@@ -156,7 +159,7 @@ program() {
     victorialogs) echo "$(directory victorialogs)/victoria-logs" ;;
     jaeger) echo "$(directory jaeger)/jaeger" ;;
     chdb | python-sdk) echo "$(directory "$1")/bin/python" ;;
-    go-sdk) echo "$(directory go-sdk)/go-sdk" ;;
+    grafana-sdk | go-sdk) echo "$(directory "$1")/$1" ;;
     dotenvx) echo "$(directory dotenvx)/node_modules/.bin/dotenvx" ;;
     mise) echo "$(directory mise)/bin/mise" ;;
     otel-instrument) echo "$(directory otel-instrument)/bin/opentelemetry-instrument" ;;
@@ -177,6 +180,7 @@ recipe() {
     victorialogs) echo "victorialogs $victorialogs_version" ;;
     jaeger) echo "jaeger $jaeger_version" ;;
     chdb) echo "chdb-core $chdb_version" ;;
+    grafana-sdk) echo "$grafana_sdk_version" && cat "$grafana_sdk_source" ;;
     python-sdk) echo "${python_packages[*]} $python_sdk_version" ;;
     go-sdk) go_sdk_modules && cat "$go_sdk_source" ;;
     js-sdk) echo "${js_packages[*]} $js_sdk_version, api $js_api_version" ;;

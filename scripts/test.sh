@@ -13,14 +13,14 @@ usage() {
   cat <<'TEXT'
 Usage: scripts/test.sh           all tests except the long ones
        scripts/test.sh --all     also those with the OpenTelemetry Collector, Prometheus, VictoriaMetrics,
-                                 VictoriaLogs, Jaeger and ClickHouse's engine, and the long ones
+                                 VictoriaLogs, Jaeger, ClickHouse's engine and Grafana's SDK, and the long ones
        scripts/test.sh --help
 
 The plain tests need Rust and a C compiler. The others need programs that scripts/counterparts.sh installs in a cache
 outside the repository, with npm, python3 and go. They also need tmux, gnome-keyring, secret-tool, keyctl, zsh, fish and
 chromium from this machine. TEST_CLAUDE, TEST_PYTHON, TEST_NODE, TEST_GO_SDK, TEST_OTELCOL, TEST_PROMETHEUS,
-TEST_VICTORIAMETRICS, TEST_VICTORIALOGS, TEST_JAEGER, TEST_CHDB, TEST_VSCODE and TEST_BROWSER set the paths of other
-counterparts.
+TEST_VICTORIAMETRICS, TEST_VICTORIALOGS, TEST_JAEGER, TEST_CHDB, TEST_GRAFANA_SDK, TEST_VSCODE and TEST_BROWSER set the
+paths of other counterparts.
 TEXT
 }
 
@@ -108,11 +108,12 @@ main() {
     fi
     victorialogs
     chdb
+    ! counterpart needs_grafana TEST_GRAFANA_SDK grafana-sdk || group needs_grafana "$group_limit"
     jaeger
     group long "$long_limit"
   else
-    note skipped "needs_otelcol, needs_prometheus, needs_victoriametrics, needs_victorialogs, needs_chdb, needs_jaeger and long:" \
-      "they take long, --all runs them"
+    note skipped "needs_otelcol, needs_prometheus, needs_victoriametrics, needs_victorialogs, needs_chdb, needs_grafana," \
+      "needs_jaeger and long: they take long, --all runs them"
   fi
 
   echo
@@ -160,7 +161,7 @@ benchmarks() {
 
 # An ignored test outside every group would never run.
 list_ignored() {
-  local stray groups='browser|chdb|claude|python|go|jaeger|node|keyring|keyutils|otelcol|prometheus|root|shells'
+  local stray groups='browser|chdb|claude|python|go|grafana|jaeger|node|keyring|keyutils|otelcol|prometheus|root|shells'
   groups+='|victorialogs|victoriametrics|vscode'
   ignored=$(cargo test --quiet --locked --test it -- --ignored --list --format terse </dev/null |
     sed -n 's/: test$//p')

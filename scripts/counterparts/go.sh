@@ -19,6 +19,8 @@ jaeger_version=1.76.0
 go_sdk_version=1.46.0
 go_sdk_logs_version=0.22.0
 go_sdk_source=$(cd "$(dirname "$0")/../tests/it/support/go-sdk" && pwd)/main.go
+grafana_sdk_version=0.0.22
+grafana_sdk_source=$(cd "$(dirname "$0")/../tests/it/support/grafana-sdk" && pwd)/main.go
 actionlint_version=1.7.12
 
 build_otelcol() {
@@ -122,6 +124,18 @@ go_sdk_modules() {
   for module in /log /sdk/log /exporters/otlp/otlplog/otlplog{grpc,http}; do
     echo "$otel$module@v$go_sdk_logs_version"
   done
+}
+
+build_grafana_sdk() {
+  local home=$1 log=$2
+  needs go || return 1
+  progress grafana-sdk "building a program with Grafana's SDK $grafana_sdk_version by go"
+  mkdir -p "$home/build"
+  cp "$grafana_sdk_source" "$home/build"
+  run 60 "$log" go -C "$home/build" mod init counterpart/grafana-sdk || return 1
+  run "$go_limit" "$log" go -C "$home/build" get "github.com/grafana/grafana-foundation-sdk/go@v$grafana_sdk_version" || return 1
+  run "$go_limit" "$log" go -C "$home/build" build -o "$home/grafana-sdk" . || return 1
+  rm -rf "$home/build"
 }
 
 build_actionlint() {

@@ -49,6 +49,7 @@ mod needs_browser;
 mod needs_chdb;
 mod needs_claude;
 mod needs_go;
+mod needs_grafana;
 mod needs_jaeger;
 #[cfg(target_os = "linux")]
 mod needs_keyring;

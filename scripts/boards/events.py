@@ -58,7 +58,8 @@ def spend(board):
     board.row("Spend")
     chart(board, "Spend by model", "currencyUSD", "What the requests cost in each bar's time.",
           f"{event('api_request')} | stats by (model) sum(cost_usd) cost", "{{model}}")
-    chart(board, "Spend by project", "currencyUSD", "By repository. Needs `[cardinality] repository = true`.",
+    chart(board, "Spend by project", "currencyUSD", "By repository, as its directory is called. Needs "
+          "`[cardinality] repository = true`.",
           f"{event('api_request')} | stats by (vcs.repository.name) sum(cost_usd) cost", "{{vcs.repository.name}}")
     chart(board, "Spend by agent", "currencyUSD", "By the origin of the request: the conversation, a subagent, a title.",
           f"{event('api_request')} | stats by (query_source) sum(cost_usd) cost", "{{query_source}}")

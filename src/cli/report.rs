@@ -98,7 +98,7 @@ pub struct Shown {
     /// Write the output to a file
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Open the output, a page in a browser
+    /// Open the output, by default as a page in a browser
     #[arg(long)]
     pub open: bool,
 }

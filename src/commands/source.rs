@@ -93,8 +93,8 @@ fn find(
     complain(&match (guess(from, &names), names.as_slice()) {
         (Some(meant), _) => format!("there is no source `{shown}`: did you mean `{meant}`?"),
         (None, []) => format!(
-            "there is no source `{shown}`: write [source.{shown}] with its `url` into a profile or config.toml, or give a \
-             URL, as clickhouse://host:8123/otel"
+            "there is no source `{shown}`: `-p NAME` chooses a profile that has it, and [source.NAME] with a `url` in \
+             config.toml is for all profiles; or give a URL, as clickhouse://host:8123/otel or prometheus://host:9090"
         ),
         (None, names) => format!("there is no source `{shown}`: there are {}", names.join(", ")),
     });

@@ -121,7 +121,7 @@ impl std::str::FromStr for StoreAddress {
         };
         let authority = uri.authority().ok_or("it has no host")?;
         if authority.as_str().contains('@') {
-            return Err("it must not contain a user or a password: `user` and `password` of a [source.NAME] do");
+            return Err("it must not contain a user or a password: set `user` and `password` in a [source.NAME]");
         }
         if authority.host().is_empty() {
             return Err("it has no host");

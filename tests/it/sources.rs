@@ -218,7 +218,7 @@ fn sources_that_are_not_there_are_named_with_what_is() {
         assert!(said.contains("the URL of `--from` cannot be used") && !said.contains("s3cr3t"), "{said}");
     }
     sandbox.write("home/.config/ccrun/config.toml", "");
-    assert!(said("team").contains("write [source.team] with its `url`"));
+    assert!(said("team").contains("[source.NAME] with a `url`"));
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub(in crate::commands) fn effects(path: &str, view: &Effects, review: Option<&R
     }
     let missing: Vec<_> = sections.iter().filter(|(_, entries)| entries.is_empty()).map(|(title, _)| *title).collect();
     if !missing.is_empty() {
-        out.extend(lines("", &format!("does not: {}", missing.join(", ")), width));
+        out.extend(lines("", &format!("nothing under: {}", missing.join(", ")), width));
     }
     out.join("\n")
 }

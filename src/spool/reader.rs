@@ -80,8 +80,13 @@ impl<S: Files> Reader<S> {
         segments.retain(|segment| *segment >= current);
         if let Some(open) = &mut self.open {
             open.window = (0, Vec::new());
-            if open.segment.id == current && segments.first() != Some(&current) {
+            let is_there = segments.first() == Some(&current);
+            if open.segment.id == current && !is_there {
                 segments.insert(0, current);
+            }
+            // Its beginning may not have been written yet when it was opened.
+            if is_there && open.segment.row.is_none() && self.position == open.segment.start() {
+                self.open = None;
             }
         }
         self.segments = segments;

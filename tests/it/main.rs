@@ -84,6 +84,7 @@ mod sending;
 mod sessions;
 mod setup;
 mod sources;
+mod sources_tls;
 mod statusline;
 mod subcommands;
 mod support;

@@ -13,9 +13,12 @@ use serde_json::Value;
 use crate::support::sandbox::{DEADLINE, Sandbox, text};
 
 /// The columns of contrib's table of events.
-const CONTRIB: &str = "otel\totel_logs\tBody\tString\notel\totel_logs\tLogAttributes\tMap(LowCardinality(String), String)\n\
+pub(crate) const CONTRIB: &str = "otel\totel_logs\tBody\tString\notel\totel_logs\tLogAttributes\tMap(LowCardinality(String), String)\n\
     otel\totel_logs\tResourceAttributes\tMap(LowCardinality(String), String)\notel\totel_logs\tScopeName\tString\n\
     otel\totel_logs\tTimestamp\tDateTime64(9)\n";
+
+/// Names of attributes with dots, in five events.
+pub(crate) const PROBED: &str = "5\t0\t5\t0\n";
 
 /// A request that a store received.
 #[derive(Debug)]
@@ -116,13 +119,13 @@ fn ok(body: impl Into<String>) -> Reply {
 fn contrib(reply: impl Fn(&Asked) -> Reply + Send + 'static) -> Store {
     Store::start(move |asked| match asked.body.as_str() {
         body if body.contains("system.columns") => ok(CONTRIB),
-        body if body.contains("LIMIT 1000)") => ok("5\t0\n"),
+        body if body.contains("LIMIT 1000)") => ok(PROBED),
         _ => reply(asked),
     })
 }
 
 /// A row of an answer: a group, or the total. One request, 100 tokens in and 20 out, and 0.25 US dollars for each.
-fn row(keys: Option<[&str; 2]>, requests: i64, groups: i64) -> String {
+pub(crate) fn row(keys: Option<[&str; 2]>, requests: i64, groups: i64) -> String {
     let mut measures = [0; 24];
     (measures[0], measures[3], measures[4], measures[8]) =
         (requests, 100 * requests, 20 * requests, 250_000_000 * requests);
@@ -339,7 +342,7 @@ fn settings_that_a_user_may_not_change_are_left_out() {
     let store = Store::start(move |asked| match asked.body.as_str() {
         _ if asked.head.contains("readonly=2") => Reply::Answer(500, "", readonly.to_owned()),
         body if body.contains("system.columns") => ok(CONTRIB),
-        body if body.contains("LIMIT 1000)") => ok("5\t0\n"),
+        body if body.contains("LIMIT 1000)") => ok(PROBED),
         _ => usage(asked),
     });
     let output = sandbox(&store.address, "").run(["report", "--from", "team", "--by", "day"]);

@@ -27,15 +27,15 @@ struct Reading {
     resource: Box<dyn Fn(&str) -> String>,
 }
 
-/// A `SELECT` of one row for each growth of a metric, with the columns of `events::select`. The value `c_grown` is what a
-/// point adds: a delta as it is, of a running total what it grew by since the point before.
+/// A `SELECT` of one row for each growth of a metric, with the columns of `events::select`. A point adds what lies between
+/// `c_from` and `c_value`: a delta as it is, of a running total what it grew by since the point before.
 pub(super) fn select(metrics: &Metrics, logs: &Logs, query: &Query, zone: &str) -> Result<String, SourceError> {
     let reading = Reading::of(metrics);
     let key = |index: usize| match query.by.get(index) {
         Some(dimension) => dimension_of(&reading, logs, *dimension, query, zone),
         None => Ok("''".to_owned()),
     };
-    let mut conditions = vec!["c_grown > 0".to_owned(), format!("c_grown <= {LARGEST}")];
+    let mut conditions = vec!["c_value > c_from".to_owned(), format!("c_value - c_from <= {LARGEST}")];
     conditions.extend(query.range.since.map(|since| format!("c_at >= {since}")));
     conditions.extend(query.range.until.map(|until| format!("c_at < {until}")));
     conditions.extend(filter(&query.filter, |dimension| dimension_of(&reading, logs, dimension, query, zone))?);
@@ -69,12 +69,13 @@ fn points(metrics: &Metrics, since: Option<i64>, until: Option<i64>) -> String {
             };
             // Per series with its resource: two processes may have the same attributes.
             let series = format!("MetricName, {resource}, {own}, StartTimeUnix");
+            // Times may be whole seconds, in which a total still only grows.
             format!(
-                "SELECT c_name, c_at, c_time, Attributes, ResourceAttributes, if(c_is_total, c_value - c_before, c_value) \
-                 AS c_grown FROM (SELECT replaceAll(MetricName, '.', '_') AS c_name, {at} AS c_at, TimeUnix AS c_time, \
+                "SELECT c_name, c_at, c_time, Attributes, ResourceAttributes, c_value, if(c_is_total, c_before, 0) AS \
+                 c_from FROM (SELECT replaceAll(MetricName, '.', '_') AS c_name, {at} AS c_at, TimeUnix AS c_time, \
                  Attributes, ResourceAttributes, Value AS c_value, toInt32(AggregationTemporality) = 2 AS c_is_total, \
-                 lagInFrame(Value, 1, 0) OVER (PARTITION BY {series} ORDER BY TimeUnix ROWS BETWEEN UNBOUNDED PRECEDING \
-                 AND CURRENT ROW) AS c_before FROM (SELECT * FROM {database}.{table} WHERE {conditions} LIMIT 1 BY \
+                 lagInFrame(Value, 1, 0) OVER (PARTITION BY {series} ORDER BY TimeUnix, Value ROWS BETWEEN UNBOUNDED \
+                 PRECEDING AND CURRENT ROW) AS c_before FROM (SELECT * FROM {database}.{table} WHERE {conditions} LIMIT 1 BY \
                  sipHash64({series}, TimeUnix, Value)))",
                 database = identifier(database),
                 table = identifier(table),
@@ -87,8 +88,8 @@ fn points(metrics: &Metrics, since: Option<i64>, until: Option<i64>) -> String {
             conditions.extend(since.map(|at| format!("unix_milli >= {at}")));
             conditions.extend(until.map(|at| format!("unix_milli < {at}")));
             format!(
-                "SELECT c_name, c_at, c_time, c_labels, multiIf(NOT c_is_total, c_value, c_value >= c_before, c_value - \
-                 c_before, c_value) AS c_grown FROM (SELECT replaceAll(metric_name, '.', '_') AS c_name, unix_milli AS \
+                "SELECT c_name, c_at, c_time, c_labels, c_value, if(c_is_total AND c_value >= c_before, c_before, 0) AS \
+                 c_from FROM (SELECT replaceAll(metric_name, '.', '_') AS c_name, unix_milli AS \
                  c_at, fromUnixTimestamp64Milli(unix_milli, 'UTC') AS c_time, value AS c_value, c_labels, \
                  temporality = 'Cumulative' AS c_is_total, lagInFrame(value, 1, 0) OVER (PARTITION BY metric_name, \
                  fingerprint ORDER BY unix_milli ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS c_before FROM \
@@ -177,7 +178,9 @@ fn measure(measure: Measure, reading: &Reading) -> String {
         Measure::PullRequests => (is("pull_request", None), 1),
         _ => return "toInt64(0)".to_owned(),
     };
-    format!("if({condition}, toInt64(floor(c_grown * {scale} + 0.5)), 0)")
+    // Rounded before the difference, so that the parts of a total add up to it.
+    let whole = |number: &str| format!("floor({number} * {scale} + 0.5)");
+    format!("if({condition}, toInt64({} - {}), 0)", whole("c_value"), whole("c_from"))
 }
 
 /// The value of a dimension. Lines have a model and the like; a prompt and a status no metric has.

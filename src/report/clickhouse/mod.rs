@@ -73,7 +73,7 @@ impl ClickHouseSource {
             Err(Unrecognised::None) => return Err(asking.unrecognised(database)?),
         };
         let asking = Asking { database: Some(logs.database()), ..asking };
-        logs.style = asking.style(&logs)?;
+        (logs.style, logs.resource_style) = asking.styles(&logs)?;
         Ok(Self { user: of.user.clone(), logs, metrics, server })
     }
 
@@ -264,20 +264,22 @@ impl Asking<'_> {
         Ok(tables)
     }
 
-    /// How a table names attributes.
-    fn style(&self, logs: &Logs) -> Result<Style, SourceError> {
+    /// How a table names attributes, and those of resources.
+    fn styles(&self, logs: &Logs) -> Result<(Style, Style), SourceError> {
         let mut counts = Vec::new();
         self.lines(&logs.probe(), &mut |line| {
             let number = |text: &String| text.parse::<u64>().map_err(|_| "a number is not one".to_owned());
             counts = columns(line).iter().map(number).collect::<Result<_, _>>()?;
             Ok(())
         })?;
-        match counts.as_slice() {
-            [_, 0] => Ok(Style::Dots),
-            [0, _] => Ok(Style::Underscores),
-            [_, _] => Ok(Style::Both),
-            _ => Err(self.garbled("two counts are missing")),
-        }
+        let style = |of: &[u64]| match of {
+            [_, 0] => Some(Style::Dots),
+            [0, _] => Some(Style::Underscores),
+            [_, _] => Some(Style::Both),
+            _ => None,
+        };
+        let (own, of_resource) = counts.split_at(counts.len() / 2);
+        style(own).zip(style(of_resource)).ok_or_else(|| self.garbled("counts of names are missing"))
     }
 
     /// The error for a server without a table of events: names what there is.

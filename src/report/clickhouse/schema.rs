@@ -58,6 +58,8 @@ pub(super) struct Logs {
     table: String,
     pub(super) shape: Shape,
     pub(super) style: Style,
+    /// The same of attributes of the resource.
+    pub(super) resource_style: Style,
     /// Whether it has a column of seconds or of half hours that its order begins with.
     has_coarse_time: bool,
     has_scope: bool,
@@ -114,7 +116,8 @@ fn logs((database, table): &(String, String), columns: &BTreeMap<String, String>
         return None;
     };
     let (database, table) = (database.clone(), table.clone());
-    Some(Logs { database, table, shape, style: Style::Dots, has_coarse_time, has_scope })
+    let (style, resource_style) = (Style::Dots, Style::Dots);
+    Some(Logs { database, table, shape, style, resource_style, has_coarse_time, has_scope })
 }
 
 fn attributes(columns: &BTreeMap<String, String>, name: &str) -> Option<Shape> {
@@ -166,7 +169,7 @@ impl Logs {
     /// The text of the first of some attributes of an event that is not empty; else empty.
     pub(super) fn own(&self, names: &[&str]) -> String {
         let column = if self.shape == Shape::SigNoz { "attributes_string" } else { "LogAttributes" };
-        first(self.written(names).iter().map(|name| text(self.shape, column, name)))
+        first(written(self.style, names).iter().map(|name| text(self.shape, column, name)))
     }
 
     /// The same of the event or else of its resource.
@@ -177,7 +180,7 @@ impl Logs {
     /// The same of its resource.
     pub(super) fn resource(&self, names: &[&str]) -> String {
         let column = if self.shape == Shape::SigNoz { "resources_string" } else { "ResourceAttributes" };
-        first(self.written(names).iter().map(|name| text(self.shape, column, name)))
+        first(written(self.resource_style, names).iter().map(|name| text(self.shape, column, name)))
     }
 
     /// A number, which may be stored as a string; zero if there is none.
@@ -187,7 +190,7 @@ impl Logs {
             return of_text;
         }
         let of_numbers = |name: &String| text(Shape::SigNoz, "attributes_number", name);
-        self.written(names).iter().rev().fold(of_text, |otherwise, name| {
+        written(self.style, names).iter().rev().fold(of_text, |otherwise, name| {
             format!("if(has(attributes_number.keys, {}), {}, {otherwise})", literal(name), of_numbers(name))
         })
     }
@@ -212,20 +215,6 @@ impl Logs {
             ),
             _ => self.own(&["event.sequence"]),
         }
-    }
-
-    /// The names of attributes as they are written here.
-    fn written(&self, names: &[&str]) -> Vec<String> {
-        let each = |name: &&str| {
-            let underscored = name.replace('.', "_");
-            match self.style {
-                Style::Dots => vec![(*name).to_owned()],
-                Style::Underscores => vec![underscored],
-                Style::Both if underscored == **name => vec![underscored],
-                Style::Both => vec![(*name).to_owned(), underscored],
-            }
-        };
-        names.iter().flat_map(each).collect()
     }
 
     /// The body, which names the event.
@@ -283,18 +272,44 @@ impl Logs {
         conditions
     }
 
-    /// A statement that counts names with dots and with underscores among a few events.
+    /// A statement that counts names with dots and with underscores among a few events: those of their own attributes, and
+    /// those of their resources'.
     pub(super) fn probe(&self) -> String {
-        let is_there = |style| format!("{} != ''", Self { style, ..self.clone() }.own(&["session.id"]));
+        let with = |style| Self { style, resource_style: style, ..self.clone() };
+        let own = |style| format!("{} != ''", with(style).own(&["session.id"]));
+        let resource = |style| format!("{} != ''", with(style).resource(&["service.name"]));
+        let (dots, underscores) = (Style::Dots, Style::Underscores);
         format!(
-            "SELECT countIf(dots), countIf(underscores) FROM (SELECT {} AS dots, {} AS underscores FROM {} WHERE \
-             startsWith({}, 'claude_code.') LIMIT 1000) FORMAT TabSeparated",
-            is_there(Style::Dots),
-            is_there(Style::Underscores),
+            "SELECT countIf(dots), countIf(underscores), countIf(r_dots), countIf(r_underscores) FROM (SELECT {} AS dots, \
+             {} AS underscores, {} AS r_dots, {} AS r_underscores FROM {} WHERE startsWith({}, 'claude_code.') OR {} IN \
+             ({PROBED}) LIMIT 1000) FORMAT TabSeparated",
+            own(dots),
+            own(underscores),
+            resource(dots),
+            resource(underscores),
             self.from(),
-            self.body()
+            self.body(),
+            with(Style::Both).own(&["event.name"]),
         )
     }
+}
+
+/// Names of events that a table has if its bodies name none.
+const PROBED: &str = "'api_request', 'user_prompt', 'tool_result', 'claude_code.api_request', 'claude_code.user_prompt', \
+    'claude_code.tool_result'";
+
+/// The names of attributes as they are written in a style.
+fn written(style: Style, names: &[&str]) -> Vec<String> {
+    let each = |name: &&str| {
+        let underscored = name.replace('.', "_");
+        match style {
+            Style::Dots => vec![(*name).to_owned()],
+            Style::Underscores => vec![underscored],
+            Style::Both if underscored == **name => vec![underscored],
+            Style::Both => vec![(*name).to_owned(), underscored],
+        }
+    };
+    names.iter().flat_map(each).collect()
 }
 
 /// The last second that a `DateTime` can hold.

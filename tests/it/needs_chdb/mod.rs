@@ -1,4 +1,6 @@
-//! The real engine of `ClickHouse` holds what sessions of the real Claude Code sent through a real collector.
+//! The real engine of `ClickHouse` holds what sessions sent through a real collector.
 
 mod boards;
+mod midnight;
+mod rewritten;
 mod sources;

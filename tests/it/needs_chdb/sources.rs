@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::support::chdb::{Chdb, LOCKED, PASSWORD, Schema, USER};
 use crate::support::claude::Client;
-use crate::support::sandbox::{text, wait_until};
+use crate::support::sandbox::{Sandbox, text, wait_until};
 use crate::support::work::{client, work};
 
 /// The breakdowns that are compared.
@@ -30,7 +30,7 @@ const BREAKDOWNS: [&str; 15] = [
 ];
 
 /// The name of the source of a schema.
-fn name(schema: Schema) -> &'static str {
+pub(super) fn name(schema: Schema) -> &'static str {
     match schema {
         Schema::Contrib => "contrib",
         Schema::ClickStack => "clickstack",
@@ -39,18 +39,18 @@ fn name(schema: Schema) -> &'static str {
 }
 
 /// Sources of all schemas, in `config.toml`.
-fn sources(client: &Client, chdb: &Chdb, user: &str) {
+pub(super) fn sources(sandbox: &Sandbox, chdb: &Chdb, user: &str) {
     let source = |schema: Schema| {
         let (name, url) = (name(schema), chdb.url(schema));
         format!("[source.{name}]\nurl = \"{url}\"\nuser = \"{user}\"\npassword = \"{PASSWORD}\"\n")
     };
-    client.write("home/.config/ccrun/config.toml", Schema::ALL.map(source).concat());
+    sandbox.write("home/.config/ccrun/config.toml", Schema::ALL.map(source).concat());
 }
 
 /// A report in JSON, without its notes.
 #[track_caller]
-fn report(client: &Client, arguments: &[&str]) -> Map<String, Value> {
-    let output = client.run([&["report", "--json"], arguments].concat());
+pub(super) fn report(sandbox: &Sandbox, arguments: &[&str]) -> Map<String, Value> {
+    let output = sandbox.run([&["report", "--json"], arguments].concat());
     assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
     let Value::Object(mut report) = serde_json::from_slice(&output.stdout).unwrap() else { panic!("no object") };
     for key in ["notes", "coverage", "range"] {
@@ -60,7 +60,7 @@ fn report(client: &Client, arguments: &[&str]) -> Map<String, Value> {
 }
 
 /// Rows by their keys, so that rows of the same weight may come in any order.
-fn rows(report: &Map<String, Value>, by: &str) -> BTreeMap<String, Value> {
+pub(super) fn rows(report: &Map<String, Value>, by: &str) -> BTreeMap<String, Value> {
     let key = |row: &Value| by.split(',').map(|dimension| row[dimension].to_string()).collect::<Vec<_>>().join(" ");
     report["rows"].as_array().unwrap().iter().map(|row| (key(row), row.clone())).collect()
 }

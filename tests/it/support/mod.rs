@@ -7,6 +7,7 @@ pub mod call;
 pub mod chdb;
 pub mod claude;
 pub mod code;
+pub mod crafted;
 pub mod emitter;
 #[cfg(target_os = "linux")]
 pub mod issuer;

@@ -129,13 +129,13 @@ mod tests {
 
     #[test]
     fn a_log_that_is_found_before_its_beginning_is_written_is_read() {
-        let (written, followed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (written, reading) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut writer = Writer::new(Disk::new(written.path()), "one", 1, b"row".to_vec());
         writer.append(&[entry(b"first", Signal::Logs)]).pop().unwrap().unwrap();
         let log = std::fs::read(written.path().join("one").join(name(1, 1))).unwrap();
-        let path = followed.path().join("one").join(name(1, 1));
-        std::fs::create_dir(followed.path().join("one")).unwrap();
-        let mut follower = Follower::new(Source::live(followed.path()), Signal::Logs, BTreeMap::new());
+        let path = reading.path().join("one").join(name(1, 1));
+        std::fs::create_dir(reading.path().join("one")).unwrap();
+        let mut follower = Follower::new(Source::live(reading.path()), Signal::Logs, BTreeMap::new());
         for length in [0, 9, 17] {
             std::fs::write(&path, &log[..length]).unwrap();
             assert!(bodies(&mut follower).is_empty(), "{length} bytes");

@@ -61,10 +61,11 @@ pub(super) fn add(
     insertion.finish()
 }
 
-/// Whether a session's cost depends on no other session: it is not a fork, and all items are its own.
+/// Whether a session's cost depends on no other session: it has an id, it is not a fork, and all items are its own.
 fn is_alone(part: &Part, summary: &Summary) -> bool {
     let is_own = |item: &Item| item.wherever.session == part.session;
-    summary.session == part.session && summary.copied_until == 0 && part.items.iter().all(is_own)
+    let has_name = !part.session.is_empty() && summary.session == part.session;
+    has_name && summary.copied_until == 0 && part.items.iter().all(is_own)
 }
 
 /// Whether the ledger has ever had anything of a session, or about it.

@@ -97,3 +97,21 @@ fn facts_are_committed_in_parts_and_an_interrupted_import_resumes() {
     let [before, after] = fixture.sums();
     assert_eq!(before, after);
 }
+
+#[test]
+fn rows_without_a_session_are_counted_and_do_not_affect_others() {
+    let (fixture, alone) = (Fixture::new(), Fixture::new());
+    let mut nameless = simple(1);
+    nameless.lines = nameless.lines.iter().map(|line| line.replace(&id(1), "")).collect();
+    // Older versions named the files of subagents like this.
+    let folder = fixture.0.path().join("projects/-projects-a");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("agent-1.jsonl"), nameless.lines.join("\n")).unwrap();
+    let imported = fixture.import();
+    assert_eq!(fixture.requests(), 2, "{imported:?}");
+    for fixture in [&fixture, &alone] {
+        fixture.write(&simple(2));
+        fixture.import();
+    }
+    assert_eq!((fixture.requests(), alone.requests()), (4, 2));
+}

@@ -59,15 +59,17 @@ impl<'a> Turns<'a> {
         if let Some((connection, files)) = self.opened.take_if(|(_, files)| Files::at(self.path) != Some(*files)) {
             files.abandon(&connection, self.path);
         }
-        if self.opened.is_none() {
+        if let Some((connection, _)) = &self.opened {
+            // Earlier turns may have made the log long. If it cannot be written back now, the next turn tries again.
+            if file::log_size(connection).unwrap_or(0) >= super::LOG {
+                drop(file::write_back(connection));
+            }
+        } else {
             let connection = file::open(self.path, self.schema, &|replaced| self.tell(replaced))?;
             let files = Files::at(self.path).ok_or(StoreError::Closed)?;
             self.opened = Some((connection, files));
         }
         let Some((connection, _)) = &self.opened else { return Err(StoreError::Closed) };
-        if file::log_size(connection)? >= super::LOG {
-            file::write_back(connection)?;
-        }
         loop {
             let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
             let done = work(&transaction)?;

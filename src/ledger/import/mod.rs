@@ -32,7 +32,7 @@ use batch::Batch;
 
 pub use read::Faults;
 
-/// How many threads read: a gigabyte takes one longer to read than to write what it says.
+/// How many threads read. One takes longer to read a transcript than the ledger takes to store its facts.
 const READERS: usize = 2;
 
 /// How long to wait for other writers of the ledger.

@@ -83,7 +83,7 @@ pub(super) struct Reading {
     pub(super) bytes: u64,
     /// The number of prompts under each id.
     prompts: HashMap<Arc<str>, u32>,
-    /// What files are read into.
+    /// The memory that files are read into.
     pub(super) buffer: Vec<u8>,
 }
 

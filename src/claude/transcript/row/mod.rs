@@ -171,7 +171,7 @@ const BEGINNING: usize = 200;
 static KINDS: LazyLock<[memmem::Finder<'static>; 4]> =
     LazyLock::new(|| ["\"assistant\"", "\"user\"", "\"cost-state\"", "\"api-request\""].map(memmem::Finder::new));
 
-/// What the beginning of a line names that tells nothing of usage.
+/// A key at the beginning of lines that have no usage.
 static ATTACHMENT: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("\"attachment\":"));
 
 /// Looks at the bytes alone: reading JSON takes ten times as long, and nearly all of it is of no use.

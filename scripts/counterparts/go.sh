@@ -104,15 +104,20 @@ build_by_go() {
 }
 
 build_go_sdk() {
-  local home=$1 log=$2
-  needs go || return 1
-  progress go-sdk "building a program with OpenTelemetry's SDK $go_sdk_version by go"
-  mkdir -p "$home/build"
-  cp "$go_sdk_source" "$home/build"
-  run 60 "$log" go -C "$home/build" mod init counterpart/go-sdk || return 1
   # shellcheck disable=SC2046 # module names have no spaces
-  run "$go_limit" "$log" go -C "$home/build" get $(go_sdk_modules) || return 1
-  run "$go_limit" "$log" go -C "$home/build" build -o "$home/go-sdk" . || return 1
+  build_source go-sdk "$1" "$2" "$go_sdk_source" "OpenTelemetry's SDK $go_sdk_version" $(go_sdk_modules)
+}
+
+# Takes a part's name, directory and log, the source of a program, what it is made with, and the modules that it needs.
+build_source() {
+  local part=$1 home=$2 log=$3 source=$4 with=$5
+  needs go || return 1
+  progress "$part" "building a program with $with by go"
+  mkdir -p "$home/build"
+  cp "$source" "$home/build"
+  run 60 "$log" go -C "$home/build" mod init "counterpart/$part" || return 1
+  run "$go_limit" "$log" go -C "$home/build" get "${@:6}" || return 1
+  run "$go_limit" "$log" go -C "$home/build" build -o "$home/$part" . || return 1
   rm -rf "$home/build"
 }
 
@@ -127,15 +132,8 @@ go_sdk_modules() {
 }
 
 build_grafana_sdk() {
-  local home=$1 log=$2
-  needs go || return 1
-  progress grafana-sdk "building a program with Grafana's SDK $grafana_sdk_version by go"
-  mkdir -p "$home/build"
-  cp "$grafana_sdk_source" "$home/build"
-  run 60 "$log" go -C "$home/build" mod init counterpart/grafana-sdk || return 1
-  run "$go_limit" "$log" go -C "$home/build" get "github.com/grafana/grafana-foundation-sdk/go@v$grafana_sdk_version" || return 1
-  run "$go_limit" "$log" go -C "$home/build" build -o "$home/grafana-sdk" . || return 1
-  rm -rf "$home/build"
+  build_source grafana-sdk "$1" "$2" "$grafana_sdk_source" "Grafana's SDK $grafana_sdk_version" \
+    "github.com/grafana/grafana-foundation-sdk/go@v$grafana_sdk_version"
 }
 
 build_actionlint() {

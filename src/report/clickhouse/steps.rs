@@ -150,7 +150,6 @@ fn step(fields: &[String]) -> Result<Step, String> {
     let some = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
     let (status, duration, failed) = (number(status)?, Some(number(time)?).filter(|time| *time > 0), failed != "0");
     let step = Step { at: number(at)?, prompt: some(prompt), duration, ..Step::default() };
-    let of_status = || if status > 0 { status.to_string() } else { "error".to_owned() };
     Ok(match event.as_str() {
         "api_request" => Step {
             what: "request".to_owned(),
@@ -161,8 +160,7 @@ fn step(fields: &[String]) -> Result<Step, String> {
             ..step
         },
         "api_error" | "api_refusal" | "api_retries_exhausted" => {
-            let outcome = if event == "api_refusal" { "refused".to_owned() } else { of_status() };
-            Step { what: "request".to_owned(), name: some(model), outcome: Some(outcome), ..step }
+            Step { what: "request".to_owned(), name: some(model), outcome: Some(failure(event, status)), ..step }
         }
         "tool_result" => {
             let failure = some(error).unwrap_or_else(|| "failed".to_owned());
@@ -185,4 +183,13 @@ fn step(fields: &[String]) -> Result<Step, String> {
             Step { what: other.replace('_', " "), name: some(name), outcome, ..step }
         }
     })
+}
+
+/// How a request ended without an answer.
+fn failure(event: &str, status: i64) -> String {
+    match (event, status) {
+        ("api_refusal", _) => "refused".to_owned(),
+        (_, 1..) => status.to_string(),
+        _ => "error".to_owned(),
+    }
 }

@@ -67,8 +67,12 @@ fn the_board_of_events_shows_what_the_ledger_has() {
         }
     }
     has_few_streams(&logs);
-    // The resource has the directory's name under the attribute with which an event names the remote repository, and
-    // VictoriaLogs keeps the resource's.
+    projects_are_directories(&logs);
+}
+
+/// The resource has the directory's name under the attribute with which an event names the remote repository, and
+/// `VictoriaLogs` keeps the resource's.
+fn projects_are_directories(logs: &VictoriaLogs) {
     let panels = panels(&read("grafana/events.json"));
     let panel = panels.iter().find(|panel| panel.title == "Spend by project").unwrap();
     let found = logs.stats(&panel.queries[0].0);
